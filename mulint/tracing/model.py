@@ -53,14 +53,29 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class UseRole:
+    """One use with the role it alone would give, and the exponent of the scalar factors on its path.
+
+    A tied embedding has one use with role ``input`` and one with role ``output``, each with its multiplier.
+    """
+
+    use: Use
+    role: Role
+    multiplier: Fraction | None
+    places: tuple[Use, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ParameterDims:
     """How one parameter (with all its names) is used and how its dimensions grow.
 
     ``dims``: width exponent of every dimension, ``None`` where the sizes fit no affine law ``a*w**k + b``.
     ``fan_in_dims``: indices of the dimensions that the consuming operation contracts (empty for a lookup
     or an elementwise use).
-    ``multiplier``: exponent of the scalar factors on the path of the parameter's output, ``None`` if unknown.
+    ``multiplier``: exponent of the scalar factors on the path of the uses that have the parameter's role,
+    ``None`` if unknown. ``use_roles`` has it use by use.
     ``rows``: (start, end, role) for packed tensors, else ``None``.
+    ``shapes``: one per width; empty at a width at which the parameter does not exist.
     """
 
     name: str
@@ -73,3 +88,27 @@ class ParameterDims:
     multiplier: Fraction | None
     multiplier_places: tuple[Use, ...] = ()
     rows: tuple[tuple[int, int, Role], ...] | None = None
+    use_roles: tuple[UseRole, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """A product of two activations over a dimension that grows (query with key), and the factors around it.
+
+    ``contract_exponent``: width exponent of the contracted dimension. ``scale_exponent``: exponent of all
+    scalar factors on the operands and on the result up to the softmax. ``required``: what the factors must
+    have, the opposite of the contraction (TP5 Definition 4.1). ``None`` where it could not be followed.
+    """
+
+    path: str
+    line: int
+    column: int
+    op: str
+    contract_exponent: Fraction | None
+    scale_exponent: Fraction | None
+    required: Fraction | None
+    ok: bool | None
+
+
+class CannotBuild(Exception):
+    """The user's model could not be built or run. The message is one line and says what to do."""

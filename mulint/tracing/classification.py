@@ -1,0 +1,149 @@
+"""Roles of parameters from their uses, and which parameter or attention product a scalar factor belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from mulint.theory import Role
+from mulint.tracing.exponents import Law, of_sizes
+from mulint.tracing.flow import JOINS, Flow, made_by_layer
+from mulint.tracing.model import Attention, Use, UseRole
+from mulint.tracing.values import Factor, ParameterUse, Site, Source
+
+ZERO = Fraction(0)
+Row = tuple[int, int, Role]
+
+
+def role_of_use(laws: Sequence[Law], shape: Sequence[int], use: ParameterUse) -> Role:
+    """The role that one use gives to a parameter whose dimensions follow ``laws`` (contracts of roles: by use)."""
+    growing = {axis for axis, law in enumerate(laws) if law.grows}
+    if not growing:
+        return Role.SCALAR
+    if use.contracted & growing:
+        return Role.HIDDEN if growing - use.contracted else Role.OUTPUT
+    if use.contracted or use.lookup or use.use.op in JOINS:
+        return Role.INPUT
+    table = sum(size > 1 for size in shape) > 1
+    return Role.INPUT if table and len(growing) == 1 else Role.VECTOR
+
+
+def role_of_shape(laws: Sequence[Law]) -> Role:
+    """The likely role of a parameter that the run did not use."""
+    growing = sum(law.grows for law in laws)
+    if not growing:
+        return Role.SCALAR
+    if growing > 1:
+        return Role.HIDDEN
+    return Role.INPUT if len(laws) > 1 else Role.VECTOR
+
+
+def combined(roles: Sequence[Role]) -> Role:
+    """The role of a parameter with several uses: a table that is also read out (tied weights) is an input."""
+    found = set(roles)
+    if Role.INPUT in found and found & {Role.OUTPUT, Role.INPUT} == found - {Role.VECTOR}:
+        return Role.INPUT
+    for role in (Role.HIDDEN, Role.OUTPUT, Role.INPUT, Role.VECTOR):
+        if role in found:
+            return role
+    return Role.SCALAR
+
+
+def rows_of(widths: Sequence[float], laws: Sequence[Law], uses: Sequence[ParameterUse]) -> tuple[Row, ...] | None:
+    """Rows of several roles in one packed weight, at the smallest width; ``None`` when all rows agree."""
+    for use in uses:
+        contracts = any(laws[axis].grows for axis in use.contracted)
+        rows = []
+        for starts, ends in use.pieces:
+            sizes = [end - start for start, end in zip(starts, ends, strict=True)]
+            if len(sizes) != len(widths):
+                continue
+            grows = of_sizes(widths, sizes).grows
+            role = (Role.HIDDEN if grows else Role.OUTPUT) if contracts else Role.INPUT if grows else Role.SCALAR
+            rows.append((starts[0], ends[0], role))
+        if len({role for _, _, role in rows}) > 1:
+            return tuple(sorted(set(rows)))
+    return None
+
+
+def is_packed(laws: Sequence[Law], uses: Sequence[ParameterUse]) -> bool:
+    """Whether produced rows follow ``a * w + b``: some grow beside some that do not."""
+    return any(laws[axis].affine for use in uses if use.contracted for axis in use.produced)
+
+
+def assign(flow: Flow, roles: Mapping[ParameterUse, Role]) -> dict[ParameterUse, list[tuple[Factor, Fraction]]]:
+    """Give every factor to the uses whose multiplier it is; factors of attention products stay with them."""
+    assigned: dict[ParameterUse, list[tuple[Factor, Fraction]]] = {}
+    for factor in flow.factors:
+        if factor.law.exponent == ZERO or factor.sites or any(isinstance(s, Site) for s in factor.producers):
+            continue
+        for use, degree in owners(factor, roles).items():
+            assigned.setdefault(use, []).append((factor, degree))
+    return assigned
+
+
+def owners(factor: Factor, roles: Mapping[ParameterUse, Role]) -> dict[ParameterUse, Fraction]:
+    """The uses that a factor multiplies.
+
+    A factor between two layers could be counted with either. It goes to the layer in whose own module it
+    stands; else to a readout that takes it in; else to the layers that made what it multiplies; else to those
+    that take it in.
+    """
+    made = {source: degree for source, degree in factor.producers.items() if isinstance(source, ParameterUse)}
+    layers = {use: degree for use, degree in made.items() if made_by_layer(use)}
+    for group in (factor.consumers, made):
+        inside = {use: degree for use, degree in group.items() if _owner(use) == factor.module and factor.module}
+        if any(made_by_layer(use) for use in inside):
+            return inside
+    readouts = {use: degree for use, degree in factor.consumers.items() if roles[use] is Role.OUTPUT}
+    contracting = {use: degree for use, degree in factor.consumers.items() if use.contracted}
+    if readouts:
+        return readouts
+    if layers:
+        return {use: degree for use, degree in made.items() if use in layers or _owner(use) in map(_owner, layers)}
+    return contracting or made
+
+
+def multiplier(assigned: Sequence[tuple[Factor, Fraction]]) -> tuple[Fraction | None, tuple[Use, ...]]:
+    """Exponent of all factors together, and where they stand."""
+    total: Fraction | None = ZERO
+    for factor, degree in assigned:
+        exponent = factor.law.exponent
+        total = None if total is None or exponent is None else total + exponent * degree
+    return total, tuple(dict.fromkeys(factor.use for factor, _ in assigned))
+
+
+def use_roles(
+    uses: Sequence[ParameterUse],
+    roles: Mapping[ParameterUse, Role],
+    assigned: Mapping[ParameterUse, list[tuple[Factor, Fraction]]],
+) -> tuple[UseRole, ...]:
+    """Every use with its role and multiplier, equal ones once."""
+    return tuple(dict.fromkeys(UseRole(use.use, roles[use], *multiplier(assigned.get(use, ()))) for use in uses))
+
+
+def attention_of(flow: Flow) -> tuple[Attention, ...]:
+    """Every product of activations over a growing dimension, once per place, with its factors added up."""
+    after: dict[Source, list[tuple[Factor, Fraction]]] = {}
+    for factor in flow.factors:
+        for source, degree in factor.producers.items():
+            if isinstance(source, Site):
+                after.setdefault(source, []).append((factor, 1 / degree if degree else degree))
+    before: dict[Site, list[tuple[Factor, Fraction]]] = {}
+    for factor in flow.factors:
+        for site, degree in factor.sites.items():
+            before.setdefault(site, []).append((factor, degree))
+    found = []
+    for site in flow.sites:
+        scale, _ = multiplier([*before.get(site, ()), *after.get(site, ())])
+        scale = None if scale is None else scale + site.builtin
+        contract = site.contracted.exponent
+        required = None if contract is None else -contract
+        ok = None if scale is None or required is None else scale == required
+        use = site.use
+        found.append(Attention(use.path, use.line, use.column, use.op, contract, scale, required, ok))
+    return tuple(dict.fromkeys(found))
+
+
+def _owner(use: ParameterUse) -> str:
+    return use.parameter.rpartition(".")[0]

@@ -1,0 +1,64 @@
+"""Fits sizes and numbers over widths to the laws ``a * w**k`` and ``a * w**k + b``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+CANDIDATES = tuple(
+    Fraction(n, d) for n, d in ((0, 1), (1, 1), (-1, 1), (1, 2), (-1, 2), (2, 1), (-2, 1), (3, 2), (-3, 2), (1, 4), (-1, 4))
+)
+# Sizes rounded up to a multiple (`multiple_of=256`) leave the law by less than this.
+ROUNDING = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """``a * w**exponent``, plus a constant when ``affine``. ``exponent`` is ``None`` when nothing fits."""
+
+    exponent: Fraction | None
+    affine: bool = False
+
+    @property
+    def grows(self) -> bool:
+        """Whether the size is infinite in the limit."""
+        return self.exponent is not None and self.exponent > 0
+
+
+CONSTANT = Law(Fraction(0))
+
+
+def of_sizes(widths: Sequence[float], sizes: Sequence[int]) -> Law:
+    """The law of one dimension: exact, affine (rows that grow beside rows that do not), or rounded."""
+    if len(set(sizes)) <= 1:
+        return CONSTANT
+    if len(sizes) < 2:
+        return Law(None)
+    exact = _power(widths, sizes, 1e-9)
+    if exact is not None:
+        return Law(exact)
+    if len(sizes) >= 3:
+        slopes = {
+            Fraction(sizes[i + 1] - sizes[i]) / (Fraction(widths[i + 1]) - Fraction(widths[i]))
+            for i in range(len(sizes) - 1)
+        }
+        if len(slopes) == 1 and slopes.pop() > 0:
+            return Law(Fraction(1), affine=True)
+    return Law(_power(widths, sizes, ROUNDING))
+
+
+def of_numbers(widths: Sequence[float], numbers: Sequence[float]) -> Law:
+    """The law of a scalar factor such as ``d ** -0.5``; signs are ignored."""
+    if len(numbers) < 2 or any(number == 0 or not math.isfinite(number) for number in numbers):
+        return CONSTANT if len({*numbers}) <= 1 else Law(None)
+    return Law(_power(widths, [abs(number) for number in numbers], 1e-4))
+
+
+def _power(widths: Sequence[float], values: Sequence[float], tolerance: float) -> Fraction | None:
+    for exponent in CANDIDATES:
+        ratios = [value / width ** float(exponent) for value, width in zip(values, widths, strict=True)]
+        if max(ratios) <= min(ratios) * (1 + tolerance):
+            return exponent
+    return None

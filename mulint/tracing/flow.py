@@ -1,0 +1,458 @@
+"""Reads an aligned recording forward: which operation consumes which parameter, and which factors it meets.
+
+Every tensor is followed by its degree in each weight, scalar factor and attention product. Operations that are
+homogeneous pass degrees on, a normalisation cancels them, any other function ends them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+from mulint.tracing.alignment import Aligned
+from mulint.tracing.exponents import CONSTANT, Law
+from mulint.tracing.operations import (
+    Operand,
+    Product,
+    moved_axes,
+    product_of,
+    recurrent_weights,
+    reduced_axes,
+    split_axis,
+)
+from mulint.tracing.recording import Recording, Ref, refs_in
+from mulint.tracing.values import (
+    Degrees,
+    Factor,
+    Kind,
+    ParameterUse,
+    Site,
+    Source,
+    Value,
+    added,
+    multiplied,
+    scaled,
+)
+
+ONE = Fraction(1)
+HALF = Fraction(1, 2)
+
+MULTIPLY = frozenset("mul mul_ multiply __mul__ __rmul__ __imul__".split())
+DIVIDE = frozenset("div div_ divide true_divide __truediv__ __itruediv__".split())
+INVERTED = frozenset("__rdiv__ __rtruediv__".split())
+ADD = frozenset(
+    "add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ rsub subtract where maximum minimum "
+    "masked_fill masked_fill_ masked_scatter lerp addcmul __setitem__ index_add scatter scatter_add clamp_min "
+    "clamp_max clip fill_diagonal_ copy_".split()
+)
+POWERS = {"sqrt": HALF, "rsqrt": -HALF, "reciprocal": -ONE, "square": Fraction(2), "sqrt_": HALF, "rsqrt_": -HALF}
+SUMS = frozenset("sum nansum".split())
+MEANS = frozenset("mean nanmean amax amin max min median std cumsum logsumexp".split())
+NORMS = frozenset("norm vector_norm".split())
+NORMALISERS = {
+    "layer_norm": (2, 4),
+    "rms_norm": (2, 3),
+    "group_norm": (2, 4),
+    "batch_norm": (1, 3),
+    "instance_norm": (1, 3),
+}
+LOOKUPS = frozenset("embedding embedding_bag".split())
+# Operations that keep every number's size: moves, casts, choices among elements, piecewise linear functions.
+KEEPS = frozenset(
+    "t T mT H mH adjoint transpose swapaxes swapdims transpose_ permute movedim moveaxis view reshape flatten unflatten "
+    "squeeze unsqueeze view_as reshape_as expand expand_as repeat repeat_interleave tile broadcast_to split chunk "
+    "unbind __getitem__ narrow tensor_split split_with_sizes select index_select gather take_along_dim unfold "
+    "to float half double bfloat16 type type_as contiguous clone detach data cuda cpu alias positive "
+    "dropout dropout_ dropout1d dropout2d dropout3d feature_dropout alpha_dropout relu relu_ leaky_relu leaky_relu_ "
+    "abs neg __neg__ prelu max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
+    "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d max_pool2d_with_indices "
+    "interpolate upsample_nearest2d pad constant_pad_nd _pad tril triu roll flip sort topk pixel_shuffle "
+    "pixel_unshuffle im2col col2im fold squeeze_ unsqueeze_ view_as_real view_as_complex as_strided unwrap "
+    "threshold hardtanh relu6 diagonal diag_embed nan_to_num to_dense coalesce real imag polar".split()
+)
+JOINS = frozenset("cat concat concatenate stack hstack vstack column_stack".split())
+
+
+class Flow:
+    """The state of one reading: values of all nodes, and all uses, factors and attention products found."""
+
+    def __init__(self, reference: Recording) -> None:
+        self.values: dict[int, Value] = {}
+        self.uses: list[ParameterUse] = []
+        self.factors: list[Factor] = []
+        self.sites: list[Site] = []
+        self.unknown: dict[str, int] = {}
+        for node, name in reference.parameters.items():
+            shape = reference.shapes[name]
+            origins = tuple(frozenset({(name, axis)}) for axis in range(len(shape)))
+            self.values[node] = Value(Kind.WEIGHT, origins=origins, parameters=frozenset({name}))
+        for node in reference.inputs:
+            self.values[node] = Value(Kind.ACTIVATION)
+
+    def read(self, operations: Iterable[Aligned]) -> None:
+        """Follow every operation in order."""
+        for operation in operations:
+            self.step(operation)
+
+    def value(self, ref: Ref) -> Value:
+        """What is known of a tensor; constants unless seen before."""
+        return self.values.get(ref.node, Value(Kind.CONSTANT))
+
+    def step(self, operation: Aligned) -> None:
+        """Work out the values of one operation's outputs."""
+        event = operation.event
+        product = product_of(event)
+        if product is not None:
+            self.set(operation, self.product(operation, product))
+        elif event.op == "scaled_dot_product_attention":
+            self.set(operation, self.attention(operation))
+        elif weights := recurrent_weights(event):
+            self.set(operation, self.recurrent(operation, weights))
+        elif event.op in LOOKUPS:
+            self.set(operation, self.lookup(operation))
+        elif event.op in NORMALISERS:
+            self.set(operation, self.normaliser(operation))
+        else:
+            self.elementwise(operation)
+
+    def set(self, operation: Aligned, value: Value) -> None:
+        for output in operation.event.outputs:
+            self.values[output.node] = value
+
+    # Products ---------------------------------------------------------------------------------------------
+
+    def product(self, operation: Aligned, product: Product) -> Value:
+        output = operation.event.outputs[0]
+        weights = [operand for operand in product.operands if self.is_weight(operand, product)]
+        others = [operand for operand in product.operands if operand not in weights]
+        biases = [self.consume(operation, ref, lookup=False) for ref in product.added if self.weighs(ref)]
+        if not weights:
+            value = self.activations(operation, others)
+            return replace(value, degrees=added((value.degrees, dict.fromkeys(biases, ONE))))
+        uses = [use for operand in weights for use in self.contract(operation, operand)]
+        incoming = multiplied(self.value(operand.ref).degrees for operand in others)
+        for use in uses:
+            self.reach(incoming, use)
+        for operand in others:  # a token or a table used in place of an activation
+            if self.weighs(operand.ref):
+                self.consume(operation, operand.ref, lookup=False)
+        degrees: dict[Source, Fraction] = dict.fromkeys([*uses, *biases], ONE)
+        kind = Kind.ACTIVATION if others else Kind.WEIGHT
+        origins = self.merged_origins(weights, len(output.shape)) if not others else ()
+        packed = None
+        if len(weights) == 1 and others:
+            produced = [axis for axis in weights[0].out.values() if axis >= 0]
+            if produced and uses:
+                packed = uses[0], max(produced) - len(output.shape)
+        made_of = _parameters(self.value(operand.ref) for operand in weights) if not others else frozenset()
+        return Value(kind, degrees, origins, made_of, inner=_factors(incoming), packed=packed)
+
+    def is_weight(self, operand: Operand, product: Product) -> bool:
+        if any(other.weight for other in product.operands):
+            return operand.weight and self.weighs(operand.ref)
+        return self.weighs(operand.ref)
+
+    def weighs(self, ref: Ref) -> bool:
+        return self.value(ref).kind is Kind.WEIGHT
+
+    def contract(self, operation: Aligned, operand: Operand) -> list[ParameterUse]:
+        """Uses of all parameters in a weight; factors on the weight itself are theirs."""
+        value = self.value(operand.ref)
+        uses = []
+        for name in sorted(value.parameters):
+            contracted = frozenset(
+                axis for i in operand.contracted for other, axis in value.origins[i] if other == name
+            )
+            produced = frozenset(
+                axis for i in operand.out if i < len(value.origins) for other, axis in value.origins[i] if other == name
+            )
+            use = ParameterUse(name, operation.event.use, contracted, produced=produced - contracted)
+            self.uses.append(use)
+            uses.append(use)
+            self.reach(value.degrees, use)
+        return uses
+
+    def reach(self, degrees: Degrees, use: ParameterUse) -> None:
+        for source, degree in degrees.items():
+            if isinstance(source, Factor):
+                source.consumers[use] = degree
+
+    def merged_origins(self, weights: list[Operand], rank: int) -> tuple[frozenset[tuple[str, int]], ...]:
+        merged: list[frozenset[tuple[str, int]]] = [frozenset()] * rank
+        for operand in weights:
+            origins = self.value(operand.ref).origins
+            for axis, out in operand.out.items():
+                merged[out] |= origins[axis]
+        return tuple(merged)
+
+    def activations(self, operation: Aligned, operands: list[Operand]) -> Value:
+        """A product without weights: attention if it contracts a growing dimension of activations."""
+        values = [self.value(operand.ref) for operand in operands]
+        kind = Kind.ACTIVATION if any(v.kind is Kind.ACTIVATION for v in values) else Kind.CONSTANT
+        live = [operand for operand, v in zip(operands, values, strict=True) if v.kind is Kind.ACTIVATION]
+        law = self.contracted_law(operation, operands)
+        if len(live) < 2 or law.exponent == 0:
+            return Value(kind, multiplied(v.degrees for v in values))
+        return self.site(operation, [self.value(operand.ref) for operand in live[:2]], law, Fraction(0))
+
+    def contracted_law(self, operation: Aligned, operands: list[Operand]) -> Law:
+        laws = [operation.laws(operands[0].ref)[axis] for axis in operands[0].contracted]
+        if any(law.exponent is None for law in laws):
+            return Law(None)
+        return Law(sum((law.exponent or Fraction(0) for law in laws), Fraction(0)))
+
+    def site(self, operation: Aligned, sides: list[Value], law: Law, builtin: Fraction) -> Value:
+        site = Site(operation.event.use, law, builtin)
+        self.sites.append(site)
+        for source, degree in multiplied(_factors(side.degrees) for side in sides).items():
+            if isinstance(source, Factor):
+                source.sites[site] = degree
+        first, second = (_factors(side.inner) for side in sides)
+        for source in first.keys() ^ second.keys():  # a factor on the query alone, in front of its projection
+            if isinstance(source, Factor) and not any(made_by_layer(use) for use in source.producers):
+                source.sites[site] = first.get(source, second.get(source, ONE))
+        return Value(Kind.ACTIVATION, {site: ONE})
+
+    def attention(self, operation: Aligned) -> Value:
+        """``scaled_dot_product_attention``, whose scale defaults to 1/sqrt of the query's last dimension."""
+        query, key, value = list(refs_in((operation.event.args, operation.event.kwargs)))[:3]
+        law = operation.laws(query)[-1]
+        scale = operation.scalar("scale")
+        if scale is None:
+            builtin = -(law.exponent or Fraction(0)) / 2
+        else:
+            builtin = scale.exponent if scale.exponent is not None else Fraction(0)
+        if law.exponent != 0:
+            self.site(operation, [self.value(query), self.value(key)], law, builtin)
+        return Value(Kind.ACTIVATION, self.value(value).degrees)
+
+    def recurrent(self, operation: Aligned, weights: tuple[Ref, ...]) -> Value:
+        incoming = self.value(next(refs_in(operation.event.args))).degrees
+        degrees: dict[Source, Fraction] = {}
+        for ref in weights:
+            if not self.weighs(ref):
+                continue
+            if len(ref.shape) == 2:
+                for use in self.contract(operation, Operand(ref, (1,), {0: -1})):
+                    self.reach(incoming, use)
+            else:
+                self.consume(operation, ref, lookup=False)
+        return Value(Kind.ACTIVATION, degrees)
+
+    # Parameters that are not contracted -------------------------------------------------------------------
+
+    def consume(self, operation: Aligned, ref: Ref, lookup: bool) -> ParameterUse:
+        value = self.value(ref)
+        use = ParameterUse("", operation.event.use, frozenset())
+        for name in sorted(value.parameters):
+            use = ParameterUse(name, operation.event.use, frozenset(), lookup)
+            self.uses.append(use)
+            for source in value.degrees:
+                if isinstance(source, Factor):
+                    source.consumers[use] = value.degrees[source]
+        return use
+
+    def lookup(self, operation: Aligned) -> Value:
+        uses: list[ParameterUse] = [
+            self.consume(operation, ref, lookup=True) for ref in operation.event.tensors() if self.weighs(ref)
+        ]
+        degrees: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
+        return Value(Kind.ACTIVATION, degrees)
+
+    def normaliser(self, operation: Aligned) -> Value:
+        event = operation.event
+        uses = [self.consume(operation, ref, lookup=False) for ref in event.tensors()[1:] if self.weighs(ref)]
+        degrees: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
+        source = self.value(event.tensors()[0])
+        if source.kind is Kind.WEIGHT and not uses:
+            return Value(Kind.WEIGHT, origins=source.origins, parameters=source.parameters)
+        return Value(Kind.ACTIVATION, degrees)
+
+    # Everything else --------------------------------------------------------------------------------------
+
+    def elementwise(self, operation: Aligned) -> None:
+        event = operation.event
+        refs = event.tensors()
+        values = [self.value(ref) for ref in refs]
+        if not values:
+            self.created(operation)
+            return
+        kinds = {value.kind for value in values}
+        if Kind.ACTIVATION in kinds:
+            kind = Kind.ACTIVATION
+        else:
+            kind = Kind.WEIGHT if Kind.WEIGHT in kinds else Kind.CONSTANT
+        uses: list[ParameterUse] = []
+        if kind is Kind.ACTIVATION or (event.op == "__getitem__" and len(refs) > 1 and self.weighs(refs[0])):
+            lookup = event.op in ("__getitem__", "index_select", "gather")
+            uses = [self.consume(operation, ref, lookup) for ref in refs if self.weighs(ref)]
+            kind = Kind.ACTIVATION
+        degrees = self.degrees(operation, refs, values, uses)
+        for output in event.outputs:
+            self.values[output.node] = self.transformed(operation, output, refs, values, kind, degrees)
+        self.cut(operation, refs[0], values[0])
+
+    def transformed(
+        self, operation: Aligned, output: Ref, refs: tuple[Ref, ...], values: list[Value], kind: Kind, degrees: Degrees
+    ) -> Value:
+        event, first = operation.event, values[0]
+        origins: tuple[frozenset[tuple[str, int]], ...] = ()
+        if kind is Kind.WEIGHT:
+            merged: list[frozenset[tuple[str, int]]] = [frozenset()] * len(output.shape)
+            for ref, value in zip(refs, values, strict=True):
+                if value.kind is Kind.WEIGHT:
+                    for out, axes in enumerate(moved_axes(event, ref, output)):
+                        for axis in axes:
+                            merged[out] |= value.origins[axis]
+            origins = tuple(merged)
+        same = all(ref.shape == output.shape for ref in refs[:1])
+        keeps = event.op in KEEPS or event.op in ADD or event.op in MULTIPLY or event.op in DIVIDE
+        pending = ()
+        if event.op in MULTIPLY and kind is Kind.ACTIVATION:
+            pending = tuple(
+                tuple(
+                    frozenset().union(*(value.origins[axis] for axis in axes))
+                    for axes in moved_axes(event, ref, output)
+                )
+                for ref, value in zip(refs, values, strict=True)
+                if value.kind is Kind.WEIGHT
+            )
+        number = first.number if event.op in KEEPS else self.number_of(operation, values)
+        pair = event.op in MULTIPLY and len({ref.node for ref in refs}) == 2 and all(v.kind is Kind.ACTIVATION for v in values)
+        return Value(
+            kind,
+            degrees,
+            origins,
+            _parameters(values) if kind is Kind.WEIGHT else frozenset(),
+            inner=first.inner if keeps else {},
+            packed=first.packed if keeps and same else None,
+            pending=pending,
+            pair=pair,
+            number=number,
+        )
+
+    def degrees(
+        self, operation: Aligned, refs: tuple[Ref, ...], values: list[Value], uses: list[ParameterUse]
+    ) -> dict[Source, Fraction]:
+        op = operation.event.op
+        gains: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
+        if op in KEEPS:
+            return {**values[0].degrees, **gains}
+        if op in JOINS or op in ADD:
+            summed = added(v.degrees for v in values if v.kind is not Kind.WEIGHT or not uses)
+            return {**self.with_scalar(operation, summed, values, ONE if op not in ADD else None), **gains}
+        if op in MULTIPLY:
+            return self.with_scalar(operation, multiplied([*(v.degrees for v in values), gains]), values, ONE)
+        if op in DIVIDE:
+            parts = [values[0].degrees, *(scaled(v.degrees, -ONE) for v in values[1:]), gains]
+            return self.with_scalar(operation, multiplied(parts), values, -ONE)
+        if op in INVERTED:
+            return self.with_scalar(operation, scaled(values[0].degrees, -ONE), values, ONE)
+        if op in POWERS:
+            return scaled(values[0].degrees, POWERS[op])
+        if op in ("pow", "pow_", "__pow__", "__ipow__"):
+            return scaled(values[0].degrees, _power(operation))
+        if op in SUMS or op in MEANS or op in NORMS:
+            return self.reduced(operation, refs[0], values[0])
+        if op in ("var",):
+            return scaled(values[0].degrees, Fraction(2))
+        return dict(gains)
+
+    def with_scalar(
+        self, operation: Aligned, degrees: dict[Source, Fraction], values: list[Value], power: Fraction | None
+    ) -> dict[Source, Fraction]:
+        """Add the factor that a Python number or a one-number tensor brings in."""
+        if power is None:
+            return degrees
+        laws = list(operation.scalars()) or [v.number for v in values[1:] if v.number is not None]
+        if not operation.scalars() and values[0].number is not None and values[0].kind is Kind.CONSTANT:
+            laws = [values[0].number]
+        for law in laws[:1]:
+            if law.exponent != 0:
+                exponent = None if law.exponent is None else law.exponent * power
+                return self.factor(operation, degrees, Law(exponent))
+        return degrees
+
+    def factor(self, operation: Aligned, degrees: dict[Source, Fraction], law: Law) -> dict[Source, Fraction]:
+        made = {source: degree for source, degree in degrees.items() if not isinstance(source, Factor)}
+        factor = Factor(law, operation.event.use, str(operation.event.key[1]), made)
+        self.factors.append(factor)
+        return {**degrees, factor: ONE}
+
+    def reduced(self, operation: Aligned, ref: Ref, value: Value) -> dict[Source, Fraction]:
+        op = operation.event.op
+        laws = operation.laws(ref)
+        axes = reduced_axes(operation.event, ref)
+        growth = sum((laws[axis].exponent or Fraction(0) for axis in axes), Fraction(0))
+        degrees = dict(value.degrees)
+        if not growth or op in MEANS and op not in ("mean", "nanmean"):
+            return degrees
+        for origins in value.pending:  # (x * w).sum(-1) is a product with w
+            for name in sorted({name for axis in axes for name, _ in origins[axis]}):
+                contracted = frozenset(i for axis in axes for other, i in origins[axis] if other == name)
+                self.uses.append(ParameterUse(name, operation.event.use, contracted))
+        if value.pair:
+            builtin = -growth if op in MEANS else Fraction(0)
+            return dict(self.site(operation, [value, Value(Kind.ACTIVATION)], Law(growth), builtin).degrees)
+        if op in SUMS:
+            return self.factor(operation, degrees, Law(growth))
+        if op in NORMS:
+            return self.factor(operation, degrees, Law(growth / 2))
+        return degrees
+
+    def number_of(self, operation: Aligned, values: list[Value]) -> Law | None:
+        known = [value.number for value in values if value.number is not None]
+        if len(values) != 1 or len(known) != 1 or known[0].exponent is None:
+            return None
+        power = POWERS.get(operation.event.op)
+        if operation.event.op in ("pow", "__pow__"):
+            power = _power(operation)
+        return None if power is None else Law(known[0].exponent * power)
+
+    def created(self, operation: Aligned) -> None:
+        """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``."""
+        laws = operation.scalars()
+        for output in operation.event.outputs:
+            single = operation.event.op in ("tensor", "as_tensor", "scalar_tensor") and len(laws) == 1
+            self.values[output.node] = Value(Kind.CONSTANT, number=laws[0] if single else CONSTANT)
+
+    def cut(self, operation: Aligned, ref: Ref, value: Value) -> None:
+        """Rows of a packed weight: its result is cut into pieces along the rows."""
+        axis = split_axis(operation.event, ref)
+        if value.packed is None or axis is None or axis - len(ref.shape) != value.packed[1]:
+            return
+        use = value.packed[0]
+        starts = self.first_starts(operation, ref, axis)
+        for output in operation.event.outputs:
+            sizes = operation.sizes(output, axis)
+            ends = tuple(start + size for start, size in zip(starts, sizes, strict=True))
+            use.pieces.append((starts, ends))
+            starts = ends
+
+    def first_starts(self, operation: Aligned, ref: Ref, axis: int) -> tuple[int, ...]:
+        if operation.event.op != "__getitem__":
+            return tuple(0 for _ in operation.peers)
+        starts = []
+        for peer, size in zip(operation.peers, operation.sizes(ref, axis), strict=True):
+            index = peer.args[1][-1] if isinstance(peer.args[1], tuple) else peer.args[1]
+            starts.append(index.indices(size)[0])
+        return tuple(starts)
+
+
+def made_by_layer(source: Source) -> bool:
+    """A source that is a layer: a contraction or a lookup, not a bias or a gain."""
+    return isinstance(source, ParameterUse) and not source.elementwise
+
+
+def _factors(degrees: Degrees) -> dict[Source, Fraction]:
+    return {source: degree for source, degree in degrees.items() if isinstance(source, Factor)}
+
+
+def _parameters(values: Iterable[Value]) -> frozenset[str]:
+    return frozenset(name for value in values for name in value.parameters)
+
+
+def _power(operation: Aligned) -> Fraction:
+    exponent = operation.event.args[1] if len(operation.event.args) > 1 else operation.event.kwargs.get("exponent", 1)
+    return Fraction(exponent).limit_denominator(8) if isinstance(exponent, int | float) else ONE

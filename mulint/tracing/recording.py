@@ -1,0 +1,298 @@
+"""Records one run of a model: every operation, the tensors that flow between them, and where the user wrote it.
+
+A ``TorchFunctionMode`` sees each call with its spelling, its Python scalars and its parameters. A
+``TorchDispatchMode`` beside it counts the products that reach no such call, so that nothing is missed silently.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mulint.tracing.model import Use
+
+TORCH = str(Path(torch.__file__).parent)
+MULINT = str(Path(__file__).parent)
+STANDARD = str(Path(contextmanager.__code__.co_filename).parent)
+PASS_THROUGH = ("einops", "torch", "mulint")
+
+# Queries that produce no tensor of the model's computation.
+QUERIES = frozenset(
+    "shape dtype device dim size numel is_nested requires_grad ndim __len__ is_floating_point stride is_cuda "
+    "grad grad_fn is_contiguous data_ptr names layout is_sparse requires_grad_ is_leaf storage_offset nelement "
+    "__hash__ __repr__ __format__ is_complex element_size untyped_storage retain_grad register_hook".split()
+)
+PRODUCTS = frozenset(
+    "mm bmm addmm baddbmm convolution addbmm addmv mv dot "
+    "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_attention_math "
+    "_scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A tensor as seen by an operation: the node that made it, and its shape."""
+
+    node: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One operation. ``key`` is equal for the same operation in the same place at another width."""
+
+    op: str
+    key: tuple[object, ...]
+    use: Use
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Ref, ...]
+
+    def tensors(self) -> tuple[Ref, ...]:
+        """All tensors among the arguments, in order."""
+        return tuple(refs_in((self.args, self.kwargs)))
+
+
+@dataclass(slots=True)
+class Recording:
+    """All operations of one run at one width, and what the nodes are that no operation made."""
+
+    width: float
+    events: list[Event] = field(default_factory=list)
+    parameters: dict[int, str] = field(default_factory=dict)
+    inputs: set[int] = field(default_factory=set)
+    constants: dict[int, float] = field(default_factory=dict)
+    unseen: list[Use] = field(default_factory=list)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def refs_in(value: object) -> Iterator[Ref]:
+    """Every tensor in a nested argument."""
+    if isinstance(value, Ref):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from refs_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from refs_in(item)
+
+
+def named_parameters(model: nn.Module) -> tuple[dict[str, nn.Parameter], dict[str, tuple[str, ...]]]:
+    """Every parameter once, by its first name, and the other names of each (tied weights)."""
+    names: dict[int, str] = {}
+    first: dict[str, nn.Parameter] = {}
+    aliases: dict[str, tuple[str, ...]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        known = names.setdefault(id(parameter), name)
+        if known == name:
+            first[name], aliases[name] = parameter, ()
+        else:
+            aliases[known] = (*aliases[known], name)
+    return first, aliases
+
+
+def record(width: float, model: nn.Module, batch: object, run: Callable[[], object], root: Path) -> Recording:
+    """Call ``run`` once and return what happened."""
+    recorder = _Recorder(width, model, batch, root)
+    with ExitStack() as stack:
+        stack.enter_context(_transparent_functionals())
+        stack.enter_context(recorder.follow_modules(model))
+        stack.enter_context(_Products(recorder))
+        stack.enter_context(recorder)
+        run()
+    return recorder.recording
+
+
+class _Recorder(TorchFunctionMode):
+    def __init__(self, width: float, model: nn.Module, batch: object, root: Path) -> None:
+        super().__init__()
+        self.recording = Recording(width)
+        self.root = root
+        self.nodes: dict[int, int] = {}
+        self.keep: list[object] = []  # identities stay unique only while the tensors live, and number the nodes
+        self.seen: dict[tuple[object, ...], int] = {}
+        self.modules: list[str] = [""]
+        self.places: dict[tuple[CodeType, int], tuple[int, int]] = {}
+        self.inside = 0
+        first, self.recording.aliases = named_parameters(model)
+        for name, parameter in first.items():
+            self.recording.shapes[name] = tuple(parameter.shape)
+            self.recording.parameters[self.node(parameter)] = name
+        for tensor in _tensors_in(batch):
+            self.recording.inputs.add(self.node(tensor))
+
+    def node(self, tensor: Tensor) -> int:
+        known = self.nodes.get(id(tensor))
+        if known is None:
+            known = self.nodes[id(tensor)] = len(self.keep)
+            self.keep.append(tensor)
+        return known
+
+    def ref(self, value: object) -> object:
+        if isinstance(value, Tensor):
+            new = id(value) not in self.nodes
+            node = self.node(value)
+            if new and value.numel() == 1 and value.device.type != "meta" and value.is_floating_point():
+                self.recording.constants[node] = float(value.detach())
+            return Ref(node, tuple(value.shape))
+        if isinstance(value, tuple | list):
+            return tuple(self.ref(item) for item in value)
+        if isinstance(value, dict):
+            return {key: self.ref(item) for key, item in value.items()}
+        if isinstance(value, bool | int | float | str | type(None) | slice) or value is Ellipsis:
+            return value
+        return type(value).__name__
+
+    @contextmanager
+    def follow_modules(self, model: nn.Module) -> Iterator[None]:
+        handles = []
+
+        def enter(name: str) -> Callable[..., None]:
+            return lambda *_: self.modules.append(name)
+
+        def leave(*_: object) -> None:
+            self.modules.pop()
+
+        for name, module in model.named_modules():
+            handles.append(module.register_forward_pre_hook(enter(name)))
+            handles.append(module.register_forward_hook(leave, always_call=True))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = _name(func)
+        if name in QUERIES:
+            return func(*args, **kwargs)
+        before = self.ref(args), self.ref(kwargs)  # an operation in place must not hide what it read
+        self.inside += 1
+        try:
+            result = func(*args, **kwargs)
+        finally:
+            self.inside -= 1
+        made = [args[0]] if name == "__setitem__" else list(_tensors_in(result))
+        if made:
+            self.add(name, before, made)
+        return result
+
+    def add(self, name: str, before: tuple[Any, Any], made: list[Tensor]) -> None:
+        outputs = []
+        for tensor in made:
+            if _writes(name):  # the same object holds a new value from here on
+                self.nodes.pop(id(tensor), None)
+            outputs.append(Ref(self.node(tensor), tuple(tensor.shape)))
+        site, use = self.place(name)
+        key = (name, self.modules[-1], site)
+        count = self.seen[key] = self.seen.get(key, -1) + 1
+        self.recording.events.append(Event(name, (*key, count), use, before[0], before[1], tuple(outputs)))
+
+    def place(self, op: str) -> tuple[tuple[object, ...], Use]:
+        """The innermost place in code that is neither torch, mulint nor the standard library."""
+        frame: FrameType | None = sys._getframe(2)
+        chain: list[object] = []
+        found: Use | None = None
+        while frame is not None:
+            filename = frame.f_code.co_filename
+            if filename.startswith(MULINT) and chain:
+                break
+            if not filename.startswith(MULINT):
+                chain.append((filename, frame.f_lasti))
+                if found is None and not _is_plumbing(filename):
+                    line, column = self.position(frame)
+                    found = Use(self.relative(filename), line, column, op)
+            frame = frame.f_back
+        return tuple(chain), found or Use("", 0, 0, op)
+
+    def position(self, frame: FrameType) -> tuple[int, int]:
+        key = frame.f_code, frame.f_lasti
+        if key not in self.places:
+            line, _, column, _ = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+            self.places[key] = line or frame.f_lineno, (column or 0) + 1
+        return self.places[key]
+
+    def relative(self, filename: str) -> str:
+        path = Path(filename)
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+
+class _Products(TorchDispatchMode):
+    """Notes every product of tensors that no recorded call stands for."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name = func._schema.name.split("::")[-1]
+        if name in PRODUCTS and not self.recorder.inside:
+            self.recorder.recording.unseen.append(self.recorder.place(name)[1])
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _transparent_functionals() -> Iterator[None]:
+    """Let the mode see inside ``torch.nn.functional``.
+
+    A mode is popped while its handler runs, so ``F.multi_head_attention_forward`` and its like would be one
+    opaque call. Their own checks for overrides are answered with no; the operations they are made of still
+    reach the mode one by one.
+    """
+    names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+    before = {name: getattr(F, name) for name in names}
+    try:
+        for name in names:
+            setattr(F, name, lambda *_: False)
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(F, name, value)
+
+
+def _writes(name: str) -> bool:
+    return name.startswith("__i") or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+
+
+def _name(func: Any) -> str:
+    name = str(getattr(func, "__name__", type(func).__name__))
+    if name == "__get__":
+        return str(func.__self__.__name__)
+    return name.split(".")[0]  # an overload such as mm.default
+
+
+def _tensors_in(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _tensors_in(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors_in(item)
+
+
+def _is_plumbing(filename: str) -> bool:
+    if filename.startswith((TORCH, "<")):
+        return True
+    if "site-packages" in filename:
+        return Path(filename.split("site-packages/")[-1]).parts[0] in PASS_THROUGH
+    return filename.startswith(STANDARD)

@@ -1,0 +1,119 @@
+"""The first stage: what every parameter is, from how it is used at several widths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from mulint.theory import Role
+from mulint.tracing import classification
+from mulint.tracing.alignment import align, parameter_laws
+from mulint.tracing.exponents import Law
+from mulint.tracing.flow import Flow
+from mulint.tracing.model import Attention, Builder, ParameterDims, UseRole
+from mulint.tracing.recording import Recording, record
+from mulint.tracing.values import ParameterUse
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """What the dimension trace found: parameters, attention products, and what it could not follow."""
+
+    parameters: tuple[ParameterDims, ...]
+    attention: tuple[Attention, ...]
+    assumptions: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+def trace(builder: Builder, root: Path, progress: Callable[[], None] = lambda: None) -> Dimensions:
+    """Run the model once at every width and read roles, multipliers and attention scales off the recordings.
+
+    The meta device is tried first: it needs no memory and no data. Models that read values while they are
+    built or run get real numbers.
+
+    Raises:
+        CannotBuild: neither device can build and run the model.
+    """
+    assumptions: list[str] = []
+    try:
+        recordings = _record_all(builder, root, torch.device("meta"), progress)
+    except Exception as error:
+        assumptions.append(f"the dimension trace ran on CPU, because meta failed: {_first_line(error)}")
+        recordings = _record_all(builder, root, torch.device("cpu"), progress)
+    return _read(recordings, tuple(assumptions))
+
+
+def _record_all(builder: Builder, root: Path, device: torch.device, progress: Callable[[], None]) -> list[Recording]:
+    recordings = []
+    for width in builder.widths:
+        built = builder.build(width, 0, device)
+        recordings.append(record(width, built.model, built.batch, lambda b=built: b.loss(b.model, b.batch), root))
+        progress()
+    return recordings
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0] if text else ''}"[:200]
+
+
+def _read(recordings: Sequence[Recording], assumptions: tuple[str, ...]) -> Dimensions:
+    reference, operations = align(recordings)
+    flow = Flow(reference)
+    flow.read(operations)
+    laws = {name: parameter_laws(recordings, name) for r in recordings for name in r.shapes}
+    uses: dict[str, list[ParameterUse]] = {name: [] for name in laws}
+    for use in flow.uses:
+        uses[use.parameter].append(use)
+    roles = {
+        use: classification.role_of_use(laws[name], reference.shapes[name], use)
+        for name, found in uses.items()
+        for use in found
+    }
+    assigned = classification.assign(flow, roles)
+    parameters = tuple(
+        _parameter(name, recordings, laws[name], uses[name], classification.use_roles(uses[name], roles, assigned))
+        for name in laws
+    )
+    unseen = tuple(f"{use.path}:{use.line}: {use.op} was not followed" for use in dict.fromkeys(reference.unseen))
+    return Dimensions(parameters, classification.attention_of(flow), assumptions, unseen)
+
+
+def _parameter(
+    name: str,
+    recordings: Sequence[Recording],
+    laws: Sequence[Law],
+    uses: Sequence[ParameterUse],
+    use_roles: tuple[UseRole, ...],
+) -> ParameterDims:
+    if use_roles:
+        role = classification.combined([use.role for use in use_roles])
+    else:
+        role = classification.role_of_shape(laws)
+    rows = classification.rows_of([r.width for r in recordings], laws, uses)
+    own = [use for use in use_roles if use.role is role] or list(use_roles)
+    multipliers = {use.multiplier for use in own}
+    if rows is not None or classification.is_packed(laws, uses):
+        role = Role.MIXED
+    return ParameterDims(
+        name=name,
+        aliases=next(r.aliases[name] for r in recordings if name in r.aliases),
+        shapes=tuple(r.shapes.get(name, ()) for r in recordings),
+        role=role,
+        dims=tuple(law.exponent for law in laws),
+        fan_in_dims=_fan_in(uses),
+        uses=tuple(dict.fromkeys(use.use for use in use_roles)),
+        multiplier=multipliers.pop() if len(multipliers) == 1 else None,
+        multiplier_places=tuple(dict.fromkeys(place for use in own for place in use.places)),
+        rows=rows,
+        use_roles=use_roles,
+    )
+
+
+def _fan_in(uses: Sequence[ParameterUse]) -> tuple[int, ...]:
+    """Contracted axes of the first use that decides: a lookup has none, also where its table is tied."""
+    decisive = next((use for use in uses if use.lookup), None) or next((use for use in uses if use.contracted), None)
+    return tuple(sorted(decisive.contracted)) if decisive else ()

@@ -1,0 +1,118 @@
+"""What is known of a tensor while a recording is read: what it is made of, and which factors it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from fractions import Fraction
+
+from mulint.tracing.exponents import Law
+from mulint.tracing.model import Use
+
+
+class Kind(Enum):
+    """Where a tensor comes from."""
+
+    CONSTANT = auto()
+    WEIGHT = auto()
+    ACTIVATION = auto()
+
+
+@dataclass(eq=False, slots=True)
+class ParameterUse:
+    """One operation that consumes one parameter.
+
+    ``contracted``: the parameter's axes that are summed over. ``pieces``: sizes at each width of the rows into
+    which the result is cut afterwards, as (starts, ends).
+    """
+
+    parameter: str
+    use: Use
+    contracted: frozenset[int]
+    lookup: bool = False
+    produced: frozenset[int] = frozenset()
+    pieces: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+
+    @property
+    def elementwise(self) -> bool:
+        """Neither contracted nor looked up: a bias, a gain, a token."""
+        return not self.contracted and not self.lookup
+
+
+@dataclass(eq=False, slots=True)
+class Site:
+    """A product of two activations over a growing dimension, as in attention."""
+
+    use: Use
+    contracted: Law
+    builtin: Fraction
+    factors: dict[Factor, Fraction] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class Factor:
+    """A scalar that changes with the width, multiplied onto a tensor.
+
+    ``producers``: what the tensor was made by, with the power in which it occurs; ``consumers``: the uses that
+    take the scaled tensor in.
+    """
+
+    law: Law
+    use: Use
+    module: str
+    producers: Mapping[Source, Fraction]
+    consumers: dict[ParameterUse, Fraction] = field(default_factory=dict)
+    sites: dict[Site, Fraction] = field(default_factory=dict)
+
+
+Source = ParameterUse | Site | Factor
+Degrees = Mapping[Source, Fraction]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One tensor.
+
+    ``degrees``: the power in which it contains each weight, factor or attention product, as long as it is
+    homogeneous in it (a normalisation brings it to 0, a softmax ends it). ``parameters`` and ``origins``: for a
+    weight, what it is made of, and the parameter axes held by each of its axes. ``inner``: factors of the input of the weight that made it.
+    ``packed``: the use whose rows lie along an axis. ``pending``: elementwise factors that a later sum contracts.
+    """
+
+    kind: Kind
+    degrees: Degrees = field(default_factory=dict)
+    origins: tuple[frozenset[tuple[str, int]], ...] = ()
+    parameters: frozenset[str] = frozenset()
+    inner: Degrees = field(default_factory=dict)
+    packed: tuple[ParameterUse, int] | None = None
+    pending: tuple[tuple[frozenset[tuple[str, int]], ...], ...] = ()
+    pair: bool = False
+    number: Law | None = None
+
+
+def scaled(degrees: Degrees, power: Fraction) -> dict[Source, Fraction]:
+    """Degrees of a power of a tensor."""
+    return {source: degree * power for source, degree in degrees.items()}
+
+
+def multiplied(parts: Iterable[Degrees]) -> dict[Source, Fraction]:
+    """Degrees of a product: powers add up, and what cancels is gone."""
+    total: dict[Source, Fraction] = {}
+    for part in parts:
+        for source, degree in part.items():
+            total[source] = total.get(source, Fraction(0)) + degree
+    return {source: degree for source, degree in total.items() if degree}
+
+
+def added(parts: Iterable[Degrees]) -> dict[Source, Fraction]:
+    """Degrees of a sum: every term's makers, but only the factors that all terms share."""
+    terms = [part for part in parts if part]
+    total: dict[Source, Fraction] = {}
+    for part in terms:
+        for source, degree in part.items():
+            if not isinstance(source, Factor):
+                total.setdefault(source, degree)
+            elif all(other.get(source) == degree for other in terms):
+                total[source] = degree
+    return total
