@@ -7,6 +7,7 @@ was not understood. Spans are (line, column, end line, end column), 1-based, in 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 Span = tuple[int, int, int, int]
@@ -347,3 +348,15 @@ class FileFacts:
     path: str
     body: tuple[Statement, ...]
     lines: int
+
+
+def walk(node: object) -> Iterator[object]:
+    """The node and everything inside it, outermost first."""
+    pending = [node]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, tuple):
+            pending.extend(reversed(current))
+        elif hasattr(current, "__dataclass_fields__"):
+            yield current
+            pending.extend(getattr(current, name) for name in reversed(list(current.__dataclass_fields__)))

@@ -1,0 +1,96 @@
+"""The facts of all files linked into one program: sizes followed, roles given, intent decided."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mulint.facts import FileFacts
+from mulint.program.dimensions import Symbol
+from mulint.program.entry import observe
+from mulint.program.intent import Intent, Package, package_of, packages
+from mulint.program.parameters import Parameter, parameters
+from mulint.program.records import NotUnderstood, Observations
+from mulint.program.values import Number
+from mulint.program.widths import growth, width_symbols
+
+__all__ = ["Intent", "NotUnderstood", "Package", "Program", "Understood", "link"]
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """How much of a project the analysis could follow."""
+
+    files: int
+    modules: int
+    parameters: int
+    optimizers: int
+    schedulers: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """A whole project as the rules see it."""
+
+    seen: Observations
+    widths: frozenset[Symbol]
+    parameters: tuple[Parameter, ...]
+    packages: tuple[Package, ...]
+    understood: Understood
+    not_understood: tuple[NotUnderstood, ...]
+
+    @property
+    def intent(self) -> Intent:
+        """The strongest intent of any package."""
+        return max((p.intent for p in self.packages), key=list(Intent).index, default=Intent.NONE)
+
+    def intent_of(self, path: str) -> Intent:
+        """The intent of the package that holds a file."""
+        name = package_of(path)
+        return next((p.intent for p in self.packages if p.path == name), Intent.NONE)
+
+    def growth(self, number: Number) -> Fraction | None:
+        """The width exponent of a number; None if it is unknown."""
+        return growth(number, self.widths)
+
+
+def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = False) -> Program:
+    """Link the facts of all files of a project.
+
+    Args:
+        files: the facts, one for each file, in any order.
+        opted_in: whether a path (or every path) lies under a configuration that asks for μP.
+    """
+    ordered = sorted(files, key=lambda f: f.path)
+    asks = opted_in if callable(opted_in) else (lambda _path, answer=opted_in: answer)
+    run = observe(ordered)
+    widths = width_symbols(run.seen)
+    known = parameters(run.seen, widths)
+    return Program(
+        seen=run.seen,
+        widths=widths,
+        parameters=known,
+        packages=packages(ordered, run.seen, widths, asks),
+        understood=Understood(
+            files=len(ordered),
+            modules=len(run.seen.modules),
+            parameters=len({(p.weight.site, p.weight.name) for p in known if p.role is not None}),
+            optimizers=len({o.site for o in run.seen.optimizers}),
+            schedulers=len({o.site for o in run.seen.schedulers}),
+        ),
+        not_understood=_not_understood(run.seen, known),
+    )
+
+
+def _not_understood(seen: Observations, known: Sequence[Parameter]) -> tuple[NotUnderstood, ...]:
+    """What was not followed: sizes of weights first of all, each place once."""
+    found = dict.fromkeys(seen.not_understood)
+    for parameter in known:
+        if parameter.role is None:
+            weight = parameter.weight
+            because = (
+                "no use of it was seen" if weight.contracted is None else "its size could not be followed to a knob"
+            )
+            found[NotUnderstood(weight.site.path, weight.site.line, weight.symbol, because)] = None
+    return tuple(sorted(found, key=lambda n: (n.path, n.line, n.what)))

@@ -1,0 +1,176 @@
+"""Calling things: user functions and methods, user classes, modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mulint.facts import syntax as s
+from mulint.program import classes
+from mulint.program.library import modules, tensors
+from mulint.program.records import GroupRecord, OptimizerRecord
+from mulint.program.run import Arguments, Frame, Run, join_all, sources_of
+from mulint.program.scopes import Scope
+from mulint.program.values import (
+    Bound,
+    Choice,
+    ClassValue,
+    Constant,
+    DictValue,
+    FunctionValue,
+    Knob,
+    ListValue,
+    ModuleValue,
+    ObjectValue,
+    OptimizerValue,
+    Partial,
+    Tensor,
+    Unknown,
+    Value,
+)
+
+
+def invoke(run: Run, function: FunctionValue, arguments: Arguments, receiver: Value | None = None) -> Value:
+    """Run a user's function on abstract arguments; with a receiver, as its method."""
+    positional = arguments.positional if receiver is None else (receiver, *arguments.positional)
+    scope = Scope(
+        function.path,
+        function.scope,
+        owner=function.owner,
+        receiver=receiver,
+        function=function.name if isinstance(function.node, s.Function) else "",
+    )
+    _bind(run, function, positional, arguments, scope)
+    if isinstance(function.node, s.Lambda):
+        return run.evaluate(function.node.body, scope)
+    frame = Frame()
+    run.execute(function.node.body, scope, frame)
+    return join_all(frame.returns)
+
+
+def _bind(
+    run: Run, function: FunctionValue, positional: Sequence[Value], arguments: Arguments, scope: Scope
+) -> None:
+    remaining = list(positional)
+    keywords = dict(arguments.keywords)
+    owner = function.owner.name if function.owner else function.name
+    for parameter in function.node.parameters:
+        name = parameter.name
+        if parameter.kind == "*":
+            scope.names[name] = ListValue(remaining, arguments.complete)
+            remaining = []
+        elif parameter.kind == "**":
+            scope.names[name] = DictValue(dict(keywords), arguments.complete)
+        elif parameter.kind == "positional" and remaining:
+            scope.names[name] = remaining.pop(0)
+        elif name in keywords:
+            scope.names[name] = keywords.pop(name)
+        elif not arguments.complete or parameter.default is None:
+            scope.names[name] = classes.knob_for(run, owner, function.path, parameter, function)
+        else:
+            scope.names[name] = run.evaluate(parameter.default, function.scope)
+
+
+def instantiate(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
+    """Construct an instance of a user's class."""
+    if classes.is_optimizer_class(kind):
+        return _optimizer(run, kind, arguments)
+    initialiser = classes.method(kind, "__init__")
+    if classes.is_module_class(kind):
+        module = ModuleValue(kind, arguments.site)
+        run.seen.modules.add((kind.path, kind.name))
+        if initialiser is not None:
+            invoke(run, initialiser, arguments, module)
+        else:
+            modules.construct_base(run, module, arguments)
+        return module
+    instance = ObjectValue(kind)
+    if initialiser is not None:
+        invoke(run, initialiser, arguments, instance)
+    elif classes.is_dataclass(kind):
+        _fill_fields(run, instance, arguments)
+    return instance
+
+
+def _fill_fields(run: Run, instance: ObjectValue, arguments: Arguments) -> None:
+    declared = classes.fields(instance.kind)
+    given = arguments.bind([name for name, _, _ in declared])
+    knobs = classes.knob_instance(run, instance.kind) if not arguments.complete else None
+    for name, owner, node in declared:
+        if name in given:
+            instance.attributes[name] = given[name]
+        elif knobs is not None:
+            instance.attributes[name] = knobs.attributes[name]
+        else:
+            instance.attributes[name] = classes.field_default(run, owner, node) or Unknown("a field without value")
+    finish = classes.method(instance.kind, "__post_init__")
+    if finish is not None:
+        invoke(run, finish, Arguments((), {}, arguments.site), instance)
+
+
+def _optimizer(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
+    options = arguments.bind(("params", "lr"))
+    record = OptimizerRecord(
+        f"{kind.path}:{kind.name}",
+        arguments.site,
+        arguments.owner,
+        [GroupRecord(None, {})],
+        options,
+        complete=False,
+    )
+    run.seen.optimizers.append(record)
+    return OptimizerValue(record)
+
+
+def apply_module(run: Run, module: ModuleValue, arguments: Arguments) -> Value:
+    """Call a module on activations: the user's ``forward``, or what the library's layer does."""
+    forward = classes.method(module.kind, "forward") if module.kind else None
+    if forward is not None:
+        return invoke(run, forward, arguments, module)
+    return modules.apply_layer(run, module, arguments)
+
+
+def call(run: Run, function: Value, arguments: Arguments) -> Value:
+    """Call a value of the user's program that is not from a library."""
+    match function:
+        case ClassValue():
+            return instantiate(run, function, arguments)
+        case FunctionValue():
+            return invoke(run, function, arguments)
+        case Bound(function=inner, receiver=receiver):
+            return invoke(run, inner, arguments, receiver)
+        case ModuleValue():
+            return apply_module(run, function, arguments)
+        case Partial():
+            keywords = {**dict(function.keywords), **arguments.keywords}
+            positional = (*function.arguments, *arguments.positional)
+            return run.call(
+                function.function,
+                Arguments(positional, keywords, arguments.site, arguments.owner, arguments.complete),
+            )
+        case Choice(options=several):
+            callable_ = [o for o in several if not isinstance(o, Constant)]
+            with run.uncertain():
+                return join_all([run.call(o, arguments) for o in callable_])
+        case ObjectValue():
+            inner_call = classes.method(function.kind, "__call__")
+            return invoke(run, inner_call, arguments, function) if inner_call else Unknown("an object is called")
+        case Knob():
+            return _call_knob(run, function, arguments)
+        case Tensor():
+            return Unknown("a tensor is called")
+        case _:
+            tensors.settle(run, arguments.values)
+            return sources_of(arguments.values) or Unknown("a call that is not followed")
+
+
+def _call_knob(run: Run, function: Knob, arguments: Arguments) -> Value:
+    """``config.get("n_embd", 4)`` reads as the attribute; any other call of a knob gives nothing known."""
+    parent, _, name = function.symbol.name.rpartition(".")
+    key = arguments.get("key", 0)
+    if name in ("get", "pop") and isinstance(key, Constant) and isinstance(key.value, str):
+        from mulint.program.dimensions import Symbol
+
+        symbol = Symbol(f"{parent}.{key.value}", function.symbol.path, function.symbol.line)
+        return Knob(symbol, arguments.get("default", 1))
+    tensors.settle(run, arguments.values)
+    return sources_of(arguments.values) or Unknown(f"{function.symbol.name} is given from outside")

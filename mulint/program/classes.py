@@ -1,0 +1,183 @@
+"""User classes: method lookup, what they inherit from torch, dataclass fields, instances from nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mulint.facts import syntax as s
+from mulint.program.dimensions import Symbol
+from mulint.program.library.layers import ROWS, canonical
+from mulint.program.run import Run
+from mulint.program.values import (
+    ClassValue,
+    Constant,
+    External,
+    FunctionValue,
+    Knob,
+    ModuleValue,
+    ObjectValue,
+    Value,
+    options,
+)
+
+_MODULE_BASES = frozenset(
+    {
+        "torch.nn.Module",
+        "pytorch_lightning.LightningModule",
+        "lightning.LightningModule",
+        "lightning.pytorch.LightningModule",
+        "transformers.PreTrainedModel",
+        "transformers.modeling_utils.PreTrainedModel",
+    }
+)
+
+
+def ancestry(kind: ClassValue) -> Iterator[ClassValue]:
+    """The class and its user-written bases, nearest first (depth first, each once)."""
+    seen: set[int] = set()
+    pending = [kind]
+    while pending:
+        current = pending.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        pending[:0] = [o for b in current.bases for o in options(b) if isinstance(o, ClassValue)]
+
+
+def external_bases(kind: ClassValue) -> list[str]:
+    """Public names of the library classes it derives from, nearest first."""
+    return [
+        canonical(o.name) for c in ancestry(kind) for b in c.bases for o in options(b) if isinstance(o, External)
+    ]
+
+
+def is_module_class(kind: ClassValue) -> bool:
+    """Whether instances are torch modules."""
+    return any(
+        name in _MODULE_BASES or name in ROWS or name.startswith("torch.nn.") for name in external_bases(kind)
+    )
+
+
+def layer_base(kind: ClassValue) -> str | None:
+    """The library layer it derives from, if any (``class Linear(nn.Linear)``)."""
+    return next((name for name in external_bases(kind) if name in ROWS), None)
+
+
+def is_optimizer_class(kind: ClassValue) -> bool:
+    """Whether instances are torch optimizers."""
+    return any(name in ("torch.optim.Optimizer", "torch.optim.optimizer.Optimizer") for name in external_bases(kind))
+
+
+def class_attribute(kind: ClassValue, name: str, *, after: ClassValue | None = None) -> Value | None:
+    """A class attribute or method; with ``after``, only from the bases that follow it (``super()``)."""
+    reached = after is None
+    for current in ancestry(kind):
+        if reached and name in current.scope.names:
+            return current.scope.names[name]
+        reached = reached or current is after
+    return None
+
+
+def method(kind: ClassValue, name: str) -> FunctionValue | None:
+    """A method by name."""
+    found = class_attribute(kind, name)
+    return found if isinstance(found, FunctionValue) else None
+
+
+def is_dataclass(kind: ClassValue) -> bool:
+    """Whether ``__init__`` comes from the annotated fields."""
+    for current in ancestry(kind):
+        for decorator in current.node.decorators:
+            target = decorator.function if isinstance(decorator, s.Call) else decorator
+            name = target.id if isinstance(target, s.Name) else target.name if isinstance(target, s.Attribute) else ""
+            if name in ("dataclass", "define", "frozen", "attrs", "config"):
+                return True
+    return any(name.rpartition(".")[2] in ("NamedTuple", "BaseModel", "Struct") for name in external_bases(kind))
+
+
+def fields(kind: ClassValue) -> list[tuple[str, ClassValue, s.Assign]]:
+    """The annotated fields of a dataclass, base classes first."""
+    found: dict[str, tuple[str, ClassValue, s.Assign]] = {}
+    for current in reversed(list(ancestry(kind))):
+        for node in current.node.body:
+            if isinstance(node, s.Assign) and node.annotation is not None and isinstance(node.targets[0], s.Name):
+                name = node.targets[0].id
+                found[name] = (name, current, node)
+    return list(found.values())
+
+
+def field_default(run: Run, owner: ClassValue, node: s.Assign) -> Value | None:
+    """The default of a field, looking into ``field(default=...)``."""
+    if node.value is None:
+        return None
+    if isinstance(node.value, s.Call):
+        for keyword in node.value.keywords:
+            if keyword.name == "default":
+                return run.evaluate(keyword.value, owner.scope)
+        return None
+    return run.evaluate(node.value, owner.scope)
+
+
+def knob_instance(run: Run, kind: ClassValue) -> ObjectValue:
+    """An instance whose every field is a knob, named after the class."""
+    result = ObjectValue(kind)
+    for name, owner, node in fields(kind):
+        annotated = run.evaluate(node.annotation, owner.scope) if node.annotation else None
+        default = field_default(run, owner, node)
+        if isinstance(annotated, ClassValue) and is_dataclass(annotated) and annotated is not kind:
+            result.attributes[name] = knob_instance(run, annotated)
+        else:
+            symbol = Symbol(f"{owner.name}.{name}", owner.path, node.span[0])
+            result.attributes[name] = default if _is_text(default) else Knob(symbol, default)
+    return result
+
+
+def _is_text(value: Value | None) -> bool:
+    return isinstance(value, Constant) and isinstance(value.value, str)
+
+
+def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: FunctionValue) -> Value:
+    """The value of a parameter that nobody passes: a knob, or a knob-filled instance of its annotated class."""
+    if parameter.annotation is not None:
+        annotated = run.evaluate(parameter.annotation, function.scope)
+        for option in options(annotated):
+            if isinstance(option, ClassValue) and is_dataclass(option):
+                return knob_instance(run, option)
+    default = run.evaluate(parameter.default, function.scope) if parameter.default else None
+    if isinstance(default, External | ClassValue | FunctionValue) or _is_text(default):
+        return default  # type: ignore[return-value]
+    return Knob(Symbol(f"{owner}.{parameter.name}", path, parameter.span[0]), default)
+
+
+def instance_of(value: Value, wanted: Value) -> bool | None:
+    """``isinstance(value, wanted)`` if that is known."""
+    names = [o for o in options(wanted)]
+    if isinstance(wanted, ClassValue | External):
+        names = [wanted]
+    elif hasattr(wanted, "items"):
+        names = list(wanted.items)  # a tuple of classes
+    outcomes = [_instance_of_one(value, name) for name in names]
+    if True in outcomes:
+        return True
+    return None if None in outcomes or not outcomes else False
+
+
+def _instance_of_one(value: Value, wanted: Value) -> bool | None:
+    if isinstance(value, ModuleValue):
+        if isinstance(wanted, ClassValue):
+            return value.kind is not None and wanted in list(ancestry(value.kind))
+        if isinstance(wanted, External):
+            name = canonical(wanted.name)
+            bases = external_bases(value.kind) if value.kind else []
+            own = value.layer.type if value.layer else value.container
+            if name == own or name in bases or name == "torch.nn.Module":
+                return True
+            if own == "mup.MuReadout" and name == "torch.nn.Linear":
+                return True
+            return None if name.endswith("._ConvNd") or name.endswith("._BatchNorm") else False
+    if isinstance(value, ObjectValue) and isinstance(wanted, ClassValue):
+        return wanted in list(ancestry(value.kind))
+    if isinstance(value, Constant) and isinstance(wanted, External):
+        return type(value.value).__name__ == wanted.name.removeprefix("builtins.")
+    return None

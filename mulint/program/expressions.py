@@ -1,0 +1,462 @@
+"""Abstract evaluation of expressions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from mulint.facts import syntax as s
+from mulint.program.dimensions import Dimension
+from mulint.program.library import indexing, tensors
+from mulint.program.run import Arguments, Run, iterate, join_all, site_of, sources_of, truth
+from mulint.program.scopes import Scope
+from mulint.program.values import (
+    UNKNOWN_NUMBER,
+    Choice,
+    ClassValue,
+    Constant,
+    DictValue,
+    External,
+    FunctionValue,
+    GroupValue,
+    Knob,
+    ListValue,
+    ModuleValue,
+    Number,
+    ObjectValue,
+    OptimizerValue,
+    Tensor,
+    Unknown,
+    Value,
+    as_number,
+    join,
+    options,
+)
+
+_BUILTINS = frozenset(
+    "abs all any bool callable dict divmod enumerate filter float frozenset getattr hasattr id int isinstance "
+    "issubclass iter len list map max min next object print range repr reversed round set setattr slice sorted str "
+    "sum super tuple type vars zip property staticmethod classmethod open exec eval globals locals input".split()
+)
+
+
+def evaluate(run: Run, node: s.Expression, scope: Scope) -> Value:
+    """The abstract value of an expression in a scope."""
+    run.spend()
+    match node:
+        case s.Name():
+            return _name(node, scope)
+        case s.Literal():
+            return _literal(node)
+        case s.Attribute():
+            return run.attribute(run.evaluate(node.value, scope), node.name, site_of(scope, node.span))
+        case s.Call():
+            return _call(run, node, scope)
+        case s.Binary():
+            left, right = run.evaluate(node.left, scope), run.evaluate(node.right, scope)
+            return binary(run, node.operator, left, right, scope, node.span)
+        case s.Unary():
+            return _unary(node.operator, run.evaluate(node.operand, scope))
+        case s.Boolean():
+            return _boolean(run, node, scope)
+        case s.Compare():
+            return _compare(run, node, scope)
+        case s.Conditional():
+            return _conditional(run, node, scope)
+        case s.Subscript():
+            container = run.evaluate(node.value, scope)
+            return indexing.subscript(run, container, run.evaluate(node.index, scope), site_of(scope, node.span))
+        case _:
+            return _collection(run, node, scope)
+
+
+def _collection(run: Run, node: s.Expression, scope: Scope) -> Value:
+    match node:
+        case s.Display():
+            return _display(run, node.items, scope)
+        case s.DictDisplay():
+            return _dict(run, node, scope)
+        case s.Comprehension():
+            return _comprehension(run, node, scope)
+        case s.Slice():
+            parts = [run.evaluate(p, scope) if p else Constant(None) for p in (node.lower, node.upper, node.step)]
+            return indexing.make_slice(*parts)
+        case s.Lambda():
+            return FunctionValue("<lambda>", scope.path, node, scope)
+        case s.Format():
+            return _format([run.evaluate(p, scope) for p in node.parts])
+        case s.Walrus():
+            value = run.evaluate(node.value, scope)
+            scope.names[node.target.id] = value
+            return value
+        case s.Starred():
+            return run.evaluate(node.value, scope)
+        case _:
+            return Unknown("syntax that is not followed")
+
+
+def _name(node: s.Name, scope: Scope) -> Value:
+    found = scope.find(node.id)
+    if found is not None:
+        return found
+    if node.id in _BUILTINS:
+        return External(f"builtins.{node.id}")
+    return Unknown(f"the name {node.id} is not bound in this file")
+
+
+def _literal(node: s.Literal) -> Value:
+    match node.value:
+        case bool() | None | str() | bytes():
+            return Constant(node.value)
+        case int() | float():
+            return Number.of(node.value)
+        case _:
+            return UNKNOWN_NUMBER
+
+
+def arguments_of(run: Run, node: s.Call, scope: Scope) -> Arguments:
+    """Evaluate the arguments of a call, spreading known ``*`` and ``**`` ones."""
+    positional: list[Value] = []
+    keywords: dict[str, Value] = {}
+    complete = True
+    for argument in node.arguments:
+        value = run.evaluate(argument, scope)
+        if isinstance(argument, s.Starred):
+            items, known = iterate(value)
+            complete = complete and known
+            positional.extend(items if known else [])
+        else:
+            positional.append(value)
+    for keyword in node.keywords:
+        value = run.evaluate(keyword.value, scope)
+        if keyword.name is not None:
+            keywords[keyword.name] = value
+            continue
+        for option in options(value):
+            if isinstance(option, DictValue):
+                keywords.update({k: v for k, v in option.entries.items() if isinstance(k, str)})
+                complete = complete and option.complete
+            else:
+                complete = False
+    return Arguments(tuple(positional), keywords, site_of(scope, node.span), scope.symbol, complete)
+
+
+def _call(run: Run, node: s.Call, scope: Scope) -> Value:
+    if isinstance(node.function, s.Name) and node.function.id == "super" and not node.arguments:
+        return _super(scope)
+    function = run.evaluate(node.function, scope)
+    return run.call(function, arguments_of(run, node, scope))
+
+
+def _super(scope: Scope) -> Value:
+    from mulint.program.values import SuperValue
+
+    for around in scope.outward():
+        if around.owner is not None and around.receiver is not None:
+            return SuperValue(around.owner, around.receiver)
+    return Unknown("super() outside a method")
+
+
+def binary(run: Run, operator: str, left: Value, right: Value, scope: Scope, span: s.Span) -> Value:
+    """The value of ``left operator right``."""
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        return tensors.binary(run, operator, left, right, site_of(scope, span), scope.symbol)
+    if isinstance(left, Choice) or isinstance(right, Choice):
+        pairs = [(a, b) for a in options(left) for b in options(right)]
+        return join_all([binary(run, operator, a, b, scope, span) for a, b in pairs[:6]])
+    match left, right:
+        case Constant(value=str(text)), _ if operator == "%":
+            return _percent(text, right)
+        case Constant(value=str(a)), Constant(value=str(b)) if operator == "+":
+            return Constant(a + b)
+        case ListValue(), ListValue() if operator in ("+", "|", "&", "-"):
+            return _lists(operator, left, right)
+        case ListValue(), Number() | Knob() if operator == "*":
+            times = as_number(right).whole
+            known = times is not None and times * len(left.items) <= 64
+            return ListValue(left.items * (times or 1) if known else list(left.items), known and left.complete)
+        case (Number() | Knob() | Constant()), (Number() | Knob() | Constant()):
+            return arithmetic(operator, as_number(left), as_number(right))
+        case _:
+            return sources_of((left, right)) or Unknown("arithmetic on unknown values")
+
+
+def arithmetic(operator: str, left: Number, right: Number) -> Number:
+    """The number ``left operator right``; floor division counts as division."""
+    match operator:
+        case "+":
+            return left.combine(right, lambda a, b: a + b)
+        case "-":
+            return left.combine(right, lambda a, b: a - b)
+        case "*":
+            return left * right
+        case "/":
+            return left / right
+        case "//":
+            both = (left.whole, right.whole)
+            if both[0] is not None and both[1]:
+                return Number.of(both[0] // both[1])
+            return left / right
+        case "**":
+            exponent = right.constant
+            if exponent is None:
+                return UNKNOWN_NUMBER
+            return left.power(Fraction(exponent).limit_denominator(64))
+        case "%":
+            return Number.of(left.whole % right.whole) if left.whole is not None and right.whole else UNKNOWN_NUMBER
+        case _:
+            return UNKNOWN_NUMBER
+
+
+def _lists(operator: str, left: ListValue, right: ListValue) -> Value:
+    complete = left.complete and right.complete
+    if operator in ("+", "|"):
+        return ListValue([*left.items, *right.items], complete)
+    keep = operator == "&"
+    return ListValue([i for i in left.items if (i in right.items) == keep], complete)
+
+
+def _percent(text: str, right: Value) -> Value:
+    values = right.items if isinstance(right, ListValue) else [right]
+    filled = _format(values)
+    if not isinstance(filled, Constant):
+        return Unknown("a string built from unknown parts")
+    try:
+        return Constant(text % tuple(_plain(v) for v in values))
+    except (TypeError, ValueError):
+        return Unknown("a string format that does not fit")
+
+
+def _plain(value: Value) -> str | int | float | None:
+    if isinstance(value, Constant) and isinstance(value.value, str):
+        return value.value
+    number = as_number(value)
+    return number.whole if number.whole is not None else float(number.constant or 0)
+
+
+def _format(parts: list[Value]) -> Value:
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, Constant) and isinstance(part.value, str):
+            texts.append(part.value)
+        elif isinstance(part, Number) and part.whole is not None:
+            texts.append(str(part.whole))
+        else:
+            return Unknown("a string built from unknown parts")
+    return Constant("".join(texts))
+
+
+def _unary(operator: str, value: Value) -> Value:
+    if operator == "not":
+        known = truth(value)
+        return Unknown("a condition") if known is None else Constant(not known)
+    if isinstance(value, Tensor):
+        return value
+    if operator == "-":
+        return as_number(value).map(lambda a: -a)
+    return value
+
+
+def _boolean(run: Run, node: s.Boolean, scope: Scope) -> Value:
+    """``or`` on an option that may be absent reads as the option being given, else as its stand-in."""
+    result: Value = Unknown("a condition")
+    for operand in node.operands:
+        result = run.evaluate(operand, scope)
+        known = truth(result)
+        if known is (node.operator == "or"):
+            return result
+        if known is None and node.operator == "or":
+            if isinstance(result, Knob):
+                return result
+            rest = [run.evaluate(o, scope) for o in node.operands[node.operands.index(operand) + 1 :]]
+            present = [o for o in options(result) if not (isinstance(o, Constant) and o.value is None)]
+            return join_all([*present, *rest])
+        if known is None and node.operator == "and":
+            for other in node.operands[node.operands.index(operand) + 1 :]:
+                if truth(run.evaluate(other, scope)) is False:
+                    return Constant(False)
+            return Unknown("a condition")
+    return result
+
+
+def _conditional(run: Run, node: s.Conditional, scope: Scope) -> Value:
+    test = run.evaluate(node.test, scope)
+    known = truth(test)
+    if known is not None:
+        return run.evaluate(node.then if known else node.otherwise, scope)
+    given = _given(run, node, scope)
+    if given is not None:
+        return given
+    with run.uncertain():
+        return join(run.evaluate(node.then, scope), run.evaluate(node.otherwise, scope))
+
+
+def _given(run: Run, node: s.Conditional, scope: Scope) -> Value | None:
+    """``base if base is not None else width`` reads as the option being given."""
+    match node.test:
+        case s.Compare(left=left, operators=("is not",), rights=(s.Literal(value=None),)):
+            tested, branch = left, node.then
+        case s.Compare(left=left, operators=("is",), rights=(s.Literal(value=None),)):
+            tested, branch = left, node.otherwise
+        case s.Name() | s.Attribute():
+            tested, branch = node.test, node.then
+        case _:
+            return None
+    if not isinstance(run.evaluate(tested, scope), Knob):
+        return None
+    value = run.evaluate(branch, scope)
+    return value if isinstance(value, Number | Knob) else None
+
+
+_ORDERS = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def _compare(run: Run, node: s.Compare, scope: Scope) -> Value:
+    left = run.evaluate(node.left, scope)
+    outcome: bool | None = True
+    for operator, right_node in zip(node.operators, node.rights, strict=True):
+        right = run.evaluate(right_node, scope)
+        one = compare(operator, left, right)
+        outcome = None if outcome is None or one is None else outcome and one
+        left = right
+    return Unknown("a condition") if outcome is None else Constant(outcome)
+
+
+def compare(operator: str, left: Value, right: Value) -> bool | None:
+    """Whether a comparison holds, if that is known."""
+    if operator in ("is", "is not"):
+        same = _identical(left, right)
+        return same if same is None or operator == "is" else not same
+    if operator in ("in", "not in"):
+        inside = _contains(left, right)
+        return inside if inside is None or operator == "in" else not inside
+    if isinstance(left, Constant) and isinstance(right, Constant):
+        if operator in ("==", "!="):
+            return (left.value == right.value) == (operator == "==")
+        return None
+    if isinstance(left, Number) and isinstance(right, Number):
+        a, b = left.constant, right.constant
+        if a is not None and b is not None:
+            return bool(_ORDERS[operator](a, b))
+        if left.only is not None and left.only == right.only and operator in ("==", "!="):
+            return operator == "=="
+    if isinstance(left, ClassValue | External) and isinstance(right, ClassValue | External):
+        return (left == right) == (operator == "==") if operator in ("==", "!=") else None
+    return None
+
+
+_SURELY_SOMETHING = (
+    Number,
+    ListValue,
+    DictValue,
+    ModuleValue,
+    ClassValue,
+    FunctionValue,
+    ObjectValue,
+    OptimizerValue,
+    GroupValue,
+)
+
+
+def _identical(left: Value, right: Value) -> bool | None:
+    if isinstance(left, Constant) and isinstance(right, Constant):
+        return left.value is right.value or (left.value == right.value and left.value is not None)
+    none = Constant(None)
+    other = left if right == none else right if left == none else None
+    if other is not None:
+        # A weight is there for certain; an activation handed to a forward pass may be left out by a caller.
+        surely = isinstance(other, _SURELY_SOMETHING) or (isinstance(other, Tensor) and other.weight is not None)
+        return False if surely else None
+    return True if left is right and not isinstance(left, Unknown) else None
+
+
+def _contains(left: Value, right: Value) -> bool | None:
+    if isinstance(right, Constant) and isinstance(right.value, str):
+        return left.value in right.value if isinstance(left, Constant) and isinstance(left.value, str) else None
+    items: list[Value] | None = None
+    complete = False
+    if isinstance(right, ListValue):
+        items, complete = right.items, right.complete
+    elif isinstance(right, DictValue) and isinstance(left, Constant | Number):
+        key = left.value if isinstance(left, Constant) else left.whole
+        return True if key in right.entries else (False if right.complete else None)
+    if items is None or not isinstance(left, Constant | Number | ClassValue | ModuleValue):
+        return None
+    if any(i == left for i in items):
+        return True
+    comparable = all(isinstance(i, Constant | Number | ClassValue | ModuleValue) for i in items)
+    return False if complete and comparable else None
+
+
+def _display(run: Run, nodes: tuple[s.Expression, ...], scope: Scope) -> Value:
+    items: list[Value] = []
+    complete = True
+    for node in nodes:
+        value = run.evaluate(node, scope)
+        if isinstance(node, s.Starred):
+            inner, known = iterate(value)
+            items.extend(inner)
+            complete = complete and known
+        else:
+            items.append(value)
+    return ListValue(items, complete)
+
+
+def _dict(run: Run, node: s.DictDisplay, scope: Scope) -> Value:
+    result = DictValue()
+    for key_node, value_node in zip(node.keys, node.values, strict=True):
+        value = run.evaluate(value_node, scope)
+        if key_node is None:
+            known = [o for o in options(value) if isinstance(o, DictValue)]
+            for option in known:
+                result.entries.update(option.entries)
+            result.complete = result.complete and bool(known) and all(o.complete for o in known)
+            continue
+        key = run.evaluate(key_node, scope)
+        if isinstance(key, Constant):
+            result.entries[key.value] = value
+        elif isinstance(key, Number) and key.whole is not None:
+            result.entries[key.whole] = value
+        else:
+            result.complete = False
+    return result
+
+
+def _comprehension(run: Run, node: s.Comprehension, scope: Scope) -> Value:
+    inner = Scope(scope.path, scope, owner=scope.owner, receiver=scope.receiver)
+    results: list[tuple[Value, Value]] = []
+    complete = _generate(run, node, inner, 0, results)
+    if node.kind != "dict":
+        return ListValue([element for _, element in results], complete)
+    result = DictValue(complete=complete)
+    for key, element in results:
+        if isinstance(key, Constant):
+            result.entries[key.value] = element
+        else:
+            result.complete = False
+    return result
+
+
+def _generate(run: Run, node: s.Comprehension, scope: Scope, depth: int, results: list[tuple[Value, Value]]) -> bool:
+    if depth == len(node.generators):
+        key = run.evaluate(node.key, scope) if node.key else Constant(None)
+        results.append((key, run.evaluate(node.element, scope)))
+        return True
+    generator = node.generators[depth]
+    items, complete = iterate(run.evaluate(generator.iterable, scope))
+    for item in items:
+        indexing.assign(run, generator.target, item, scope)
+        outcomes = [truth(run.evaluate(condition, scope)) for condition in generator.conditions]
+        if False in outcomes:
+            continue
+        complete = _generate(run, node, scope, depth + 1, results) and complete and None not in outcomes
+    return complete
+
+
+ZERO = Dimension()

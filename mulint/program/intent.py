@@ -1,0 +1,103 @@
+"""Does a package ask for μP? From configuration, from what it imports and uses, or from its own multipliers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mulint.facts import FileFacts
+from mulint.facts import syntax as s
+from mulint.program.dimensions import Symbol
+from mulint.program.records import Observations
+from mulint.program.values import Number, Site, as_number
+from mulint.program.widths import ratio_base, size_symbols
+
+_PACKAGES = frozenset({"mup", "unit_scaling"})
+
+
+class Intent(StrEnum):
+    """Whether departures from μP are faults in a package, weakest first."""
+
+    NONE = "none"
+    EVIDENT = "evident"
+    OPTED_IN = "opted-in"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A top-level folder of the project (``.`` for the files beside it), and why it has its intent."""
+
+    path: str
+    intent: Intent
+    because: str
+
+
+def package_of(path: str) -> str:
+    """The top-level folder that holds a file."""
+    head, separator, _ = path.partition("/")
+    return head if separator else "."
+
+
+def packages(
+    files: Sequence[FileFacts],
+    seen: Observations,
+    widths: frozenset[Symbol],
+    opted_in: Callable[[str], bool],
+) -> tuple[Package, ...]:
+    """The intent of every package, in order of their paths."""
+    evidence: dict[str, str] = {}
+    for site, because in [*_imports(files), *_ratios(seen, widths)]:
+        evidence.setdefault(package_of(site.path), f"{because} ({site.path}:{site.line})")
+    chosen = {package_of(f.path) for f in files if opted_in(f.path)}
+    result: list[Package] = []
+    for name in sorted({package_of(f.path) for f in files}):
+        if name in chosen:
+            result.append(Package(name, Intent.OPTED_IN, "pyproject.toml has a [tool.mulint] table"))
+        elif name in evidence:
+            result.append(Package(name, Intent.EVIDENT, evidence[name]))
+        else:
+            result.append(Package(name, Intent.NONE, "no use of the mup package and no width multiplier"))
+    return tuple(result)
+
+
+def _imports(files: Sequence[FileFacts]) -> Iterator[tuple[Site, str]]:
+    """Imports of a μP package whose names are used in the same file."""
+    for facts in files:
+        bound: dict[str, s.Import] = {}
+        for node in s.walk(facts.body):
+            if isinstance(node, s.Import) and not node.level and node.module.partition(".")[0] in _PACKAGES:
+                bound[node.binds] = node
+        if not bound:
+            continue
+        used = {node.id for node in s.walk(facts.body) if isinstance(node, s.Name)}
+        for name, node in bound.items():
+            if name in used or name == "*":
+                yield Site(facts.path, node.span), f"uses the package {node.module.partition('.')[0]}"
+                break
+
+
+def _ratios(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Site, str]]:
+    """Rates, init scales and multipliers that contain a ratio of a width to a base width."""
+    sizes = size_symbols(seen)
+    for site, number in _factors(seen):
+        base = ratio_base(number, widths, sizes)
+        if base is not None:
+            yield site, f"scales by a width relative to {base.short}"
+
+
+def _factors(seen: Observations) -> Iterable[tuple[Site, Number]]:
+    for record in seen.optimizers:
+        for group in record.groups:
+            for options in (group.options, record.options):
+                if "lr" in options:
+                    yield record.site, as_number(options["lr"])
+    for weight in seen.weights:
+        for init in weight.inits:
+            yield init.site, init.std
+    for attention in seen.attentions:
+        yield attention.site, attention.factor
+    for application in seen.applications:
+        yield application.site, application.before
+        for after, _ in application.after:
+            yield application.site, after

@@ -1,0 +1,180 @@
+"""The abstract run: evaluates a project's code over symbolic sizes, with bounded effort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mulint.facts.syntax import Expression, Statement
+from mulint.program import attributes, calls, expressions, statements
+from mulint.program.library import initialisers, modules, optimizers, python, torch_calls
+from mulint.program.library.layers import canonical
+from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of
+from mulint.program.scopes import Files, Scope
+from mulint.program.values import (
+    Bound,
+    Choice,
+    Constant,
+    External,
+    FunctionValue,
+    Method,
+    ModuleValue,
+    OptimizerValue,
+    SuperValue,
+    Tensor,
+    Unknown,
+    Value,
+)
+
+_STEPS_PER_ENTRY = 60_000
+_DEEPEST_CALL = 40
+_INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup"}
+_TORCH_ROOTS = ("torch.", "flash_attn.", "xformers.", "einops.")
+
+
+class Interpreter(Run):
+    """Carries out ``Run``; every operation is delegated to the module that owns it."""
+
+    def __init__(self, files: Files) -> None:
+        super().__init__(files)
+        self._scopes: dict[str, Scope] = {}
+        self._active: list[int] = []
+        self._steps = 0
+        self._applied = 0
+        self.called: set[int] = set()
+        self.built: list[ModuleValue] = []
+
+    def begin(self) -> None:
+        """Start a new entry point with a full budget."""
+        self._steps = 0
+        self._active.clear()
+        self._applied = 0
+        self.uncertainty = 0
+
+    def spend(self) -> None:
+        self._steps += 1
+        if self._steps > _STEPS_PER_ENTRY:
+            raise OutOfBudget
+
+    def evaluate(self, expression: Expression, scope: Scope) -> Value:
+        return expressions.evaluate(self, expression, scope)
+
+    def execute(self, body: Sequence[Statement], scope: Scope, frame: Frame) -> bool:
+        return statements.execute(self, body, scope, frame)
+
+    def attribute(self, value: Value, name: str, site: object) -> Value:
+        return attributes.attribute(self, value, name, site)  # type: ignore[arg-type]
+
+    def set_attribute(self, value: Value, name: str, new: Value, site: object) -> None:
+        attributes.set_attribute(self, value, name, new, site)  # type: ignore[arg-type]
+
+    def module_scope(self, path: str) -> Scope:
+        if path not in self._scopes:
+            scope = Scope(path)
+            self._scopes[path] = scope  # before it runs, so that circular imports end
+            depth, self._active = self._active, []
+            statements.execute(self, self.files.by_path[path].body, scope, Frame())
+            self._active = depth
+        return self._scopes[path]
+
+    def call(self, function: Value, arguments: Arguments) -> Value:
+        self.spend()
+        match function:
+            case External():
+                return self._external(function.name, arguments)
+            case Method():
+                return self._method(function, arguments)
+            case FunctionValue() | Bound():
+                return self._guarded(function, arguments)
+            case ModuleValue():
+                return self._apply(function, arguments)
+            case _:
+                result = calls.call(self, function, arguments)
+                self._remember(result)
+                return result
+
+    def _remember(self, result: Value) -> None:
+        if isinstance(result, ModuleValue) and result.kind is not None and result not in self.built:
+            self.built.append(result)
+
+    def _guarded(self, function: FunctionValue | Bound, arguments: Arguments) -> Value:
+        inner = function.function if isinstance(function, Bound) else function
+        key = id(inner.node)
+        if self._active.count(key) > 1 or len(self._active) > _DEEPEST_CALL:
+            return sources_of(arguments.values) or Unknown("recursion")
+        self.called.add(key)
+        self._active.append(key)
+        try:
+            return calls.call(self, function, arguments)
+        finally:
+            self._active.pop()
+
+    def _apply(self, module: ModuleValue, arguments: Arguments) -> Value:
+        """Apply a module; what the outermost one returns is the output of a model."""
+        if module.kind is not None:
+            key = id(module)
+            if self._active.count(key) > 1 or len(self._active) > _DEEPEST_CALL:
+                return sources_of(arguments.values) or Unknown("recursion")
+            self._active.append(key)
+        self._applied += 1
+        try:
+            result = calls.call(self, module, arguments)
+        finally:
+            self._applied -= 1
+            if module.kind is not None:
+                self._active.pop()
+        if self._applied == 0 and module.kind is not None:
+            mark_returned(self, result)
+        return result
+
+    def _external(self, name: str, arguments: Arguments) -> Value:
+        package, _, last = name.rpartition(".")
+        if name in python.FUNCTIONS:
+            return python.FUNCTIONS[name](self, arguments)
+        if package in _INIT_PACKAGES and last.rstrip("_") + "_" in initialisers.FUNCTIONS:
+            return initialisers.call(self, _INIT_PACKAGES[package], last, arguments)
+        if name in torch_calls.NAMED:
+            return torch_calls.NAMED[name](self, arguments)
+        if modules.is_layer_name(name):
+            return modules.construct(self, canonical(name), arguments)
+        if optimizers.is_scheduler(name):
+            return optimizers.scheduler(self, name, arguments)
+        if optimizers.is_optimizer(name):
+            return optimizers.construct(self, name, arguments)
+        if name.startswith("mup."):
+            self.seen.package_calls.append((canonical(name), arguments.site))
+            return Constant(None)
+        if name.startswith(_TORCH_ROOTS):
+            return torch_calls.function(self, last, arguments)
+        return sources_of(arguments.values) or Unknown(f"{name} is not known")
+
+    def _method(self, method: Method, arguments: Arguments) -> Value:
+        receiver = method.receiver
+        match receiver:
+            case Tensor():
+                return torch_calls.method(self, receiver, method.name, arguments)
+            case ModuleValue():
+                return modules.call_method(self, receiver, method.name, arguments)
+            case OptimizerValue():
+                return optimizers.call_method(self, receiver, method.name, arguments)
+            case SuperValue(receiver=ModuleValue() as module):
+                if method.name == "__init__":
+                    modules.construct_base(self, module, arguments)
+                    return Constant(None)
+                if method.name == "forward":
+                    return modules.apply_layer(self, module, arguments)
+                return modules.call_method(self, module, method.name, arguments)
+            case Choice(options=several):
+                return join_all([self._method(Method(o, method.name), arguments) for o in several])
+            case _:
+                return python.call_method(self, method, arguments)
+
+
+def mark_returned(run: Run, result: Value) -> None:
+    """Everything that flows into a model's result is its output."""
+    from mulint.program.library.tensors import settle
+    from mulint.program.run import tensors_in
+
+    settle(run, (result,))
+    for tensor in tensors_in(result):
+        for application in tensor.sources:
+            application.returned = True

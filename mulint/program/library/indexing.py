@@ -1,0 +1,227 @@
+"""Subscripts, slices, unpacking and assignment to any target."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mulint.facts import syntax as s
+from mulint.program.dimensions import Symbol
+from mulint.program.records import RateWrite
+from mulint.program.run import Run, iterate, join_all, site_of, sources_of
+from mulint.program.scopes import Scope
+from mulint.program.values import (
+    UNKNOWN_NUMBER,
+    Choice,
+    Constant,
+    DictValue,
+    GroupsValue,
+    GroupValue,
+    Knob,
+    ListValue,
+    ModuleValue,
+    Number,
+    ObjectValue,
+    Site,
+    Tensor,
+    Unknown,
+    Value,
+    as_number,
+    join,
+    options,
+)
+
+
+def make_slice(lower: Value, upper: Value, step: Value) -> Value:
+    """A slice as a value: a list that starts with a marker no program can build."""
+    return ListValue([Constant(b"slice"), lower, upper, step])
+
+
+def _slice_parts(value: Value) -> tuple[Value, Value, Value] | None:
+    if isinstance(value, ListValue) and value.items and value.items[0] == Constant(b"slice"):
+        return value.items[1], value.items[2], value.items[3]
+    return None
+
+
+def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
+    """The value of ``container[index]``."""
+    match container:
+        case Choice(options=several):
+            present = [o for o in several if not isinstance(o, Constant)]
+            return join_all([subscript(run, o, index, site) for o in present])
+        case ListValue():
+            return _list_item(container, index)
+        case DictValue():
+            return _dict_item(container, index)
+        case Tensor():
+            return _tensor_item(container, index)
+        case ModuleValue():
+            return _module_item(container, index)
+        case Knob():
+            if isinstance(index, Constant) and isinstance(index.value, str):
+                return run.attribute(container, index.value, site)
+            return Knob(container.symbol)
+        case GroupsValue(record=record):
+            return GroupValue(record, every=False)
+        case GroupValue():
+            key = index.value if isinstance(index, Constant) else "?"
+            return group_item(container, str(key))
+        case _:
+            return Unknown("an item of an unknown value")
+
+
+def group_item(group: GroupValue, key: str) -> Value:
+    """A value read back from a parameter group; ``params`` are its weights."""
+    if key == "params":
+        return Unknown("the weights of a group")
+    return Knob(Symbol(f"group.{key}", kind="group"))
+
+
+def _list_item(container: ListValue, index: Value) -> Value:
+    parts = _slice_parts(index)
+    items = container.items
+    if parts is not None:
+        bounds = [None if p == Constant(None) else as_number(p).whole for p in parts]
+        known = all(b is not None or p == Constant(None) for b, p in zip(bounds, parts, strict=True))
+        if known and container.complete:
+            return ListValue(items[bounds[0] : bounds[1] : bounds[2]])
+        return ListValue(list(items), complete=False)
+    position = as_number(index).whole
+    if position is not None and container.complete:
+        return items[position] if -len(items) <= position < len(items) else Unknown("an index out of range")
+    if position is not None and position < 0 and -position <= len(items):
+        return items[position]  # sizes of a tensor are known from the end
+    return join_all(items) if items else Unknown("an item of an unknown list")
+
+
+def _dict_item(container: DictValue, index: Value) -> Value:
+    key = index.value if isinstance(index, Constant) else as_number(index).whole
+    if key is not None and key in container.entries:
+        return container.entries[key]
+    if not isinstance(index, Constant) and container.entries:
+        return join_all(list(container.entries.values()))
+    return Unknown("a key that is not known")
+
+
+def _module_item(container: ModuleValue, index: Value) -> Value:
+    values = list(container.attributes.values())
+    if isinstance(index, Constant) and isinstance(index.value, str):
+        return container.attributes.get(index.value, Unknown("a submodule that is not known"))
+    parts = _slice_parts(index)
+    if parts is not None:
+        return ListValue(values, complete=False)
+    position = as_number(index).whole
+    if position is not None and container.container != "repeated" and -len(values) <= position < len(values):
+        return values[position]
+    return join_all(values) if values else Unknown("an empty container")
+
+
+def _tensor_item(tensor: Tensor, index: Value) -> Value:
+    """Indexing keeps the last size when the last index is a full slice or is not reached."""
+    single = _slice_parts(index) is not None or not isinstance(index, ListValue)
+    indices = [index] if single else (index.items if isinstance(index, ListValue) else [])
+    full = make_slice(Constant(None), Constant(None), Constant(None))
+    touched = [i for i in indices if i != Constant(None)]
+    ellipsis = any(isinstance(i, Unknown) for i in indices)
+    removed = sum(1 for i in touched if isinstance(i, Number))
+    last_kept = _is_full(touched[-1]) if touched and (ellipsis or tensor.open is False) else True
+    if not ellipsis and not tensor.open and len(touched) < len(tensor.dims):
+        last_kept = True
+    if tensor.open:
+        dims = (tensor.last,) if last_kept and tensor.dims and len(indices) < 5 else ()
+        return replace(tensor, dims=dims, open=True, weight=None)
+    del full
+    if last_kept and tensor.dims:
+        count = len(tensor.dims) - removed
+        kept = tensor.dims[removed:] if removed < len(tensor.dims) else ()
+        return replace(tensor, dims=kept, open=count <= 0, weight=None)
+    return replace(tensor, dims=(), open=True, weight=None)
+
+
+def _is_full(index: Value) -> bool:
+    parts = _slice_parts(index)
+    return parts is not None and all(p == Constant(None) for p in parts[:2])
+
+
+# Assignment
+
+
+def assign(run: Run, target: s.Expression, value: Value, scope: Scope) -> None:
+    """Bind a value to a name, attribute, item or pattern of these."""
+    match target:
+        case s.Name(id=name):
+            scope.names[name] = value
+        case s.Attribute():
+            holder = run.evaluate(target.value, scope)
+            for option in options(holder):
+                run.set_attribute(option, target.name, value, site_of(scope, target.span))
+        case s.Subscript():
+            holder = run.evaluate(target.value, scope)
+            index = run.evaluate(target.index, scope)
+            _store_item(run, holder, index, value, scope, target.span)
+        case s.Display(items=targets):
+            _unpack(run, targets, value, scope)
+        case s.Starred(value=inner):
+            assign(run, inner, value, scope)
+        case _:
+            pass
+
+
+def _unpack(run: Run, targets: tuple[s.Expression, ...], value: Value, scope: Scope) -> None:
+    values = unpacked(value, len(targets))
+    for target, item in zip(targets, values, strict=True):
+        assign(run, target, item, scope)
+
+
+def unpacked(value: Value, count: int) -> list[Value]:
+    """``count`` values out of one; sizes of an open tensor fill from the end."""
+    match value:
+        case ListValue(items=items, complete=True) if len(items) == count:
+            return list(items)
+        case ListValue(items=items, complete=False) if items and all(isinstance(i, Number) for i in items):
+            missing = max(0, count - len(items))
+            return [UNKNOWN_NUMBER] * missing + items[len(items) - (count - missing) :]
+        case ListValue(items=items, complete=False) if items:
+            merged = join_all(items)
+            return [merged] * count
+        case Tensor():
+            part = sources_of((value,)) or Unknown()
+            return [part] * count
+        case Choice(options=several):
+            columns = [unpacked(o, count) for o in several if not isinstance(o, Constant)]
+            return [join_all([c[i] for c in columns]) for i in range(count)]
+        case Knob():
+            return [Knob(value.symbol)] * count
+        case ModuleValue():
+            items, _ = iterate(value)
+            return items[:count] if len(items) >= count else [Unknown("unpacked from a container")] * count
+        case _:
+            return [Unknown("unpacked from an unknown value")] * count
+
+
+def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scope, span: s.Span) -> None:
+    for option in options(holder):
+        match option:
+            case DictValue():
+                key = index.value if isinstance(index, Constant) else as_number(index).whole
+                if key is None:
+                    option.complete = False
+                elif run.uncertainty and key in option.entries:
+                    option.entries[key] = join(option.entries[key], value)
+                else:
+                    option.entries[key] = value
+            case ListValue():
+                position = as_number(index).whole
+                if position is not None and -len(option.items) <= position < len(option.items):
+                    option.items[position] = value
+                else:
+                    option.complete = False
+            case GroupValue():
+                if index == Constant("lr"):
+                    write = RateWrite(site_of(scope, span), value, option.every, scope.symbol, option.record)
+                    run.seen.rate_writes.append(write)
+            case ModuleValue() if isinstance(index, Constant):
+                run.set_attribute(option, str(index.value), value, site_of(scope, span))
+            case ObjectValue() | Knob() if isinstance(index, Constant) and isinstance(index.value, str):
+                run.set_attribute(option, index.value, value, site_of(scope, span))
+            case _:
+                pass

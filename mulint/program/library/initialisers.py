@@ -1,0 +1,81 @@
+"""Functions and methods that draw a weight anew: ``torch.nn.init``, in-place methods, tensor factories."""
+
+from __future__ import annotations
+
+from mulint.program.records import InitCall, Weight
+from mulint.program.run import Arguments, Run, number_argument
+from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, Number, Site, Tensor, Value
+
+# Which argument carries the scale of the entries: (name, position, value when it is not given).
+_SCALES: dict[str, tuple[str, int, float]] = {
+    "normal_": ("std", 2, 1.0),
+    "trunc_normal_": ("std", 2, 1.0),
+    "uniform_": ("b", 2, 1.0),
+    "constant_": ("val", 1, 0.0),
+    "xavier_normal_": ("gain", 1, 1.0),
+    "xavier_uniform_": ("gain", 1, 1.0),
+    "orthogonal_": ("gain", 1, 1.0),
+    "sparse_": ("std", 2, 0.01),
+}
+_FIXED = {"zeros_": 0.0, "ones_": 1.0, "eye_": 1.0, "dirac_": 1.0}
+_FROM_FANS = frozenset(
+    {"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_"}
+)
+FUNCTIONS = frozenset(_SCALES) | frozenset(_FIXED) | _FROM_FANS
+METHODS = frozenset({"normal_", "uniform_", "zero_", "fill_", "copy_", "trunc_normal_"})
+FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "empty", "full", "normal"})
+
+
+def call(run: Run, package: str, name: str, arguments: Arguments) -> Value:
+    """``init.normal_(tensor, mean, std)`` and its siblings, of torch or of mup."""
+    name = name if name.endswith("_") else f"{name}_"
+    tensor = arguments.get("tensor", 0)
+    scale = _scale(name, arguments, shift=0)
+    mode = arguments.get("mode", 2)
+    fan = mode.value if isinstance(mode, Constant) and isinstance(mode.value, str) else "fan_in"
+    if isinstance(tensor, Tensor) and tensor.weight is not None:
+        record(run, tensor.weight, name, arguments.site, scale, fan, package)
+    return tensor if tensor is not None else Constant(None)
+
+
+def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
+    """``weight.data.normal_(mean, std)`` and its siblings."""
+    if tensor.weight is not None and name != "copy_":
+        scale = Number.of(0) if name == "zero_" else _scale("constant_" if name == "fill_" else name, arguments, shift=-1)
+        record(run, tensor.weight, name, arguments.site, scale, "fan_in", "torch")
+    return tensor
+
+
+def rescale(run: Run, tensor: Tensor, factor: Number, site: Site) -> None:
+    """``weight.mul_(factor)`` after a draw: the same draw with another scale."""
+    weight = tensor.weight
+    if weight is None or not weight.inits:
+        return
+    last = weight.inits[-1]
+    record(run, weight, last.function, site, last.std * factor, last.mode, last.origin)
+
+
+def _scale(name: str, arguments: Arguments, shift: int) -> Number:
+    if name in _FIXED:
+        return Number.of(_FIXED[name])
+    if name not in _SCALES:
+        return ONE
+    key, position, default = _SCALES[name]
+    given = number_argument(arguments, key, position + shift)
+    if given is None and name == "uniform_":
+        given = number_argument(arguments, "to", position + shift)
+    return Number.of(default) if given is None else given
+
+
+def record(run: Run, weight: Weight, name: str, site: Site, scale: Number, mode: str, package: str) -> None:
+    """Write an init to its weight."""
+    certain = run.uncertainty == 0
+    weight.inits.append(InitCall(name, site, scale, certain, run.next_order(), mode, package))
+
+
+def factory(name: str, arguments: Arguments, dims: tuple[Number, ...], complete: bool) -> Tensor:
+    """A new tensor; its ``factor`` is the scale of its entries, so that ``randn(n) * 0.02`` has one."""
+    scale = Number.of(0) if name in ("zeros", "empty") else ONE
+    if name == "full":
+        scale = number_argument(arguments, "fill_value", 1) or UNKNOWN_NUMBER
+    return Tensor(dims, open=not complete, factor=scale)

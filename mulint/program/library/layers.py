@@ -1,0 +1,217 @@
+"""Layers of torch and mup: where the weights of each are and which of their dimensions are contracted.
+
+A new layer type is one row of ``ROWS``. Sizes are functions of the constructor's arguments by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mulint.program.values import ONE, Number
+
+Sizes = Mapping[str, Number]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightRow:
+    """One parameter of a layer: its name, its sizes, the contracted ones, the argument that switches it on."""
+
+    name: str
+    dims: Callable[[Sizes], tuple[Number, ...]]
+    contracted: tuple[int, ...] = ()
+    switch: str = ""
+    lookup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRow:
+    """One layer type.
+
+    ``behaviour`` says what an application does to an activation: ``linear`` (last dimension), ``conv``
+    (channels), ``lookup``, ``norm``, ``recurrent``, ``attention``, ``transformer``. ``output`` is the new
+    size of the last (or channel) dimension. ``readout`` marks the mup package's scaled readouts.
+    """
+
+    signature: tuple[str, ...]
+    behaviour: str
+    weights: tuple[WeightRow, ...]
+    output: str = ""
+    defaults: Mapping[str, float] = field(default_factory=dict)
+    readout: bool = False
+
+
+def _vector(name: str, size: str, switch: str = "") -> WeightRow:
+    return WeightRow(name, lambda a: (a[size],), (), switch)
+
+
+_LINEAR = (
+    WeightRow("weight", lambda a: (a["out_features"], a["in_features"]), (1,)),
+    _vector("bias", "out_features", "bias"),
+)
+_CONV_SIGNATURE = (
+    "in_channels",
+    "out_channels",
+    "kernel_size",
+    "stride",
+    "padding",
+    "dilation",
+    "groups",
+    "bias",
+)
+_TRANSPOSED_SIGNATURE = (
+    "in_channels",
+    "out_channels",
+    "kernel_size",
+    "stride",
+    "padding",
+    "output_padding",
+    "groups",
+    "bias",
+)
+
+
+def _conv(spatial: int) -> LayerRow:
+    kernel = (ONE,) * spatial
+    weight = WeightRow(
+        "weight", lambda a: (a["out_channels"], a["in_channels"] / a["groups"], *kernel), tuple(range(1, spatial + 2))
+    )
+    return LayerRow(
+        _CONV_SIGNATURE,
+        "conv",
+        (weight, _vector("bias", "out_channels", "bias")),
+        "out_channels",
+        {"groups": 1},
+    )
+
+
+def _transposed(spatial: int) -> LayerRow:
+    kernel = (ONE,) * spatial
+    contracted = (0, *range(2, spatial + 2))
+    weight = WeightRow("weight", lambda a: (a["in_channels"], a["out_channels"] / a["groups"], *kernel), contracted)
+    return LayerRow(
+        _TRANSPOSED_SIGNATURE,
+        "conv",
+        (weight, _vector("bias", "out_channels", "bias")),
+        "out_channels",
+        {"groups": 1},
+    )
+
+
+def _norm(size: str, *others: str, bias: bool = True) -> LayerRow:
+    weights = (_vector("weight", size), *((_vector("bias", size),) if bias else ()))
+    return LayerRow((size, *others), "norm", weights)
+
+
+def _recurrent(gates: int) -> LayerRow:
+    stacked = Number.of(gates)
+    return LayerRow(
+        ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"),
+        "recurrent",
+        (
+            WeightRow("weight_ih_l0", lambda a: (stacked * a["hidden_size"], a["input_size"]), (1,)),
+            WeightRow("weight_hh_l0", lambda a: (stacked * a["hidden_size"], a["hidden_size"]), (1,)),
+            WeightRow("bias_ih_l0", lambda a: (stacked * a["hidden_size"],), (), "bias"),
+            WeightRow("bias_hh_l0", lambda a: (stacked * a["hidden_size"],), (), "bias"),
+        ),
+        "hidden_size",
+    )
+
+
+def _transformer(*more: str, crossed: bool) -> LayerRow:
+    three = Number.of(3)
+    attentions = ("self_attn", "multihead_attn") if crossed else ("self_attn",)
+    weights: list[WeightRow] = []
+    for name in attentions:
+        weights.append(WeightRow(f"{name}.in_proj_weight", lambda a: (three * a["d_model"], a["d_model"]), (1,)))
+        weights.append(WeightRow(f"{name}.out_proj.weight", lambda a: (a["d_model"], a["d_model"]), (1,)))
+    weights.append(WeightRow("linear1.weight", lambda a: (a["dim_feedforward"], a["d_model"]), (1,)))
+    weights.append(WeightRow("linear2.weight", lambda a: (a["d_model"], a["dim_feedforward"]), (1,)))
+    signature = ("d_model", "nhead", *more, "dim_feedforward", "dropout")
+    return LayerRow(signature, "transformer", tuple(weights), "d_model", {"dim_feedforward": 2048})
+
+
+_ATTENTION = LayerRow(
+    ("embed_dim", "num_heads", "dropout", "bias", "add_bias_kv", "add_zero_attn", "kdim", "vdim", "batch_first"),
+    "attention",
+    (
+        WeightRow("in_proj_weight", lambda a: (Number.of(3) * a["embed_dim"], a["embed_dim"]), (1,)),
+        WeightRow("in_proj_bias", lambda a: (Number.of(3) * a["embed_dim"],), (), "bias"),
+        WeightRow("out_proj.weight", lambda a: (a["embed_dim"], a["embed_dim"]), (1,)),
+        _vector("out_proj.bias", "embed_dim", "bias"),
+    ),
+    "embed_dim",
+)
+
+_EMBEDDING = LayerRow(
+    ("num_embeddings", "embedding_dim", "padding_idx", "max_norm"),
+    "lookup",
+    (WeightRow("weight", lambda a: (a["num_embeddings"], a["embedding_dim"]), (), lookup=True),),
+    "embedding_dim",
+)
+
+ROWS: Mapping[str, LayerRow] = {
+    "torch.nn.Linear": LayerRow(("in_features", "out_features", "bias"), "linear", _LINEAR, "out_features"),
+    "torch.nn.Conv1d": _conv(1),
+    "torch.nn.Conv2d": _conv(2),
+    "torch.nn.Conv3d": _conv(3),
+    "torch.nn.ConvTranspose1d": _transposed(1),
+    "torch.nn.ConvTranspose2d": _transposed(2),
+    "torch.nn.ConvTranspose3d": _transposed(3),
+    "torch.nn.Embedding": _EMBEDDING,
+    "torch.nn.EmbeddingBag": _EMBEDDING,
+    "torch.nn.LayerNorm": _norm("normalized_shape", "eps", "elementwise_affine", "bias"),
+    "torch.nn.RMSNorm": _norm("normalized_shape", "eps", "elementwise_affine", bias=False),
+    "torch.nn.BatchNorm1d": _norm("num_features", "eps", "momentum", "affine"),
+    "torch.nn.BatchNorm2d": _norm("num_features", "eps", "momentum", "affine"),
+    "torch.nn.BatchNorm3d": _norm("num_features", "eps", "momentum", "affine"),
+    "torch.nn.GroupNorm": LayerRow(
+        ("num_groups", "num_channels", "eps", "affine"),
+        "norm",
+        (_vector("weight", "num_channels"), _vector("bias", "num_channels")),
+    ),
+    "torch.nn.LSTM": _recurrent(4),
+    "torch.nn.GRU": _recurrent(3),
+    "torch.nn.RNN": _recurrent(1),
+    "torch.nn.MultiheadAttention": _ATTENTION,
+    "torch.nn.TransformerEncoderLayer": _transformer(crossed=False),
+    "torch.nn.TransformerDecoderLayer": _transformer(crossed=True),
+    "torch.nn.Transformer": _transformer("num_encoder_layers", "num_decoder_layers", crossed=True),
+    "mup.MuReadout": LayerRow(
+        ("in_features", "out_features", "bias", "readout_zero_init", "output_mult"),
+        "linear",
+        _LINEAR,
+        "out_features",
+        readout=True,
+    ),
+    "mup.MuSharedReadout": LayerRow(("weight", "bias", "output_mult"), "linear", (), readout=True),
+}
+
+CONTAINERS = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"})
+
+# Modules without parameters: those that keep a value linear, and those that do not.
+LINEAR_MODULES = frozenset(
+    f"torch.nn.{name}"
+    for name in (
+        *("Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "Flatten", "Unflatten"),
+        *("AvgPool1d", "AvgPool2d", "AvgPool3d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "Upsample"),
+        *("ZeroPad2d", "ReflectionPad1d", "ReflectionPad2d", "PixelShuffle", "PixelUnshuffle"),
+    )
+)
+ACTIVATION_MODULES = frozenset(
+    f"torch.nn.{name}"
+    for name in (
+        *("ReLU", "ReLU6", "GELU", "SiLU", "Mish", "ELU", "SELU", "CELU", "LeakyReLU", "Tanh", "Sigmoid"),
+        *("Hardswish", "Hardsigmoid", "Softplus", "GLU", "Softsign", "LogSigmoid", "MaxPool1d", "MaxPool2d"),
+        *("MaxPool3d", "AdaptiveMaxPool2d", "Softmax", "LogSoftmax", "PReLU", "Threshold", "Hardtanh"),
+    )
+)
+
+
+def canonical(name: str) -> str:
+    """The public name of a class that can be reached by several paths (``torch.nn.modules.linear.Linear``)."""
+    if name.startswith("torch.nn.modules."):
+        return f"torch.nn.{name.rpartition('.')[2]}"
+    if name.startswith("mup."):
+        return f"mup.{name.rpartition('.')[2]}"
+    return name

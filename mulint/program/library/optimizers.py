@@ -1,0 +1,93 @@
+"""Constructions of optimizers and schedulers, and what their methods do to groups."""
+
+from __future__ import annotations
+
+from mulint import theory
+from mulint.program.records import GroupRecord, OptimizerRecord, SchedulerRecord, Weight
+from mulint.program.run import Arguments, Run, iterate
+from mulint.program.values import (
+    Constant,
+    DictValue,
+    ListValue,
+    OptimizerValue,
+    Tensor,
+    Unknown,
+    Value,
+    options,
+)
+
+_SCHEDULER_ROOTS = ("torch.optim.lr_scheduler.",)
+
+
+def is_optimizer(name: str) -> bool:
+    """Whether an external name is an optimizer class that the theory knows, or one of torch's."""
+    if name.startswith("torch.optim.") and not name.startswith(_SCHEDULER_ROOTS):
+        last = name.rpartition(".")[2]
+        return last[:1].isupper() and last != "Optimizer"
+    return theory.lookup(name) is not None
+
+
+def is_scheduler(name: str) -> bool:
+    """Whether an external name is one of torch's scheduler classes."""
+    return name.startswith(_SCHEDULER_ROOTS) and name.rpartition(".")[2][:1].isupper()
+
+
+def construct(run: Run, name: str, arguments: Arguments) -> Value:
+    """``AdamW(groups, lr=..., ...)``."""
+    given = arguments.bind(("params", "lr"))
+    params = given.pop("params", Unknown("no parameters given"))
+    groups, complete = _groups(params)
+    record = OptimizerRecord(name, arguments.site, arguments.owner, groups, given, complete and arguments.complete)
+    run.seen.optimizers.append(record)
+    return OptimizerValue(record)
+
+
+def scheduler(run: Run, name: str, arguments: Arguments) -> Value:
+    """A scheduler of torch."""
+    run.seen.schedulers.append(SchedulerRecord(name, arguments.site))
+    return Unknown("a scheduler")
+
+
+def _groups(params: Value) -> tuple[list[GroupRecord], bool]:
+    several = [o for o in options(params) if isinstance(o, ListValue)]
+    if not several:
+        return [GroupRecord(None, {})], False
+    items, complete = iterate(params)
+    dicts = [i for i in items if isinstance(i, DictValue)]
+    if dicts and len(dicts) == len(items):
+        return [_group(d) for d in dicts], complete
+    if not items:
+        return [GroupRecord(None, {})], complete
+    weights = _weights(items)
+    return [GroupRecord(weights, {})], complete and weights is not None
+
+
+def _group(entry: DictValue) -> GroupRecord:
+    given = {str(k): v for k, v in entry.entries.items() if k != "params"}
+    params = entry.entries.get("params")
+    if isinstance(params, Tensor):
+        return GroupRecord(_weights([params]), given)
+    items, complete = iterate(params) if params is not None else ([], False)
+    weights = _weights(items)
+    return GroupRecord(weights if complete else None, given)
+
+
+def _weights(items: list[Value]) -> tuple[Weight, ...] | None:
+    found: list[Weight] = []
+    for item in items:
+        # named_parameters() may be handed over as pairs
+        pair = item.items[-1] if isinstance(item, ListValue) and item.items else item
+        if not isinstance(pair, Tensor) or pair.weight is None:
+            return None
+        found.append(pair.weight)
+    return tuple(found)
+
+
+def call_method(run: Run, optimizer: OptimizerValue, name: str, arguments: Arguments) -> Value:
+    """``add_param_group`` adds one; everything else leaves the groups alone."""
+    del run
+    if name == "add_param_group":
+        group = arguments.get("param_group", 0)
+        if isinstance(group, DictValue):
+            optimizer.record.groups.append(_group(group))
+    return Constant(None) if name in ("step", "zero_grad", "add_param_group") else Unknown(f"{name}() of an optimizer")

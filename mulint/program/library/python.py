@@ -1,0 +1,450 @@
+"""Python's own functions and the methods of its containers and strings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from mulint.program import classes
+from mulint.program.library.indexing import unpacked
+from mulint.program.run import Arguments, Run, iterate, join_all, sources_of, tensors_in, truth
+from mulint.program.values import (
+    UNKNOWN_NUMBER,
+    ClassValue,
+    Constant,
+    DictValue,
+    External,
+    Knob,
+    ListValue,
+    Method,
+    ModuleValue,
+    Number,
+    ObjectValue,
+    Partial,
+    Tensor,
+    Unknown,
+    Value,
+    as_number,
+    join,
+    options,
+)
+
+Handler = Callable[[Run, Arguments], Value]
+_FEW_ROUNDS = 4
+
+
+def _first(arguments: Arguments) -> Value:
+    return arguments.positional[0] if arguments.positional else Unknown("a missing argument")
+
+
+def _range(run: Run, arguments: Arguments) -> Value:
+    del run
+    bounds = [as_number(v).whole for v in arguments.positional]
+    known = [b for b in bounds if b is not None]
+    # Longer repetitions build the same thing again: one round stands for all.
+    if len(known) == len(bounds) and 1 <= len(known) <= 3 and len(range(*known)) <= _FEW_ROUNDS:
+        return ListValue([Number.of(i) for i in range(*known)])
+    return ListValue([UNKNOWN_NUMBER], complete=False)
+
+
+def _enumerate(run: Run, arguments: Arguments) -> Value:
+    del run
+    items, complete = iterate(_first(arguments))
+    pairs: list[Value] = [
+        ListValue([Number.of(i) if complete else UNKNOWN_NUMBER, item]) for i, item in enumerate(items)
+    ]
+    return ListValue(pairs, complete)
+
+
+def _zip(run: Run, arguments: Arguments) -> Value:
+    del run
+    columns = [iterate(v) for v in arguments.positional]
+    complete = all(known for _, known in columns) and arguments.complete
+    rows = zip(*(items for items, _ in columns), strict=False)
+    return ListValue([ListValue(list(row)) for row in rows], complete)
+
+
+def _map(run: Run, arguments: Arguments) -> Value:
+    function, *sequences = arguments.positional or (Unknown(),)
+    items, complete = iterate(sequences[0]) if sequences else ([], False)
+    results = [run.call(function, replace(arguments, positional=(item,), keywords={})) for item in items]
+    return ListValue(results, complete)
+
+
+def _filter(run: Run, arguments: Arguments) -> Value:
+    function, *sequences = arguments.positional or (Unknown(),)
+    items, complete = iterate(sequences[0]) if sequences else ([], False)
+    kept: list[Value] = []
+    for item in items:
+        outcome = truth(run.call(function, replace(arguments, positional=(item,), keywords={})))
+        complete = complete and outcome is not None
+        if outcome is not False:
+            kept.append(item)
+    return ListValue(kept, complete)
+
+
+def _sequence(run: Run, arguments: Arguments) -> Value:
+    del run
+    if not arguments.positional:
+        return ListValue()
+    items, complete = iterate(arguments.positional[0])
+    return ListValue(list(dict.fromkeys(items)) if all(isinstance(i, Constant) for i in items) else items, complete)
+
+
+def _list(run: Run, arguments: Arguments) -> Value:
+    del run
+    if not arguments.positional:
+        return ListValue()
+    value = arguments.positional[0]
+    if isinstance(value, DictValue):
+        return ListValue([Constant(k) for k in value.entries if isinstance(k, str)], value.complete)
+    items, complete = iterate(value)
+    return ListValue(items, complete)
+
+
+def _dict(run: Run, arguments: Arguments) -> Value:
+    del run
+    result = DictValue(dict(arguments.keywords), arguments.complete)
+    for value in arguments.positional[:1]:
+        if isinstance(value, DictValue):
+            result.entries = {**value.entries, **result.entries}
+            result.complete = result.complete and value.complete
+            continue
+        items, complete = iterate(value)
+        result.complete = result.complete and complete
+        for item in items:
+            key, entry = unpacked(item, 2)
+            if isinstance(key, Constant):
+                result.entries[key.value] = entry
+            else:
+                result.complete = False
+    return result
+
+
+def _length(run: Run, arguments: Arguments) -> Value:
+    del run
+    value = _first(arguments)
+    if isinstance(value, ListValue | DictValue) and value.complete:
+        return Number.of(len(value.items if isinstance(value, ListValue) else value.entries))
+    if isinstance(value, Constant) and isinstance(value.value, str):
+        return Number.of(len(value.value))
+    if isinstance(value, ModuleValue) and value.container and value.container != "repeated":
+        return Number.of(len(value.attributes))
+    return UNKNOWN_NUMBER
+
+
+def _same_number(run: Run, arguments: Arguments) -> Value:
+    """Rounding does not change growth."""
+    del run
+    value = _first(arguments)
+    if isinstance(value, Constant) and isinstance(value.value, str):
+        return UNKNOWN_NUMBER
+    number = as_number(value)
+    constant = number.constant
+    return Number.of(int(constant)) if constant is not None else number
+
+
+def _float(run: Run, arguments: Arguments) -> Value:
+    del run
+    return as_number(_first(arguments))
+
+
+def _extreme(run: Run, arguments: Arguments) -> Value:
+    """``max(n, 64)`` of sizes and constants: what grows decides, so constants drop out; a cap stays unknown."""
+    del run
+    values = arguments.positional
+    if len(values) == 1:
+        values = tuple(iterate(values[0])[0])
+    numbers = [as_number(v) for v in values]
+    if numbers and all(n.constant is not None for n in numbers):
+        return UNKNOWN_NUMBER if len(numbers) == 1 else numbers[0]
+    growing = [n for n in numbers if n.constant is None]
+    return growing[0] if len(growing) == 1 and growing[0].alternatives else UNKNOWN_NUMBER
+
+
+def _maximum(run: Run, arguments: Arguments) -> Value:
+    constants = [as_number(v).constant for v in arguments.positional]
+    known = [c for c in constants if c is not None]
+    if len(known) == len(constants) > 1:
+        return Number.of(max(known))
+    return _extreme(run, arguments)
+
+
+def _minimum(run: Run, arguments: Arguments) -> Value:
+    """A size capped by a constant may stop growing, so nothing is known of it."""
+    del run
+    constants = [as_number(v).constant for v in arguments.positional]
+    known = [c for c in constants if c is not None]
+    return Number.of(min(known)) if len(known) == len(constants) > 1 else UNKNOWN_NUMBER
+
+
+def _sum(run: Run, arguments: Arguments) -> Value:
+    del run
+    items, complete = iterate(_first(arguments))
+    if not complete:
+        return sources_of(items) or UNKNOWN_NUMBER
+    total = Number.of(0)
+    for item in items:
+        total = total.combine(as_number(item), lambda a, b: a + b)
+    return total
+
+
+def _isinstance(run: Run, arguments: Arguments) -> Value:
+    del run
+    if len(arguments.positional) != 2:
+        return Unknown("a condition")
+    outcome = classes.instance_of(arguments.positional[0], arguments.positional[1])
+    return Unknown("a condition") if outcome is None else Constant(outcome)
+
+
+def _getattr(run: Run, arguments: Arguments) -> Value:
+    name = arguments.get("name", 1)
+    if not isinstance(name, Constant) or not isinstance(name.value, str):
+        return Unknown("an attribute whose name is not known")
+    found = run.attribute(_first(arguments), name.value, arguments.site)
+    default = arguments.get("default", 2)
+    if isinstance(found, Unknown) and default is not None:
+        return default
+    if isinstance(found, Knob) and default is not None and found.default is None:
+        found.default = default
+    return found
+
+
+def _setattr(run: Run, arguments: Arguments) -> Value:
+    name, value = arguments.get("name", 1), arguments.get("value", 2)
+    if isinstance(name, Constant) and isinstance(name.value, str) and value is not None:
+        run.set_attribute(_first(arguments), name.value, value, arguments.site)
+    return Constant(None)
+
+
+def _hasattr(run: Run, arguments: Arguments) -> Value:
+    value, name = _first(arguments), arguments.get("name", 1)
+    if isinstance(name, Constant) and isinstance(name.value, str):
+        if isinstance(value, ModuleValue | ObjectValue):
+            found = run.attribute(value, name.value, arguments.site)
+            return Constant(not isinstance(found, Unknown))
+        if isinstance(value, Tensor):
+            return Unknown("a condition")
+    return Unknown("a condition")
+
+
+def _type(run: Run, arguments: Arguments) -> Value:
+    value = _first(arguments)
+    if isinstance(value, ModuleValue | ObjectValue):
+        return run.attribute(value, "__class__", arguments.site)
+    return Unknown("a type")
+
+
+def _partial(run: Run, arguments: Arguments) -> Value:
+    del run
+    function = _first(arguments)
+    return Partial(function, arguments.positional[1:], tuple(arguments.keywords.items()))
+
+
+def _next(run: Run, arguments: Arguments) -> Value:
+    del run
+    items, _ = iterate(_first(arguments))
+    return items[0] if items else Unknown("an empty iterator")
+
+
+def _root(run: Run, arguments: Arguments) -> Value:
+    del run
+    value = _first(arguments)
+    return as_number(value).power(Fraction(1, 2))
+
+
+def _power(run: Run, arguments: Arguments) -> Value:
+    del run
+    base, exponent = (as_number(v) for v in unpacked(ListValue(list(arguments.positional)), 2))
+    constant = exponent.constant
+    return UNKNOWN_NUMBER if constant is None else base.power(Fraction(constant).limit_denominator(64))
+
+
+def _unknown_number(run: Run, arguments: Arguments) -> Value:
+    del run, arguments
+    return UNKNOWN_NUMBER
+
+
+def _reversed(run: Run, arguments: Arguments) -> Value:
+    del run
+    items, complete = iterate(_first(arguments))
+    return ListValue(items[::-1], complete)
+
+
+def _any_of(run: Run, arguments: Arguments) -> Value:
+    del run
+    items, complete = iterate(_first(arguments))
+    outcomes = [truth(i) for i in items]
+    if True in outcomes:
+        return Constant(True)
+    return Constant(False) if complete and None not in outcomes else Unknown("a condition")
+
+
+def _identity(run: Run, arguments: Arguments) -> Value:
+    del run
+    return _first(arguments)
+
+
+FUNCTIONS: dict[str, Handler] = {
+    "builtins.range": _range,
+    "builtins.enumerate": _enumerate,
+    "builtins.zip": _zip,
+    "builtins.map": _map,
+    "builtins.filter": _filter,
+    "builtins.list": _list,
+    "builtins.tuple": _list,
+    "builtins.sorted": _list,
+    "builtins.iter": _list,
+    "builtins.set": _sequence,
+    "builtins.frozenset": _sequence,
+    "builtins.dict": _dict,
+    "collections.OrderedDict": _dict,
+    "builtins.len": _length,
+    "builtins.int": _same_number,
+    "builtins.round": _same_number,
+    "math.floor": _same_number,
+    "math.ceil": _same_number,
+    "builtins.float": _float,
+    "builtins.abs": _float,
+    "builtins.max": _maximum,
+    "builtins.min": _minimum,
+    "builtins.sum": _sum,
+    "builtins.isinstance": _isinstance,
+    "builtins.getattr": _getattr,
+    "builtins.setattr": _setattr,
+    "builtins.hasattr": _hasattr,
+    "builtins.type": _type,
+    "builtins.next": _next,
+    "builtins.reversed": _reversed,
+    "builtins.any": _any_of,
+    "functools.partial": _partial,
+    "math.sqrt": _root,
+    "numpy.sqrt": _root,
+    "math.pow": _power,
+    "builtins.pow": _power,
+    "math.log": _unknown_number,
+    "math.log2": _unknown_number,
+    "math.cos": _unknown_number,
+    "math.exp": _unknown_number,
+    "copy.deepcopy": _identity,
+    "copy.copy": _identity,
+    "types.SimpleNamespace": _dict,
+}
+
+
+# Methods of containers and strings
+
+
+def call_method(run: Run, method: Method, arguments: Arguments) -> Value:
+    """A method of a list, set, dict or string."""
+    match method.receiver:
+        case ListValue():
+            return _list_method(run, method.receiver, method.name, arguments)
+        case DictValue():
+            return _dict_method(run, method.receiver, method.name, arguments)
+        case Constant(value=str(text)):
+            return _text_method(text, method.name, arguments)
+        case _:
+            return sources_of(arguments.values) or Unknown(f"the method {method.name} is not followed")
+
+
+def _list_method(run: Run, receiver: ListValue, name: str, arguments: Arguments) -> Value:
+    first = arguments.positional[0] if arguments.positional else None
+    match name:
+        case "append" | "add" if first is not None:
+            if not (isinstance(first, Constant) and first in receiver.items):
+                receiver.items.append(first)
+            receiver.complete = receiver.complete and not run.uncertainty
+        case "extend" | "update" if first is not None:
+            items, complete = iterate(first)
+            receiver.items.extend(items)
+            receiver.complete = receiver.complete and complete and not run.uncertainty
+        case "insert" if len(arguments.positional) == 2:
+            receiver.items.insert(as_number(arguments.positional[0]).whole or 0, arguments.positional[1])
+        case "remove" | "discard":
+            if isinstance(first, Constant) and first in receiver.items:
+                receiver.items.remove(first)
+        case "pop":
+            return receiver.items.pop() if receiver.items else Unknown("an item of an empty list")
+        case "union" | "intersection" | "copy":
+            return ListValue(list(receiver.items), receiver.complete)
+        case _:
+            return Unknown(f"the method {name} of a list")
+    return Constant(None)
+
+
+def _dict_method(run: Run, receiver: DictValue, name: str, arguments: Arguments) -> Value:
+    first = arguments.positional[0] if arguments.positional else None
+    match name:
+        case "items":
+            pairs = [ListValue([_key(k), v]) for k, v in receiver.entries.items()]
+            return ListValue(list(pairs), receiver.complete)
+        case "keys":
+            return ListValue([_key(k) for k in receiver.entries], receiver.complete)
+        case "values":
+            return ListValue(list(receiver.entries.values()), receiver.complete)
+        case "get" | "pop" | "setdefault":
+            default: Value = arguments.positional[1] if len(arguments.positional) > 1 else Constant(None)
+            if isinstance(first, Constant):
+                if first.value in receiver.entries:
+                    return receiver.entries[first.value]
+                return default if receiver.complete else join(default, Unknown())
+            return join_all([*receiver.entries.values(), default])
+        case "update":
+            other = _dict(run, arguments)
+            if isinstance(other, DictValue):
+                receiver.entries.update(other.entries)
+                receiver.complete = receiver.complete and other.complete
+            return Constant(None)
+        case "copy":
+            return DictValue(dict(receiver.entries), receiver.complete)
+        case _:
+            return Unknown(f"the method {name} of a dict")
+
+
+def _key(key: object) -> Value:
+    return Number.of(key) if isinstance(key, int) and not isinstance(key, bool) else Constant(key)  # type: ignore[arg-type]
+
+
+_TEXT_TESTS = ("endswith", "startswith")
+_TEXT_MAPS = ("lower", "upper", "strip", "title", "lstrip", "rstrip")
+
+
+def _text_method(text: str, name: str, arguments: Arguments) -> Value:
+    words = [o.value for v in arguments.positional for o in _texts(v)]
+    if name in _TEXT_TESTS and words:
+        return Constant(getattr(text, name)(tuple(words)))
+    if name == "find" and len(words) == 1:
+        return Number.of(text.find(words[0]))
+    if name in _TEXT_MAPS and not arguments.positional:
+        return Constant(getattr(text, name)())
+    if name == "split" and len(words) == 1:
+        return ListValue([Constant(part) for part in text.split(words[0])])
+    if name == "replace" and len(words) == 2:
+        return Constant(text.replace(words[0], words[1]))
+    if name == "join":
+        items, complete = iterate(arguments.positional[0]) if arguments.positional else ([], False)
+        known = [i.value for i in items if isinstance(i, Constant) and isinstance(i.value, str)]
+        if complete and len(known) == len(items):
+            return Constant(text.join(known))
+    if name == "format" and all(isinstance(o, Constant) for v in arguments.values for o in options(v)):
+        return Unknown("a formatted string")
+    return Unknown(f"the method {name} of a string")
+
+
+def _texts(value: Value) -> Sequence[Constant]:
+    items = value.items if isinstance(value, ListValue) else [value]
+    return [i for i in items if isinstance(i, Constant) and isinstance(i.value, str)]
+
+
+def class_name(value: Value) -> str | None:
+    """The name of a class, of the user's or of a library."""
+    if isinstance(value, ClassValue):
+        return value.name
+    return value.name.rpartition(".")[2] if isinstance(value, External) else None
+
+
+def has_tensor(values: Sequence[Value]) -> bool:
+    """Whether a tensor is among the values."""
+    return any(True for v in values for _ in tensors_in(v))

@@ -1,0 +1,244 @@
+"""Arithmetic and contractions of tensors: how scalar factors, sources and attention logits travel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+from mulint.program.records import Application, AttentionRecord, LookupScale, Score, Weight
+from mulint.program.run import Run, sources_of, tensors_in
+from mulint.program.values import (
+    ONE,
+    UNKNOWN_NUMBER,
+    Constant,
+    Knob,
+    Number,
+    Site,
+    Tensor,
+    Unknown,
+    Value,
+    as_number,
+    join_tensors,
+)
+
+
+def settle(run: Run, values: Sequence[Value]) -> None:
+    """The scalar factors on these tensors are final: write them to the applications they scale."""
+    del run
+    for value in values:
+        for tensor in tensors_in(value):
+            for application in tensor.linear:
+                entry = (tensor.factor, tensor.factor_sites)
+                if entry not in application.after:
+                    application.after.append(entry)
+
+
+def nonlinear(run: Run, tensor: Tensor) -> Tensor:
+    """An entrywise function: sizes and sources stay, scale and linearity end."""
+    settle(run, (tensor,))
+    return replace(tensor, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None)
+
+
+def softmax(run: Run, tensor: Tensor, site: Site, owner: str) -> Tensor:
+    """A softmax: if it takes a product of two activations, this is attention."""
+    del site
+    if tensor.score is not None:
+        run.seen.attentions.append(
+            AttentionRecord(
+                tensor.score.site,
+                tensor.factor_sites,
+                tensor.score.contracted,
+                tensor.factor,
+                owner,
+                implied=False,
+            )
+        )
+    return nonlinear(run, tensor)
+
+
+def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner: str) -> Value:
+    """An operator with at least one tensor operand."""
+    if operator == "@":
+        return matmul(run, left, right, site, owner)
+    if isinstance(left, Tensor) and isinstance(right, Tensor):
+        return _tensors(run, operator, left, right, site, owner)
+    tensor = left if isinstance(left, Tensor) else right
+    assert isinstance(tensor, Tensor)
+    other = right if isinstance(left, Tensor) else left
+    if operator in ("*", "/") and isinstance(other, Number | Knob):
+        number = as_number(other)
+        if operator == "/":
+            number = ONE / number
+            if not isinstance(left, Tensor):
+                return nonlinear(run, tensor)
+        return scale(run, tensor, number, site, owner)
+    if operator in ("+", "-") and not isinstance(other, Tensor):
+        return replace(tensor, weight=None)
+    return nonlinear(run, tensor)
+
+
+def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> Tensor:
+    """A tensor times a scalar; on the output of a lookup table this is worth a record."""
+    for application in tensor.linear:
+        if application.kind == "lookup":
+            run.seen.lookup_scales.append(LookupScale(application, factor, site, owner))
+    return tensor.scaled(factor, site)
+
+
+def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, owner: str) -> Tensor:
+    for weight_side, other in ((left, right), (right, left)):
+        if weight_side.weight is not None:
+            elementwise(run, weight_side.weight, other, site, owner)
+            linear = replace(other, weight=None)
+            return replace(_broadcast(linear, weight_side), score=other.score)
+    if operator in ("+", "-"):
+        joined = join_tensors(left, right)
+        dims = joined.dims if len(left.dims) != len(right.dims) or left.open else joined.dims
+        if left.factor != right.factor:
+            # A sum of differently scaled parts is no longer one scaled output.
+            kept = left.score or right.score
+            if kept is None:
+                settle(run, (left, right))
+                joined = replace(joined, linear=frozenset(), factor=ONE, factor_sites=())
+            else:
+                scored = left if left.score is not None else right
+                joined = replace(joined, factor=scored.factor, factor_sites=scored.factor_sites)
+        return replace(joined, dims=dims)
+    settle(run, (left, right))
+    product = _broadcast(left, right)
+    return replace(
+        product, sources=left.sources | right.sources, linear=frozenset(), factor=ONE, factor_sites=(), score=None
+    )
+
+
+def _broadcast(a: Tensor, b: Tensor) -> Tensor:
+    joined = join_tensors(a, b)
+    return replace(a, dims=joined.dims if not a.open else a.dims, weight=None)
+
+
+def elementwise(run: Run, weight: Weight, other: Tensor, site: Site, owner: str) -> None:
+    """A weight added to or multiplied with an activation: nothing is contracted."""
+    if weight.contracted is None:
+        weight.contracted = ()
+    _record(run, weight, other, site, owner, "elementwise")
+
+
+def _record(run: Run, weight: Weight, tensor: Tensor, site: Site, owner: str, kind: str) -> Application:
+    application = Application(
+        weight, weight.layer, site, owner, tensor.factor, tensor.factor_sites, tensor.sources, kind=kind
+    )
+    weight.applications.append(application)
+    run.seen.applications.append(application)
+    return application
+
+
+def apply_weight(
+    run: Run, weight: Weight, tensor: Tensor, contracted: tuple[int, ...], output: Number, site: Site, owner: str
+) -> Tensor:
+    """A raw weight contracted with an activation over the given dimensions of the weight."""
+    if weight.contracted is None or (weight.lookup and weight.layer is None):
+        weight.contracted = contracted
+    application = _record(run, weight, tensor, site, owner, "linear")
+    return Tensor(
+        (*tensor.dims[:-1], output),
+        tensor.open or not tensor.dims,
+        frozenset({application}),
+        frozenset({application}),
+    )
+
+
+def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value:
+    """``left @ right``: a weight applied to an activation, or a product of two activations."""
+    if not isinstance(left, Tensor) or not isinstance(right, Tensor):
+        settle(run, (left, right))
+        return sources_of((left, right)) or Unknown("a product with an unknown operand")
+    if right.weight is not None:
+        count = len(right.weight.dims)
+        return apply_weight(run, right.weight, left, (max(0, count - 2),), right.last, site, owner)
+    if left.weight is not None:
+        count = len(left.weight.dims)
+        rows = left.weight.dims[-2] if count >= 2 else UNKNOWN_NUMBER
+        result = apply_weight(run, left.weight, right, (count - 1,), rows, site, owner)
+        return replace(result, dims=(), open=True)
+    contracted = left.last if left.last.alternatives else (right.dims[-2] if len(right.dims) >= 2 else left.last)
+    return product(run, left, right, contracted, (*left.dims[:-1], right.last), site)
+
+
+def product(
+    run: Run, left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number, ...], site: Site
+) -> Tensor:
+    """A product of two activations over ``contracted``: possible attention logits."""
+    settle(run, (left, right))
+    return Tensor(
+        dims,
+        left.open or right.open or not dims,
+        left.sources | right.sources,
+        frozenset(),
+        left.factor * right.factor,
+        (*left.factor_sites, *right.factor_sites),
+        Score(site, contracted),
+    )
+
+
+def scaled_dot_product_attention(
+    run: Run, query: Value, key: Value, value: Value, factor: Number | None, site: Site, owner: str
+) -> Value:
+    """Fused attention; without an explicit scale it is one over the root of the query's last size."""
+    if not isinstance(query, Tensor) or not isinstance(key, Tensor):
+        return sources_of((query, key, value)) or Unknown("attention of unknown tensors")
+    settle(run, (query, key))
+    implied = factor is None
+    own = query.last.power(Fraction(-1, 2)) if factor is None else factor
+    total = own * query.factor * key.factor
+    sites = (*query.factor_sites, *key.factor_sites)
+    run.seen.attentions.append(
+        AttentionRecord(site, sites, query.last, total, owner, implied=implied and not sites)
+    )
+    inner = value if isinstance(value, Tensor) else Tensor()
+    return Tensor(query.dims, query.open, query.sources | key.sources | inner.sources)
+
+
+def linear(run: Run, tensor: Value, weight: Value, site: Site, owner: str) -> Value:
+    """``F.linear(x, W)``: the last dimension of the weight is contracted."""
+    if isinstance(tensor, Tensor) and isinstance(weight, Tensor) and weight.weight is not None:
+        rows = weight.dims[0] if weight.dims else UNKNOWN_NUMBER
+        return apply_weight(run, weight.weight, tensor, (len(weight.weight.dims) - 1,), rows, site, owner)
+    settle(run, (tensor,))
+    return sources_of((tensor, weight)) or Unknown("a linear map with an unknown weight")
+
+
+def einsum(run: Run, equation: Value, operands: Sequence[Value], site: Site, owner: str) -> Value:
+    """``torch.einsum`` with a literal equation and one or two operands."""
+    text = equation.value if isinstance(equation, Constant) else None
+    tensors = [o for o in operands if isinstance(o, Tensor)]
+    if not isinstance(text, str) or "->" not in text or len(tensors) != 2 or len(operands) != 2:
+        settle(run, tuple(operands))
+        return sources_of(tuple(operands)) or Unknown("an einsum that is not followed")
+    inputs, output = text.replace(" ", "").split("->")
+    left_axes, right_axes = inputs.split(",")
+    left, right = tensors
+    sizes = {**_axis_sizes(left_axes, left), **_axis_sizes(right_axes, right)}
+    dims = tuple(sizes.get(axis, UNKNOWN_NUMBER) for axis in output.replace("...", ""))
+    summed = [axis for axis in left_axes if axis in right_axes and axis not in output and axis != "."]
+    for axes, side, other in ((right_axes, right, left), (left_axes, left, right)):
+        if side.weight is not None:
+            contracted = tuple(i for i, axis in enumerate(axes) if axis in summed)
+            result = apply_weight(run, side.weight, other, contracted, UNKNOWN_NUMBER, site, owner)
+            return replace(result, dims=dims, open="..." in output)
+    over = ONE
+    for axis in summed:
+        over = over * sizes.get(axis, UNKNOWN_NUMBER)
+    return replace(product(run, left, right, over, dims, site), open="..." in output)
+
+
+def _axis_sizes(axes: str, tensor: Tensor) -> dict[str, Number]:
+    names = axes.replace("...", "")
+    known = min(len(names), len(tensor.dims))
+    if known == 0:
+        return {}
+    return {
+        axis: size
+        for axis, size in zip(names[-known:], tensor.dims[-known:], strict=True)
+        if size.alternatives
+    }

@@ -1,0 +1,301 @@
+"""Functions of torch and its friends, and the methods of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from mulint.program.library import initialisers, shapes, tensors
+from mulint.program.records import Weight
+from mulint.program.run import Arguments, Run, iterate, number_argument, sources_of, truth
+from mulint.program.values import (
+    ONE,
+    UNKNOWN_NUMBER,
+    Constant,
+    Knob,
+    ListValue,
+    Number,
+    Tensor,
+    Unknown,
+    Value,
+    as_number,
+)
+
+Handler = Callable[[Run, Arguments], Value]
+
+_LINEAR_FUNCTIONS = frozenset(
+    "dropout dropout2d masked_fill where contiguous clone to float half bfloat16 double type type_as cuda cpu "
+    "expand expand_as repeat squeeze roll flip tril triu detach requires_grad_ pad interpolate narrow "
+    "index_select gather take roll_ movedim avg_pool2d adaptive_avg_pool2d avg_pool1d conj real checkpoint "
+    "masked_fill_ nan_to_num".split()
+)
+_KEEPS_SHAPE = frozenset(
+    "contiguous clone to float half bfloat16 double type type_as cuda cpu dropout masked_fill masked_fill_ where "
+    "tril triu detach requires_grad_ roll flip nan_to_num".split()
+)
+_CAN_SCALE = {"mul": False, "mul_": False, "div": True, "div_": True, "multiply": False, "true_divide": True}
+_LOSSES = frozenset(
+    "cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss binary_cross_entropy "
+    "binary_cross_entropy_with_logits kl_div huber_loss ctc_loss".split()
+)
+
+
+def function(run: Run, name: str, arguments: Arguments) -> Value:
+    """Call a function of torch by the last part of its name."""
+    if name in initialisers.FACTORIES and not isinstance(arguments.get("input", 0), Tensor):
+        dims, complete = shapes._sizes(arguments) if name != "full" else _full_sizes(arguments)
+        return initialisers.factory(name, arguments, tuple(dims), complete)
+    first = arguments.get("input", 0)
+    special = _SPECIAL.get(name)
+    if special is not None:
+        return special(run, arguments)
+    if name in ("sqrt", "rsqrt") and isinstance(first, Number | Knob):
+        root = run_root(as_number(first))
+        return root if name == "sqrt" else ONE / root
+    if isinstance(first, Tensor):
+        rest = replace(arguments, positional=arguments.positional[1:])
+        return method(run, first, name, rest)
+    if name == "tensor" and isinstance(first, Number | Knob):
+        return first
+    tensors.settle(run, arguments.values)
+    return sources_of(arguments.values) or (Tensor() if name in _MAKES_TENSOR else Unknown(f"torch's {name}"))
+
+
+_MAKES_TENSOR = frozenset(
+    "arange linspace tensor randint eye randperm zeros_like ones_like as_tensor from_numpy rand_like randn_like "
+    "multinomial empty_like logspace".split()
+)
+
+
+def run_root(number: Number) -> Number:
+    """The square root of a number."""
+    from fractions import Fraction
+
+    return number.power(Fraction(1, 2))
+
+
+def _full_sizes(arguments: Arguments) -> tuple[list[Number], bool]:
+    size = arguments.get("size", 0)
+    items, complete = iterate(size) if size is not None else ([], False)
+    return [as_number(i) for i in items], complete
+
+
+def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
+    """Call a method of a tensor."""
+    shaper = shapes.SHAPERS.get(name)
+    if shaper is not None:
+        value = shaper(tensor, arguments)
+        return replace(value, weight=None) if isinstance(value, Tensor) and name not in ("view", "t") else value
+    if name in _CAN_SCALE:
+        return _multiply(run, tensor, name, arguments)
+    if name in initialisers.METHODS:
+        return initialisers.method(run, tensor, name, arguments)
+    match name:
+        case "softmax" | "log_softmax":
+            return tensors.softmax(run, tensor, arguments.site, arguments.owner)
+        case "matmul" | "bmm" | "mm" | "baddbmm":
+            return tensors.matmul(run, tensor, arguments.get("mat2", 0) or Unknown(), arguments.site, arguments.owner)
+        case "dim" | "ndimension":
+            return UNKNOWN_NUMBER if tensor.open else Number.of(len(tensor.dims))
+        case "numel" | "item" | "tolist" | "nelement":
+            return UNKNOWN_NUMBER
+        case "t":
+            return shapes._permuted(tensor, -1, -2)
+        case "add" | "sub" | "add_" | "sub_":
+            other = arguments.get("other", 0)
+            if other is None:
+                return tensor
+            return tensors.binary(run, "+", tensor, other, arguments.site, arguments.owner)
+        case "size":
+            return shapes.size(tensor, arguments)
+        case "register_hook" | "backward":
+            return Constant(None)
+        case _ if name in _LINEAR_FUNCTIONS:
+            return tensor if name in _KEEPS_SHAPE else replace(tensor, dims=tensor.dims[-1:], open=True, weight=None)
+        case _:
+            return tensors.nonlinear(run, tensor)
+
+
+def _multiply(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
+    other = arguments.get("other", 0)
+    if isinstance(other, Number | Knob):
+        factor = ONE / as_number(other) if _CAN_SCALE[name] else as_number(other)
+        if name.endswith("_") and tensor.weight is not None:
+            initialisers.rescale(run, tensor, factor, arguments.site)
+            return tensor
+        return tensors.scale(run, tensor, factor, arguments.site, arguments.owner)
+    if other is None:
+        return tensor
+    return tensors.binary(run, "*", tensor, other, arguments.site, arguments.owner)
+
+
+# Functions that are no method under the same name
+
+
+def _parameter(run: Run, arguments: Arguments) -> Value:
+    """``nn.Parameter(tensor)``: a new weight, drawn as the tensor was."""
+    data = arguments.get("data", 0)
+    if not isinstance(data, Tensor):
+        return Unknown("a parameter made of an unknown value")
+    if data.weight is not None:
+        return data
+    weight = Weight("", arguments.site, arguments.owner.partition(".")[0], data.dims)
+    if truth(arguments.get("requires_grad", 1) or Constant(True)) is False:
+        weight.frozen = True
+    initialisers.record(run, weight, "normal_", arguments.site, data.factor, "fan_in", "torch")
+    run.seen.weights.append(weight)
+    return Tensor(data.dims, data.open, weight=weight)
+
+
+def _linear(run: Run, arguments: Arguments) -> Value:
+    weight = arguments.get("weight", 1) or Unknown()
+    return tensors.linear(run, arguments.get("input", 0) or Unknown(), weight, arguments.site, arguments.owner)
+
+
+def _embedding(run: Run, arguments: Arguments) -> Value:
+    weight = arguments.get("weight", 1)
+    if not isinstance(weight, Tensor) or weight.weight is None:
+        return sources_of(arguments.values) or Unknown("a lookup in an unknown table")
+    if weight.weight.contracted is None:
+        weight.weight.contracted, weight.weight.lookup = (), True
+    result = tensors.apply_weight(run, weight.weight, Tensor(), (), weight.last, arguments.site, arguments.owner)
+    for application in result.sources:
+        application.kind = "lookup"
+    return replace(result, dims=(weight.last,), open=True)
+
+
+def _attention(run: Run, arguments: Arguments) -> Value:
+    names = (("query", "q"), ("key", "k"), ("value", "v"))
+    parts = [arguments.get(long, i) or arguments.get(short) or Unknown() for i, (long, short) in enumerate(names)]
+    scale = number_argument(arguments, "scale")
+    if scale is None:
+        scale = number_argument(arguments, "softmax_scale")
+    return tensors.scaled_dot_product_attention(run, *parts, scale, arguments.site, arguments.owner)
+
+
+def _einsum(run: Run, arguments: Arguments) -> Value:
+    equation = arguments.get("equation", 0) or Unknown()
+    operands = arguments.positional[1:]
+    return tensors.einsum(run, equation, operands, arguments.site, arguments.owner)
+
+
+def _matmul(run: Run, arguments: Arguments) -> Value:
+    left, right = arguments.get("input", 0) or Unknown(), arguments.get("other", 1) or arguments.get("mat2") or Unknown()
+    return tensors.matmul(run, left, right, arguments.site, arguments.owner)
+
+
+def _cat(run: Run, arguments: Arguments) -> Value:
+    tensors.settle(run, arguments.values)
+    return shapes.concatenate(arguments.positional or tuple(arguments.keywords.values()))
+
+
+def _softmax(run: Run, arguments: Arguments) -> Value:
+    first = arguments.get("input", 0)
+    if isinstance(first, Tensor):
+        return tensors.softmax(run, first, arguments.site, arguments.owner)
+    return sources_of(arguments.values) or Unknown("a softmax of an unknown value")
+
+
+def _where(run: Run, arguments: Arguments) -> Value:
+    for value in arguments.positional[1:]:
+        if isinstance(value, Tensor) and (value.score or value.linear):
+            return value
+    return sources_of(arguments.values) or Tensor()
+
+
+def _wrapped(run: Run, arguments: Arguments) -> Value:
+    """``torch.compile(model)``, ``DistributedDataParallel(model)``: the model itself."""
+    del run
+    return arguments.positional[0] if arguments.positional else next(iter(arguments.keywords.values()), Unknown())
+
+
+def _checkpoint(run: Run, arguments: Arguments) -> Value:
+    inner, *rest = arguments.positional or (Unknown(),)
+    return run.call(inner, replace(arguments, positional=tuple(rest), keywords={}))
+
+
+def _group_norm(run: Run, arguments: Arguments) -> Value:
+    first = arguments.get("input", 0)
+    for key, position in (("weight", 2), ("bias", 3)):
+        value = arguments.get(key, position)
+        if isinstance(value, Tensor) and value.weight is not None and isinstance(first, Tensor):
+            tensors.elementwise(run, value.weight, first, arguments.site, arguments.owner)
+    return tensors.nonlinear(run, first) if isinstance(first, Tensor) else Tensor()
+
+
+def _conv(run: Run, arguments: Arguments) -> Value:
+    first, weight = arguments.get("input", 0), arguments.get("weight", 1)
+    if isinstance(first, Tensor) and isinstance(weight, Tensor) and weight.weight is not None:
+        contracted = tuple(range(1, len(weight.weight.dims)))
+        rows = weight.dims[0] if weight.dims else UNKNOWN_NUMBER
+        result = tensors.apply_weight(run, weight.weight, first, contracted, rows, arguments.site, arguments.owner)
+        return replace(result, dims=(), open=True)
+    return sources_of(arguments.values) or Unknown("a convolution with an unknown weight")
+
+
+def _rearrange(run: Run, arguments: Arguments) -> Value:
+    del run
+    first = arguments.get("tensor", 0)
+    return shapes.rearrange(first, arguments) if isinstance(first, Tensor) else Unknown("a rearranged value")
+
+
+def _chunked(name: str) -> Handler:
+    def handler(run: Run, arguments: Arguments) -> Value:
+        first = arguments.get("tensor", 0)
+        if isinstance(first, Tensor):
+            return method(run, first, name, replace(arguments, positional=arguments.positional[1:]))
+        return Unknown("parts of an unknown value")
+
+    return handler
+
+
+_SPECIAL: dict[str, Handler] = {
+    "linear": _linear,
+    "embedding": _embedding,
+    "scaled_dot_product_attention": _attention,
+    "einsum": _einsum,
+    "matmul": _matmul,
+    "bmm": _matmul,
+    "mm": _matmul,
+    "cat": _cat,
+    "concat": _cat,
+    "concatenate": _cat,
+    "stack": _cat,
+    "softmax": _softmax,
+    "log_softmax": _softmax,
+    "where": _where,
+    "compile": _wrapped,
+    "checkpoint": _checkpoint,
+    "layer_norm": _group_norm,
+    "batch_norm": _group_norm,
+    "rms_norm": _group_norm,
+    "conv1d": _conv,
+    "conv2d": _conv,
+    "conv3d": _conv,
+    "chunk": _chunked("chunk"),
+    "split": _chunked("split"),
+}
+
+# Qualified names that do not start with torch, or mean something else than the last part says.
+NAMED: dict[str, Handler] = {
+    "torch.nn.Parameter": _parameter,
+    "torch.nn.parameter.Parameter": _parameter,
+    "torch.nn.parallel.DistributedDataParallel": _wrapped,
+    "torch.nn.DataParallel": _wrapped,
+    "torch.nn.SyncBatchNorm.convert_sync_batchnorm": _wrapped,
+    "torch.jit.script": _wrapped,
+    "einops.rearrange": _rearrange,
+    "flash_attn.flash_attn_func": _attention,
+    "flash_attn.flash_attn_interface.flash_attn_func": _attention,
+    "torch.utils.checkpoint.checkpoint": _checkpoint,
+}
+
+
+def loss_names() -> frozenset[str]:
+    """Functions that end a model's output."""
+    return _LOSSES
+
+
+def is_list(value: Value) -> bool:
+    """Whether a value is a list."""
+    return isinstance(value, ListValue)

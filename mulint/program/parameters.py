@@ -1,0 +1,133 @@
+"""The parameters of a program: every weight with its role, its multipliers, its init, its learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mulint.program.dimensions import Symbol
+from mulint.program.records import Application, GroupRecord, InitCall, Observations, OptimizerRecord, Weight
+from mulint.program.values import Number, Value, as_number
+from mulint.program.widths import growth
+from mulint.theory import Role, init_std_exponent, role_of
+
+Growth = Callable[[Number], Fraction | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One weight as built in one context, with its role; the role is None while a size is unknown."""
+
+    weight: Weight
+    role: Role | None
+    tied: bool
+
+    @property
+    def readouts(self) -> tuple[Application, ...]:
+        """Its uses as a linear map whose result flows into the model's output."""
+        return tuple(a for a in self.weight.applications if a.kind == "linear" and a.returned)
+
+    @property
+    def is_readout(self) -> bool:
+        """Whether it maps a width to a finite output of the model."""
+        return bool(self.readouts) and (self.role is Role.OUTPUT or (self.tied and self.role is Role.INPUT))
+
+
+def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter, ...]:
+    """All weights with their roles.
+
+    A site that is built in several contexts is judged in those where a width reaches it: a script that
+    fixes every size says nothing about how the model scales.
+    """
+    judged = [_judge(weight, widths) for weight in seen.weights]
+    growing = {_key(p.weight) for p in judged if p.role not in (None, Role.SCALAR)}
+    known = {_key(p.weight) for p in judged if p.role is not None}
+    return tuple(
+        p
+        for p in judged
+        if p.role not in (None, Role.SCALAR)
+        or (_key(p.weight) not in growing and (p.role is not None or _key(p.weight) not in known))
+    )
+
+
+def _key(weight: Weight) -> tuple[object, str]:
+    return (weight.site, weight.name)
+
+
+def _judge(weight: Weight, widths: frozenset[Symbol]) -> Parameter:
+    looked_up = weight.lookup or any(a.kind == "lookup" for a in weight.applications)
+    applied = any(a.kind == "linear" for a in weight.applications)
+    tied = looked_up and applied
+    contracted = () if looked_up else weight.contracted
+    exponents = [growth(size, widths) for size in weight.dims]
+    if contracted is None and len(weight.dims) == 1:
+        contracted = ()
+    known = [e for e in exponents if e is not None]
+    if contracted is None or len(known) != len(exponents) or not exponents:
+        return Parameter(weight, None, tied)
+    role = role_of(
+        contracts_width=any(known[i] > 0 for i in contracted),
+        produces_width=any(e > 0 for i, e in enumerate(known) if i not in contracted),
+        is_table=looked_up or len(weight.dims) > 1,
+    )
+    return Parameter(weight, role, tied)
+
+
+def multiplier(application: Application, of: Growth) -> set[Fraction | None]:
+    """The width exponents of the scalar factors around one use, one for each way its output is taken."""
+    if not application.after:
+        return {of(application.before)}
+    return {of(application.before * after) for after, _ in application.after}
+
+
+def final_inits(weight: Weight) -> tuple[InitCall, ...]:
+    """The draws that can be the last one: the last certain one and all uncertain ones after it."""
+    kept: list[InitCall] = []
+    for init in sorted(weight.inits, key=lambda i: i.order):
+        kept = [init] if init.certain else [*kept, init]
+    return tuple(kept)
+
+
+def init_exponent(init: InitCall, weight: Weight, of: Growth) -> Fraction | None:
+    """The width exponent of the scale that one draw gives to a weight's entries; zero fills have none."""
+    if init.std.constant == 0:
+        return None
+    scale = of(init.std)
+    fan_in = of(weight.fan_in)
+    produced = [of(size) for i, size in enumerate(weight.dims) if i not in (weight.contracted or ())]
+    if scale is None or fan_in is None or any(p is None for p in produced):
+        return None
+    fan_out = max((p for p in produced if p is not None), default=Fraction(0))
+    return init_std_exponent(
+        init.function,
+        fan_in_exponent=fan_in,
+        fan_out_exponent=fan_out,
+        ndim=len(weight.dims),
+        mode=init.mode,
+        std_exponent=scale,
+    )
+
+
+def rate_of(record: OptimizerRecord, group: GroupRecord) -> Number:
+    """The learning rate of a group, unknown if it could not be followed; a constant if it is not given."""
+    given: Value | None = group.options.get("lr", record.options.get("lr"))
+    return Number.of(1) if given is None else as_number(given)
+
+
+def groups_of(weight: Weight, optimizers: Iterable[OptimizerRecord]) -> list[tuple[OptimizerRecord, GroupRecord]]:
+    """All groups that hold a weight."""
+    return [
+        (record, group)
+        for record in optimizers
+        for group in record.groups
+        if group.weights is not None and any(w is weight for w in group.weights)
+    ]
+
+
+def same_site(items: Sequence[Parameter]) -> list[list[Parameter]]:
+    """Parameters grouped by the construction they come from, in source order."""
+    groups: dict[tuple[object, str], list[Parameter]] = {}
+    for item in items:
+        groups.setdefault(_key(item.weight), []).append(item)
+    return [groups[key] for key in sorted(groups, key=lambda k: (k[0].path, k[0].span, k[1]))]  # type: ignore[attr-defined]

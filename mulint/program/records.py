@@ -1,0 +1,204 @@
+"""What the abstract run of a program observes: layers, weights, their uses, and how they are optimised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site
+
+if TYPE_CHECKING:
+    from mulint.program.values import Value
+
+
+@dataclass(eq=False, slots=True)
+class Layer:
+    """One construction of a library layer (``torch.nn.Linear``) in one context."""
+
+    type: str
+    site: Site
+    owner: str
+    arguments: dict[str, Value]
+    weights: dict[str, Weight] = field(default_factory=dict)
+    name: str = ""
+
+    @property
+    def symbol(self) -> str:
+        """``Owner.name``, as far as known."""
+        return ".".join(part for part in (self.owner, self.name) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class InitCall:
+    """One call that draws a weight anew.
+
+    ``std`` is the scale of the entries where the call gives it (0 for a zero fill); for the functions that
+    compute it from the fans it is unknown and ``function`` tells (``kaiming_uniform_``). ``certain`` is
+    False under a condition that is not known.
+    """
+
+    function: str
+    site: Site
+    std: Number
+    certain: bool
+    order: int
+    mode: str = "fan_in"
+    origin: str = "torch"
+
+
+@dataclass(eq=False, slots=True)
+class Weight:
+    """One parameter tensor.
+
+    ``dims`` are its sizes. ``contracted`` are the indices summed over by the operation that uses it, None
+    until a use shows them; ``lookup`` marks tables that are indexed.
+    """
+
+    name: str
+    site: Site
+    owner: str
+    dims: tuple[Number, ...]
+    contracted: tuple[int, ...] | None = None
+    lookup: bool = False
+    layer: Layer | None = None
+    inits: list[InitCall] = field(default_factory=list)
+    applications: list[Application] = field(default_factory=list)
+    ties: list[Site] = field(default_factory=list)
+    frozen: bool = False
+
+    @property
+    def symbol(self) -> str:
+        """``Owner.layer.weight``, as far as known."""
+        place = self.layer.symbol if self.layer else self.owner
+        return f"{place}.{self.name}" if place else self.name
+
+    @property
+    def fan_in(self) -> Number:
+        """The product of the contracted sizes; unknown while the use is."""
+        if self.contracted is None:
+            return UNKNOWN_NUMBER
+        product = ONE
+        for index in self.contracted:
+            product = product * self.dims[index]
+        return product
+
+
+@dataclass(eq=False, slots=True)
+class Application:
+    """One use of a weight on an activation.
+
+    ``before`` is the scalar factor on its input since the last weight or norm, ``after`` those on its
+    output before the next non-linear step. ``sources`` are the applications that feed it.
+    """
+
+    weight: Weight
+    layer: Layer | None
+    site: Site
+    function: str
+    before: Number
+    before_sites: tuple[Site, ...]
+    sources: frozenset[Application]
+    after: list[tuple[Number, tuple[Site, ...]]] = field(default_factory=list)
+    returned: bool = False
+    kind: str = "linear"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Attention logits in flight: a product of two activations over ``contracted``."""
+
+    site: Site
+    contracted: Number
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionRecord:
+    """Attention logits at the point where the softmax takes them.
+
+    ``factor`` is the product of all scalar factors on them, found at ``factor_sites``; with none, the call
+    at ``site`` implies it. ``normalised`` marks queries and keys of unit length.
+    """
+
+    site: Site
+    factor_sites: tuple[Site, ...]
+    head_dim: Number
+    factor: Number
+    owner: str
+    implied: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookupScale:
+    """The output of a lookup table multiplied by a scalar."""
+
+    application: Application
+    factor: Number
+    site: Site
+    owner: str
+
+
+@dataclass(eq=False, slots=True)
+class GroupRecord:
+    """One parameter group as given to an optimizer; ``weights`` is None when it could not be followed."""
+
+    weights: tuple[Weight, ...] | None
+    options: dict[str, Value]
+
+
+@dataclass(eq=False, slots=True)
+class OptimizerRecord:
+    """One construction of an optimizer."""
+
+    type: str
+    site: Site
+    owner: str
+    groups: list[GroupRecord]
+    options: dict[str, Value]
+    complete: bool
+    package_scaled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerRecord:
+    """One construction of a learning-rate scheduler."""
+
+    type: str
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class RateWrite:
+    """An assignment to the ``lr`` of one or every parameter group."""
+
+    site: Site
+    value: Value
+    every: bool
+    owner: str
+    record: OptimizerRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """Something that could not be followed, and the reason."""
+
+    path: str
+    line: int
+    what: str
+    because: str
+
+
+@dataclass(slots=True)
+class Observations:
+    """Everything seen in one abstract run of a project."""
+
+    layers: list[Layer] = field(default_factory=list)
+    weights: list[Weight] = field(default_factory=list)
+    applications: list[Application] = field(default_factory=list)
+    attentions: list[AttentionRecord] = field(default_factory=list)
+    lookup_scales: list[LookupScale] = field(default_factory=list)
+    optimizers: list[OptimizerRecord] = field(default_factory=list)
+    schedulers: list[SchedulerRecord] = field(default_factory=list)
+    rate_writes: list[RateWrite] = field(default_factory=list)
+    package_calls: list[tuple[str, Site]] = field(default_factory=list)
+    modules: set[tuple[str, str]] = field(default_factory=set)
+    not_understood: list[NotUnderstood] = field(default_factory=list)

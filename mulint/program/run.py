@@ -1,0 +1,221 @@
+"""The state and the operations of an abstract run, as the library's functions see them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from mulint.facts.syntax import Expression, Span, Statement
+from mulint.program.records import NotUnderstood, Observations
+from mulint.program.scopes import Files, Scope
+from mulint.program.values import (
+    Choice,
+    ClassValue,
+    Constant,
+    Knob,
+    ListValue,
+    ModuleValue,
+    Number,
+    Site,
+    Tensor,
+    Unknown,
+    Value,
+    as_number,
+    join,
+    options,
+)
+
+Steps = int
+
+
+class OutOfBudget(Exception):
+    """One entry point took too many steps to follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call; ``complete`` is False after ``**unknown`` or ``*unknown``."""
+
+    positional: tuple[Value, ...]
+    keywords: dict[str, Value]
+    site: Site
+    owner: str = ""
+    complete: bool = True
+
+    def get(self, name: str, position: int | None = None) -> Value | None:
+        """The argument by keyword, or by position if one is given."""
+        if name in self.keywords:
+            return self.keywords[name]
+        if position is not None and position < len(self.positional):
+            return self.positional[position]
+        return None
+
+    def bind(self, names: Sequence[str]) -> dict[str, Value]:
+        """Positional arguments by the given names, and all keywords."""
+        return {**dict(zip(names, self.positional, strict=False)), **self.keywords}
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """All argument values."""
+        return (*self.positional, *self.keywords.values())
+
+
+@dataclass(slots=True)
+class Frame:
+    """One active call of a user's function."""
+
+    returns: list[Value] = field(default_factory=list)
+
+
+class Run(ABC):
+    """One abstract run over all files of a project."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self.seen = Observations()
+        self.uncertainty = 0
+        self.order = 0
+        self._noted: set[NotUnderstood] = set()
+
+    @abstractmethod
+    def evaluate(self, expression: Expression, scope: Scope) -> Value:
+        """The abstract value of an expression."""
+
+    @abstractmethod
+    def execute(self, body: Sequence[Statement], scope: Scope, frame: Frame) -> bool:
+        """Run a block; True if control cannot pass its end."""
+
+    @abstractmethod
+    def call(self, function: Value, arguments: Arguments) -> Value:
+        """Call any value."""
+
+    @abstractmethod
+    def attribute(self, value: Value, name: str, site: Site) -> Value:
+        """Read an attribute of any value."""
+
+    @abstractmethod
+    def set_attribute(self, value: Value, name: str, new: Value, site: Site) -> None:
+        """Assign an attribute of any value."""
+
+    @abstractmethod
+    def module_scope(self, path: str) -> Scope:
+        """The global names of a file, which is run when first asked for."""
+
+    @abstractmethod
+    def spend(self) -> None:
+        """Count one step.
+
+        Raises:
+            OutOfBudget: the entry point has used up its steps.
+        """
+
+    def next_order(self) -> int:
+        """A number that grows with every observed event."""
+        self.order += 1
+        return self.order
+
+    def note(self, site: Site, what: str, because: str) -> None:
+        """Say once that something was not understood."""
+        item = NotUnderstood(site.path, site.line, what, because)
+        if item not in self._noted:
+            self._noted.add(item)
+            self.seen.not_understood.append(item)
+
+    @contextmanager
+    def uncertain(self) -> Iterator[None]:
+        """Everything inside happens only under a condition that is not known."""
+        self.uncertainty += 1
+        try:
+            yield
+        finally:
+            self.uncertainty -= 1
+
+
+def site_of(scope: Scope, span: Span) -> Site:
+    """The place of a span in the file of a scope."""
+    return Site(scope.path, span)
+
+
+def truth(value: Value) -> bool | None:
+    """Whether a value is true, if that is known."""
+    match value:
+        case Constant(value=known):
+            return bool(known)
+        case Number():
+            return None if value.constant is None else bool(value.constant)
+        case ListValue(items=items, complete=complete):
+            return bool(items) if complete else None
+        case Choice(options=several):
+            outcomes = {truth(o) for o in several}
+            return outcomes.pop() if len(outcomes) == 1 else None
+        case ModuleValue() | ClassValue():
+            return True
+        case _:
+            return None
+
+
+def iterate(value: Value) -> tuple[list[Value], bool]:
+    """The items of an iterable and whether these are surely all, in order."""
+    match value:
+        case ListValue(items=items, complete=complete):
+            return list(items), complete
+        case ModuleValue(container=container) if container:
+            return list(value.attributes.values()), container != "repeated"
+        case Constant(value=str(text)):
+            return [Constant(c) for c in text], len(text) <= 16
+        case Choice():
+            merged: list[Value] = []
+            for option in options(value):
+                items, _ = iterate(option)
+                merged.extend(items)
+            return merged or [Unknown("items of an unknown value")], False
+        case Tensor(dims=dims, open=is_open):
+            return [Tensor(dims[1:] if not is_open else dims, is_open, sources=value.sources)], False
+        case Knob():
+            return [Knob(value.symbol)], False
+        case _:
+            return [Unknown("items of an unknown value")], False
+
+
+def sources_of(values: Sequence[Value]) -> Tensor | None:
+    """One tensor that carries the sources of all tensors among values, or None if there are none."""
+    tensors = [t for v in values for t in tensors_in(v)]
+    if not tensors:
+        return None
+    return Tensor(sources=frozenset().union(*(t.sources for t in tensors)))
+
+
+def tensors_in(value: Value, depth: int = 0) -> Iterator[Tensor]:
+    """All tensors inside a value."""
+    if isinstance(value, Tensor):
+        yield value
+    elif depth < 3:
+        match value:
+            case ListValue(items=items):
+                inner: list[Value] = items
+            case Choice(options=several):
+                inner = list(several)
+            case _:
+                inner = list(getattr(value, "entries", {}).values())
+        for item in inner:
+            yield from tensors_in(item, depth + 1)
+
+
+def number_argument(arguments: Arguments, name: str, position: int | None = None) -> Number | None:
+    """An argument read as a number; None if it is not given or None."""
+    value = arguments.get(name, position)
+    if value is None or (isinstance(value, Constant) and value.value is None):
+        return None
+    return as_number(value)
+
+
+def join_all(values: Sequence[Value]) -> Value:
+    """The join of any number of values; ``None`` where there are none."""
+    if not values:
+        return Constant(None)
+    result = values[0]
+    for value in values[1:]:
+        result = join(result, value)
+    return result

@@ -1,0 +1,228 @@
+"""Abstract execution of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mulint.facts import syntax as s
+from mulint.program.dimensions import Symbol
+from mulint.program.expressions import binary
+from mulint.program.library.indexing import assign
+from mulint.program.run import Frame, Run, iterate, join_all, truth
+from mulint.program.scopes import Scope
+from mulint.program.values import (
+    ClassValue,
+    Constant,
+    External,
+    FunctionValue,
+    Knob,
+    ModuleValue,
+    Number,
+    Unknown,
+    Value,
+    join,
+)
+
+_MOST_ITERATIONS = 64
+
+
+def execute(run: Run, body: Sequence[s.Statement], scope: Scope, frame: Frame) -> bool:
+    """Run a block; True if control cannot pass its end."""
+    return any(_statement(run, statement, scope, frame) for statement in body)
+
+
+def _statement(run: Run, node: s.Statement, scope: Scope, frame: Frame) -> bool:
+    run.spend()
+    match node:
+        case s.Assign():
+            _assign(run, node, scope)
+        case s.AugmentedAssign():
+            _augmented(run, node, scope)
+        case s.Evaluate():
+            run.evaluate(node.value, scope)
+        case s.Return():
+            frame.returns.append(run.evaluate(node.value, scope) if node.value else Constant(None))
+            return True
+        case s.Leave():
+            return True
+        case s.If():
+            return _if(run, node, scope, frame)
+        case s.For():
+            return _for(run, node, scope, frame)
+        case s.While():
+            _loop_body(run, node.body, scope, frame)
+        case s.With():
+            return _with(run, node, scope, frame)
+        case s.Try():
+            return _try(run, node, scope, frame)
+        case s.Import():
+            _import(run, node, scope)
+        case s.Function():
+            scope.names[node.name] = define(run, node, scope)
+        case s.Class():
+            scope.names[node.name] = _class(run, node, scope)
+    return False
+
+
+def _assign(run: Run, node: s.Assign, scope: Scope) -> None:
+    if node.value is None:
+        return
+    value = run.evaluate(node.value, scope)
+    if scope.parent is None and isinstance(node.targets[0], s.Name):
+        value = _module_constant(value, node.targets[0], node.value, scope)
+    for target in node.targets:
+        assign(run, target, value, scope)
+
+
+def _module_constant(value: Value, target: s.Name, node: s.Expression, scope: Scope) -> Value:
+    """A literal number bound at the top of a file is a knob: people change it there."""
+    is_literal = isinstance(node, s.Literal) and isinstance(node.value, int | float)
+    if not is_literal or isinstance(node.value, bool) or not isinstance(value, Number):
+        return value
+    module = scope.path.rpartition("/")[2].removesuffix(".py")
+    return Knob(Symbol(f"{module}.{target.id}", scope.path, target.span[0]), value)
+
+
+def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
+    current = run.evaluate(node.target, scope)
+    value = run.evaluate(node.value, scope)
+    assign(run, node.target, binary(run, node.operator, current, value, scope, node.span), scope)
+
+
+def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
+    known = truth(run.evaluate(node.test, scope))
+    if known is not None:
+        return run.execute(node.then if known else node.otherwise, scope, frame)
+    before = dict(scope.names)
+    with run.uncertain():
+        then_left = run.execute(node.then, scope, frame)
+        after_then = scope.names
+        scope.names = dict(before)
+        else_left = run.execute(node.otherwise, scope, frame)
+    if then_left:
+        return else_left
+    if else_left:
+        scope.names = after_then
+        return False
+    scope.names = _join_names(after_then, scope.names)
+    return False
+
+
+def _join_names(a: dict[str, Value], b: dict[str, Value]) -> dict[str, Value]:
+    return {n: join(a[n], b[n]) if n in a and n in b else a.get(n, b.get(n, Unknown())) for n in {**a, **b}}
+
+
+def _for(run: Run, node: s.For, scope: Scope, frame: Frame) -> bool:
+    items, complete = iterate(run.evaluate(node.iterable, scope))
+    if complete and len(items) <= _MOST_ITERATIONS:
+        for item in items:
+            assign(run, node.target, item, scope)
+            returned = len(frame.returns)
+            if run.execute(node.body, scope, frame) and len(frame.returns) > returned:
+                return True
+        run.execute(node.otherwise, scope, frame)
+        return False
+    for item in items[:_MOST_ITERATIONS]:
+        assign(run, node.target, item, scope)
+        _loop_body(run, node.body, scope, frame)
+    return False
+
+
+def _loop_body(run: Run, body: Sequence[s.Statement], scope: Scope, frame: Frame) -> None:
+    """Run a body whose number of rounds is not known: once, and again if a number it starts from changed."""
+    before = dict(scope.names)
+    run.execute(body, scope, frame)
+    rebound = any(
+        isinstance(old, Number) and isinstance(scope.names.get(name), Number) and scope.names[name] != old
+        for name, old in before.items()
+    )
+    if rebound:
+        run.execute(body, scope, frame)
+
+
+def _with(run: Run, node: s.With, scope: Scope, frame: Frame) -> bool:
+    for expression, target in node.items:
+        value = run.evaluate(expression, scope)
+        if target is not None:
+            assign(run, target, value, scope)
+    return run.execute(node.body, scope, frame)
+
+
+def _try(run: Run, node: s.Try, scope: Scope, frame: Frame) -> bool:
+    left = run.execute(node.body, scope, frame)
+    after = dict(scope.names)
+    for alternative in node.alternatives:
+        with run.uncertain():
+            run.execute(alternative, scope, frame)
+        # The body went through in the run that matters; a handler only adds what the body did not bind.
+        scope.names = {**scope.names, **after}
+    return run.execute(node.final, scope, frame) or left
+
+
+def _import(run: Run, node: s.Import, scope: Scope) -> None:
+    path = run.files.resolve(node.module, scope.path, node.level)
+    if node.name is None:
+        scope.names[node.binds] = External(f"{node.module}") if path is None else _module(run, path)
+        return
+    submodule = f"{node.module}.{node.name}" if node.module else node.name
+    if node.name == "*":
+        if path is not None:
+            scope.names.update(run.module_scope(path).names)
+        return
+    if path is not None:
+        found = run.module_scope(path).names.get(node.name)
+        if found is not None:
+            scope.names[node.binds] = found
+            return
+    inner = run.files.resolve(submodule, scope.path, node.level)
+    if inner is not None:
+        scope.names[node.binds] = _module(run, inner)
+    elif path is not None or node.level:
+        scope.names[node.binds] = Unknown(f"{node.name} is not found in {path or node.module}")
+    else:
+        scope.names[node.binds] = External(submodule)
+
+
+def _module(run: Run, path: str) -> Value:
+    """A file of the project as a value: a class whose attributes are the file's global names."""
+    scope = run.module_scope(path)
+    empty = s.Class((1, 1, 1, 1), path, (), (), (), ())
+    return ClassValue(path, path, empty, (), scope)
+
+
+def define(run: Run, node: s.Function, scope: Scope) -> FunctionValue:
+    """A function with the scope it closes over and what its decorators make of it."""
+    names = {_decorator_name(run.evaluate(d, scope)) for d in node.decorators}
+    return FunctionValue(
+        node.name,
+        scope.path,
+        node,
+        scope,
+        scope.owner if scope.is_class else None,
+        is_property=bool(names & {"property", "cached_property"}),
+        is_static="staticmethod" in names,
+        is_class="classmethod" in names,
+    )
+
+
+def _decorator_name(value: Value) -> str:
+    return value.name.rpartition(".")[2] if isinstance(value, External) else ""
+
+
+def _class(run: Run, node: s.Class, scope: Scope) -> ClassValue:
+    inner = Scope(scope.path, scope, is_class=True)
+    bases = tuple(run.evaluate(b, scope) for b in node.bases)
+    result = ClassValue(node.name, scope.path, node, bases, inner)
+    inner.owner = result
+    run.execute(node.body, inner, Frame())
+    return result
+
+
+def returned(frame: Frame) -> Value:
+    """What a finished call gives: the join of its returns."""
+    return join_all(frame.returns)
+
+
+def is_module(value: Value) -> bool:
+    """Whether a value is a module instance."""
+    return isinstance(value, ModuleValue)

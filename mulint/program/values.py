@@ -1,0 +1,370 @@
+"""Abstract values: what an expression of a user's program may be, without running it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from mulint.facts.syntax import Class, Function, Lambda, Span
+from mulint.program.dimensions import Dimension, Symbol
+
+if TYPE_CHECKING:
+    from mulint.program.records import Application, Layer, OptimizerRecord, Score, Weight
+    from mulint.program.scopes import Scope
+
+_MOST_ALTERNATIVES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place in a user's file."""
+
+    path: str
+    span: Span
+
+    @property
+    def line(self) -> int:
+        """First line, 1-based."""
+        return self.span[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nothing is known, and why."""
+
+    because: str = "not followed"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A string, bool, None or bytes."""
+
+    value: str | bytes | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number: one of a few symbolic alternatives; none at all means an unknown number."""
+
+    alternatives: tuple[Dimension, ...] = ()
+
+    @staticmethod
+    def of(value: float | Fraction) -> Number:
+        """A known constant."""
+        return Number((Dimension.constant(value),))
+
+    @property
+    def only(self) -> Dimension | None:
+        """The one alternative, if there is exactly one."""
+        return self.alternatives[0] if len(self.alternatives) == 1 else None
+
+    @property
+    def constant(self) -> Fraction | float | None:
+        """The plain value, if it is one constant."""
+        return None if self.only is None else self.only.value
+
+    @property
+    def whole(self) -> int | None:
+        """The plain value as an int, if it is a whole constant."""
+        value = self.constant
+        return int(value) if value is not None and value == int(value) else None
+
+    def combine(self, other: Number, operation: Callable[[Dimension, Dimension], Dimension | None]) -> Number:
+        """Apply a binary operation to all pairs of alternatives."""
+        pairs = itertools.product(self.alternatives, other.alternatives)
+        return _number(operation(a, b) for a, b in pairs)
+
+    def map(self, operation: Callable[[Dimension], Dimension | None]) -> Number:
+        """Apply an operation to all alternatives."""
+        return _number(operation(a) for a in self.alternatives)
+
+    def __mul__(self, other: Number) -> Number:
+        return self.combine(other, lambda a, b: a * b)
+
+    def __truediv__(self, other: Number) -> Number:
+        return self.combine(other, lambda a, b: a.divide(b))
+
+    def power(self, exponent: Fraction) -> Number:
+        """A rational power."""
+        return self.map(lambda a: a.power(exponent))
+
+    def __str__(self) -> str:
+        return " or ".join(str(a) for a in self.alternatives) or "?"
+
+
+ONE = Number.of(1)
+UNKNOWN_NUMBER = Number()
+
+
+def _number(results: Iterable[Dimension | None]) -> Number:
+    kept = tuple(dict.fromkeys(results))
+    if not kept or None in kept or len(kept) > _MOST_ALTERNATIVES:
+        return UNKNOWN_NUMBER
+    return Number(tuple(k for k in kept if k is not None))
+
+
+@dataclass(eq=False, slots=True)
+class Knob:
+    """A value from outside whose type shows only in its use: a number, or an object with attributes."""
+
+    symbol: Symbol
+    default: Value | None = None
+    attributes: dict[str, Value] = field(default_factory=dict)
+
+    @property
+    def number(self) -> Number:
+        """The knob read as a number."""
+        return Number((Dimension.of(self.symbol),))
+
+
+@dataclass(eq=False, slots=True)
+class ListValue:
+    """A list, tuple, set or iterator; ``complete`` is False when there may be other items."""
+
+    items: list[Value] = field(default_factory=list)
+    complete: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class DictValue:
+    """A dict with known string or number keys; ``complete`` is False when there may be others."""
+
+    entries: dict[object, Value] = field(default_factory=dict)
+    complete: bool = True
+
+
+@dataclass(eq=False, slots=True)
+class ClassValue:
+    """A class of the user's code; ``scope`` holds its attributes and methods."""
+
+    name: str
+    path: str
+    node: Class
+    bases: tuple[Value, ...]
+    scope: Scope
+
+
+@dataclass(eq=False, slots=True)
+class FunctionValue:
+    """A function, method or lambda of the user's code with the scope it closes over."""
+
+    name: str
+    path: str
+    node: Function | Lambda
+    scope: Scope
+    owner: ClassValue | None = None
+    is_property: bool = False
+    is_static: bool = False
+    is_class: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class Bound:
+    """A user's method bound to its instance or class."""
+
+    function: FunctionValue
+    receiver: Value
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Something imported from outside the project, by its qualified name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of a built-in or torch value, not of the user's code."""
+
+    receiver: Value
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """``functools.partial`` of something."""
+
+    function: Value
+    arguments: tuple[Value, ...]
+    keywords: tuple[tuple[str, Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SuperValue:
+    """``super()`` inside a method of ``owner``."""
+
+    owner: ClassValue
+    receiver: Value
+
+
+@dataclass(eq=False, slots=True)
+class ObjectValue:
+    """An instance of a user's class that is no module; ``parameter`` of ``origin`` when it is a knob's object."""
+
+    kind: ClassValue
+    attributes: dict[str, Value] = field(default_factory=dict)
+
+
+@dataclass(eq=False, slots=True)
+class ModuleValue:
+    """A module: of a user's class (``kind``), a torch layer (``layer``), or a container."""
+
+    kind: ClassValue | None
+    site: Site
+    layer: Layer | None = None
+    container: str = ""
+    attributes: dict[str, Value] = field(default_factory=dict)
+
+    @property
+    def children(self) -> dict[str, ModuleValue]:
+        """The direct submodules in order of assignment."""
+        return {name: v for name, v in self.attributes.items() if isinstance(v, ModuleValue)}
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """An activation or a parameter.
+
+    ``dims`` are its trailing sizes, all of them unless ``open``. ``sources`` are the applications whose
+    outputs flow into it; ``linear`` those of which it is still a linear function, with the scalar
+    ``factor`` collected since; ``score`` is set while it holds attention logits.
+    """
+
+    dims: tuple[Number, ...] = ()
+    open: bool = True
+    sources: frozenset[Application] = frozenset()
+    linear: frozenset[Application] = frozenset()
+    factor: Number = ONE
+    factor_sites: tuple[Site, ...] = ()
+    score: Score | None = None
+    weight: Weight | None = None
+
+    @property
+    def last(self) -> Number:
+        """The size of the last dimension."""
+        return self.dims[-1] if self.dims else UNKNOWN_NUMBER
+
+    def scaled(self, factor: Number, site: Site) -> Tensor:
+        """The tensor times a scalar that appears at ``site``."""
+        return replace(
+            self, factor=self.factor * factor, factor_sites=(*self.factor_sites, site), weight=None
+        )
+
+    def reshaped(self, dims: tuple[Number, ...], *, open_: bool = False) -> Tensor:
+        """The same numbers in another shape."""
+        return replace(self, dims=dims, open=open_)
+
+
+@dataclass(eq=False, slots=True)
+class OptimizerValue:
+    """An optimizer object."""
+
+    record: OptimizerRecord
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsValue:
+    """``optimizer.param_groups``; the record is None when the optimizer's construction was not seen."""
+
+    record: OptimizerRecord | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupValue:
+    """One parameter group: any of them, or only the first."""
+
+    record: OptimizerRecord | None
+    every: bool
+
+
+@dataclass(eq=False, slots=True)
+class Choice:
+    """One of several values, depending on a condition that is not known."""
+
+    options: tuple[Value, ...]
+
+
+Value = (
+    Unknown
+    | Constant
+    | Number
+    | Knob
+    | ListValue
+    | DictValue
+    | ClassValue
+    | FunctionValue
+    | Bound
+    | External
+    | Method
+    | Partial
+    | SuperValue
+    | ObjectValue
+    | ModuleValue
+    | Tensor
+    | OptimizerValue
+    | GroupsValue
+    | GroupValue
+    | Choice
+)
+
+
+def options(value: Value) -> tuple[Value, ...]:
+    """All values that this one may be."""
+    return value.options if isinstance(value, Choice) else (value,)
+
+
+def as_number(value: Value) -> Number:
+    """Read a value as a number; unknown when it is none."""
+    if isinstance(value, Number):
+        return value
+    if isinstance(value, Knob):
+        return value.number
+    if isinstance(value, Constant) and isinstance(value.value, bool):
+        return Number.of(int(value.value))
+    if isinstance(value, Choice):
+        kept = [as_number(o) for o in value.options if not (isinstance(o, Constant) and o.value is None)]
+        return _number(a for n in kept for a in (n.alternatives or (None,)))
+    return UNKNOWN_NUMBER
+
+
+def join(a: Value, b: Value) -> Value:
+    """What is known of a value that is either ``a`` or ``b``."""
+    if a is b or (isinstance(a, Number | Constant | External | Tensor) and a == b):
+        return a
+    if isinstance(a, Unknown):
+        return b
+    if isinstance(b, Unknown):
+        return a
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return join_tensors(a, b)
+    if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
+        return _number((*as_number(a).alternatives, *as_number(b).alternatives))
+    merged = dict.fromkeys((*options(a), *options(b)))
+    return Choice(tuple(merged)) if len(merged) <= _MOST_ALTERNATIVES else Unknown("too many alternatives")
+
+
+def join_tensors(a: Tensor, b: Tensor) -> Tensor:
+    """A tensor that is either of two, or a sum of both."""
+    length = min(len(a.dims), len(b.dims))
+    pairs = zip(a.dims[len(a.dims) - length :], b.dims[len(b.dims) - length :], strict=True)
+    return Tensor(
+        dims=tuple(_join_sizes(x, y) for x, y in pairs),
+        open=a.open or b.open or len(a.dims) != len(b.dims),
+        sources=a.sources | b.sources,
+        linear=a.linear | b.linear,
+        factor=a.factor if a.factor == b.factor else _number((*a.factor.alternatives, *b.factor.alternatives)),
+        factor_sites=tuple(dict.fromkeys((*a.factor_sites, *b.factor_sites))),
+        score=a.score or b.score,
+    )
+
+
+def _join_sizes(a: Number, b: Number) -> Number:
+    if not a.alternatives or a == b:
+        return b
+    if not b.alternatives or b == ONE:
+        return a
+    return b if a == ONE else _number((*a.alternatives, *b.alternatives))

@@ -1,0 +1,119 @@
+"""Which symbols are widths, decided by how sizes flow, not by how they are spelt.
+
+A symbol is a width if it is part of a size that one weight produces and another weight, fed by the first,
+contracts. A size that only enters (features, patches) or only leaves (classes, vocabulary) is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from fractions import Fraction
+
+from mulint.program.dimensions import Dimension, Symbol
+from mulint.program.records import Observations, Weight
+from mulint.program.values import Number
+
+
+def width_symbols(seen: Observations) -> frozenset[Symbol]:
+    """All width symbols of a program."""
+    fixed = fixed_head_dims(seen)
+    links = [*_fed(seen), *_matching(seen)]
+    found: set[Symbol] = set()
+    # Sums last: in `8/3·dim + multiple_of` the width is whatever is known to be one from elsewhere.
+    for sums in (False, True):
+        for contracted, produced in links:
+            shared = _growing(contracted, sums=sums, known=found) & _growing(produced, sums=sums, known=found)
+            found |= shared - fixed
+    return frozenset(found)
+
+
+def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
+    """Symbols that are a head dimension by themselves: a parameter of its own counts as fixed."""
+    found: set[Symbol] = set()
+    for attention in seen.attentions:
+        for size in attention.head_dim.alternatives:
+            if len(size.terms) == 1 and len(size.terms[0][0]) == 1:
+                found |= size.symbols
+    return frozenset(found)
+
+
+def _fed(seen: Observations) -> Iterable[tuple[Number, Number]]:
+    """Contracted size of each weight with the produced sizes of the weights that feed it."""
+    for application in seen.applications:
+        weight = application.weight
+        if not weight.contracted:
+            continue
+        for source in application.sources:
+            for produced in produced_sizes(source.weight):
+                yield weight.fan_in, produced
+
+
+def _matching(seen: Observations) -> Iterable[tuple[Number, Number]]:
+    """For weights whose use was not seen: sizes that one produces and another of the same class contracts."""
+    unused = [w for w in seen.weights if not w.applications and len(w.dims) >= 2]
+    for weight in unused:
+        if not weight.contracted:
+            continue
+        for other in unused:
+            if other is not weight and other.owner == weight.owner:
+                for produced in produced_sizes(other):
+                    yield weight.fan_in, produced
+
+
+def produced_sizes(weight: Weight) -> list[Number]:
+    """The sizes that an application of the weight gives to its output."""
+    if weight.lookup:
+        return [weight.dims[-1]]
+    contracted = weight.contracted or ()
+    return [size for index, size in enumerate(weight.dims) if index not in contracted]
+
+
+def _growing(number: Number, *, sums: bool, known: Collection[Symbol]) -> set[Symbol]:
+    found: set[Symbol] = set()
+    for size in number.alternatives:
+        if (len(size.terms) > 1) is not sums:
+            continue
+        if sums and size.symbols & set(known):
+            continue
+        found |= {symbol for powers, _ in size.terms for symbol, power in powers if power > 0}
+    return found
+
+
+def growth(number: Number, widths: frozenset[Symbol]) -> Fraction | None:
+    """The width exponent of a number, or None if it is unknown or its alternatives differ."""
+    exponents = {size.growth(widths) for size in number.alternatives}
+    return exponents.pop() if len(exponents) == 1 else None
+
+
+def ratio_base(number: Number, widths: frozenset[Symbol], sizes: frozenset[Symbol]) -> Symbol | None:
+    """The base of a ratio of a width to a base width inside a number, if there is one.
+
+    ``sizes`` are all symbols that occur in the shapes of weights or in head dimensions: a head count or a
+    depth is no base.
+    """
+    for size in number.alternatives:
+        for powers, _ in size.terms:
+            found = _base(powers, widths, sizes)
+            if found is not None:
+                return found
+    return None
+
+
+def _base(
+    powers: tuple[tuple[Symbol, Fraction], ...], widths: frozenset[Symbol], sizes: frozenset[Symbol]
+) -> Symbol | None:
+    total = sum((p for symbol, p in powers if symbol in widths), Fraction(0))
+    if not total:
+        return None
+    bases = [s for s, p in powers if s not in widths and s not in sizes and p == -total and s.kind == "knob"]
+    return bases[0] if bases else None
+
+
+def size_symbols(seen: Observations) -> frozenset[Symbol]:
+    """All symbols that occur in the shapes of weights and in head dimensions."""
+    numbers = [size for weight in seen.weights for size in weight.dims]
+    numbers += [attention.head_dim for attention in seen.attentions]
+    return frozenset(symbol for number in numbers for size in number.alternatives for symbol in size.symbols)
+
+
+ZERO = Dimension()
