@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 
 from mulint.facts import FileFacts
 from mulint.program.dimensions import Symbol
 from mulint.program.entry import observe
 from mulint.program.intent import Intent, Package, package_of, packages
 from mulint.program.parameters import Parameter, parameters
+from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.records import NotUnderstood, Observations
 from mulint.program.values import Number
 from mulint.program.widths import growth, width_symbols
+from mulint.theory import Role
 
 __all__ = ["Intent", "NotUnderstood", "Package", "Program", "Understood", "link"]
 
@@ -39,6 +42,16 @@ class Program:
     packages: tuple[Package, ...]
     understood: Understood
     not_understood: tuple[NotUnderstood, ...]
+
+    @cached_property
+    def optimizers(self) -> tuple[OptimizerView, ...]:
+        """All optimizers, one for each construction."""
+        return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths))
+
+    def in_package(self, path: str, *roles: Role) -> list[Parameter]:
+        """The parameters of the given roles in the package that holds a file."""
+        name = package_of(path)
+        return [p for p in self.parameters if p.role in roles and package_of(p.weight.site.path) == name]
 
     @property
     def intent(self) -> Intent:

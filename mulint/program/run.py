@@ -14,6 +14,8 @@ from mulint.program.values import (
     Choice,
     ClassValue,
     Constant,
+    GroupsValue,
+    GroupValue,
     Knob,
     ListValue,
     ModuleValue,
@@ -175,6 +177,8 @@ def iterate(value: Value) -> tuple[list[Value], bool]:
             return [Tensor(dims[1:] if not is_open else dims, is_open, sources=value.sources)], False
         case Knob():
             return [Knob(value.symbol)], False
+        case GroupsValue(record=record):
+            return [GroupValue(record, every=True)], False
         case _:
             return [Unknown("items of an unknown value")], False
 

@@ -1,0 +1,99 @@
+"""Optimizers as the rules see them: for every group its roles and the width exponent of its rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+from mulint.program.dimensions import Symbol
+from mulint.program.parameters import Parameter, rate_of
+from mulint.program.records import GroupRecord, OptimizerRecord
+from mulint.program.values import Constant, Number, Value, as_number
+from mulint.program.widths import growth
+from mulint.theory import Optimizer, Role, lookup
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One parameter group.
+
+    ``parameters`` is None when its weights could not be followed; ``exponent`` is the width exponent of its
+    rate, None when the rate could not be followed.
+    """
+
+    record: GroupRecord
+    parameters: tuple[Parameter, ...] | None
+    rate: Number
+    exponent: Fraction | None
+
+    def holds(self, role: Role) -> bool:
+        """Whether a weight of the role is known to be in the group."""
+        return self.parameters is not None and any(p.role is role for p in self.parameters)
+
+
+@dataclass(frozen=True)
+class OptimizerView:
+    """One construction of an optimizer in one context; ``family`` is None if the theory has no row for it."""
+
+    record: OptimizerRecord
+    family: Optimizer | None
+    groups: tuple[Group, ...]
+
+    @cached_property
+    def roles(self) -> frozenset[Role]:
+        """The roles of all weights known to be in its groups."""
+        return frozenset(p.role for g in self.groups for p in g.parameters or () if p.role is not None)
+
+    @property
+    def follows_weights(self) -> bool:
+        """Whether the weights of every group are known."""
+        return all(g.parameters is not None for g in self.groups)
+
+    @property
+    def is_one_rate(self) -> bool:
+        """Whether every group's rate is known not to depend on the width."""
+        return all(g.exponent == 0 for g in self.groups)
+
+    def exponent_for(self, parameter: Parameter) -> Fraction | None:
+        """The exponent of the rate that a weight gets; None if unknown or not in this optimizer."""
+        found = {g.exponent for g in self.groups if g.parameters and parameter in g.parameters}
+        if not found and not self.follows_weights:
+            found = {g.exponent for g in self.groups}
+        return found.pop() if len(found) == 1 else None
+
+
+def optimizer_views(
+    records: Sequence[OptimizerRecord], parameters: Sequence[Parameter], widths: frozenset[Symbol]
+) -> Iterator[OptimizerView]:
+    """All optimizers; of one construction seen in several contexts those where the most is known."""
+    by_weight = {id(p.weight): p for p in parameters}
+    views = [_view(record, by_weight, widths) for record in records]
+    best: dict[object, list[OptimizerView]] = {}
+    for view in views:
+        best.setdefault(view.record.site, []).append(view)
+    for candidates in best.values():
+        telling = [v for v in candidates if Role.HIDDEN in v.roles]
+        followed = [v for v in candidates if v.follows_weights and v.roles]
+        yield (telling or followed or candidates)[0]
+
+
+def _view(record: OptimizerRecord, by_weight: Mapping[int, Parameter], widths: frozenset[Symbol]) -> OptimizerView:
+    groups = []
+    for group in record.groups:
+        rate = rate_of(record, group)
+        known = None
+        if group.weights is not None:
+            known = tuple(by_weight[id(w)] for w in group.weights if id(w) in by_weight)
+        groups.append(Group(group, known, rate, growth(rate, widths)))
+    family = lookup(record.type, {name: plain(value) for name, value in record.options.items()})
+    return OptimizerView(record, family, tuple(groups))
+
+
+def plain(value: Value) -> object:
+    """A constant argument as Python's own value; None for what is not constant."""
+    if isinstance(value, Constant):
+        return value.value
+    number = as_number(value).constant
+    return None if number is None else float(number)

@@ -1,0 +1,48 @@
+"""Phrases that several rules share: names of widths, exponents as laws, lists of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mulint.program import Program
+from mulint.program.parameters import Parameter, same_site
+from mulint.program.values import Number, Site
+
+
+def width_name(program: Program, *numbers: Number) -> str:
+    """The width knobs inside some sizes, as the code spells them."""
+    names = sorted(
+        {
+            symbol.short
+            for number in numbers
+            for size in number.alternatives
+            for symbol in size.symbols
+            if symbol in program.widths
+        }
+    )
+    return " and ".join(names) or "width"
+
+
+def weights(parameters: Sequence[Parameter]) -> list[tuple[Site, str]]:
+    """Where each of some weights is built, for a finding's related places."""
+    return [(group[0].weight.site, f"{group[0].weight.symbol} is built here") for group in same_site(parameters)]
+
+
+def listed(names: Iterable[str], most: int = 3) -> str:
+    """``a, b and 2 more``."""
+    unique = list(dict.fromkeys(names))
+    shown = unique[:most]
+    if len(unique) > most:
+        return f"{', '.join(shown)} and {len(unique) - most} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def origin(program: Program, number: Number) -> list[tuple[Site, str]]:
+    """Where the width knobs inside a size are declared."""
+    found = []
+    for size in number.alternatives:
+        for symbol in sorted(size.symbols):
+            if symbol in program.widths and symbol.line:
+                span = (symbol.line, 1, symbol.line, 1)
+                found.append((Site(symbol.path, span), f"the width {symbol.short} comes from here"))
+    return found

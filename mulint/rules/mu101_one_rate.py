@@ -1,0 +1,117 @@
+'''One learning rate for every role under an adaptive optimizer.
+
+## What it does
+Finds optimizers of the Adam kind (Adam, AdamW, Lion, RMSprop, …) whose groups all get a learning rate that
+does not depend on the width, although they hold hidden weights.
+
+## Why is this bad?
+An update of a hidden weight is correlated with its input, so its effect on the layer's output is summed over
+the fan-in and grows in proportion to the width. A rate tuned on a narrow model is then too large for a wide
+one. Hidden weights need a rate ∝ 1/fan-in; embeddings, biases and gains keep theirs. PyTorch's decoupled
+weight decay is multiplied by the rate, so it has to be scaled back for the same groups.
+
+## Example
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, features, hidden, classes):
+        super().__init__()
+        self.first = nn.Linear(features, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu())
+
+
+def optimizer(model: Net):
+    return torch.optim.AdamW(model.parameters(), lr=3e-4)
+```
+
+## Use instead
+```python
+def optimizer(model: Net, width_ratio: float):
+    hidden = [model.second.weight, model.head.weight]
+    ids = {id(p) for p in hidden}
+    others = [p for p in model.parameters() if id(p) not in ids]
+    return torch.optim.AdamW(
+        [
+            {"params": hidden, "lr": 3e-4 / width_ratio, "weight_decay": 0.01 * width_ratio},
+            {"params": others, "lr": 3e-4, "weight_decay": 0.01},
+        ]
+    )
+```
+
+## What it leaves alone
+Optimizers whose rates could not be followed, optimizers without hidden weights, and code in which no width
+can grow. Layer-wise or discriminative rates are factors on top of the width factor and are no fault.
+
+## Fix safety
+`mulint fix` splits every group by role and multiplies its rate by a power of the width ratio, which is exactly
+1 at the base width.
+
+## References
+Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8, row "Adam LR"; Appendix B.3 for weight decay.
+'''
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mulint.findings import Finding
+from mulint.program import Program
+from mulint.program.parameters import Parameter
+from mulint.program.rates import OptimizerView
+from mulint.program.values import as_number
+from mulint.rules import describe
+from mulint.rules.rule import Header, subject
+from mulint.theory import Role, law
+
+RULE = Header("MU101", "one-rate-for-every-role")
+
+
+def find(program: Program) -> Iterator[Finding]:
+    """Adaptive optimizers with one rate and hidden weights."""
+    for view in program.optimizers:
+        family = view.family
+        if family is None or not family.is_adaptive or not view.is_one_rate:
+            continue
+        hidden = held_or_in_package(program, view, Role.HIDDEN)
+        due = family.rate_exponent(Role.HIDDEN)
+        if not hidden or due == 0:
+            continue
+        fan_in = describe.width_name(program, *(p.weight.fan_in for p in hidden))
+        yield RULE.finding(
+            view.record.site,
+            subject=subject("optimizer", view.record.site),
+            symbol=view.record.owner or family.name,
+            message=f"{family.name} gives hidden weights the same learning rate at every {fan_in}{_decay(view)}",
+            expected=f"learning rate of hidden weights ∝ {law(due, fan_in)}",
+            found="one learning rate for every role, constant in the width",
+            related=describe.weights(hidden)[:4],
+        )
+
+
+def held_or_in_package(program: Program, view: OptimizerView, role: Role) -> list[Parameter]:
+    """Weights of a role in the optimizer; if its weights are not known, those of its package."""
+    held = [p for g in view.groups for p in g.parameters or () if p.role is role]
+    if held or view.follows_weights:
+        return held
+    return program.in_package(view.record.site.path, role)
+
+
+def _decay(view: OptimizerView) -> str:
+    """The decay is part of the same fault when the optimizer multiplies it by the rate."""
+    assert view.family is not None
+    if not view.family.decays_with_rate:
+        return ""
+    given = [g.record.options.get("weight_decay") for g in view.groups] + [view.record.options.get("weight_decay")]
+    values = [as_number(v) for v in given if v is not None]
+    if not values and view.family.default_decay == 0:
+        return ""
+    if values and all(v.constant == 0 for v in values):
+        return ""
+    return "; its weight decay is multiplied by that rate and has to be scaled with it"

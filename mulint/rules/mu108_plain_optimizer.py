@@ -1,0 +1,89 @@
+'''A plain optimizer on a model that uses the mup package.
+
+## What it does
+Finds optimizers of torch with one rate in code that sets mup's base shapes or builds its readouts.
+
+## Why is this bad?
+Base shapes only record the widths. It is `MuAdamW`, `MuAdam` or `MuSGD` that turn them into learning rates;
+a plain optimizer, including `mup.AdamW`, which is torch's own class under another name, trains every weight
+with one rate, and the coordinate check of the mup package does not notice because it builds its own optimizer.
+
+## Example
+```python
+import torch
+from mup import MuReadout, set_base_shapes
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, features, hidden, classes):
+        super().__init__()
+        self.first = nn.Linear(features, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = MuReadout(hidden, classes)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu())
+
+
+def build(features, hidden, classes):
+    model = Net(features, hidden, classes)
+    set_base_shapes(model, Net(features, 64, classes), delta=Net(features, 128, classes))
+    return model, torch.optim.AdamW(model.parameters(), lr=1e-3)
+```
+
+## Use instead
+```python
+from mup import MuAdamW
+
+
+def build(features, hidden, classes):
+    model = Net(features, hidden, classes)
+    set_base_shapes(model, Net(features, 64, classes), delta=Net(features, 128, classes))
+    return model, MuAdamW(model.parameters(), lr=1e-3)
+```
+
+## What it leaves alone
+Groups whose rates depend on the width, and optimizers in packages that do not use the mup package.
+
+## Fix safety
+Replacing the class changes nothing at the base width.
+
+## References
+The documentation of the mup package, section on optimizers; Tensor Programs V (arXiv 2203.03466), Table 8.
+'''
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mulint.findings import Finding
+from mulint.program import Program
+from mulint.program.intent import package_of
+from mulint.rules.rule import Header, subject
+
+RULE = Header("MU108", "plain-optimizer-with-mup")
+_MARKS = ("mup.set_base_shapes", "mup.MuReadout", "mup.MuSharedReadout")
+
+
+def find(program: Program) -> Iterator[Finding]:
+    """Plain optimizers beside calls of the mup package."""
+    uses = {}
+    for name, site in program.seen.package_calls:
+        if name in _MARKS:
+            uses.setdefault(package_of(site.path), (name, site))
+    for view in program.optimizers:
+        site = view.record.site
+        use = uses.get(package_of(site.path))
+        if use is None or view.family is None or view.family.is_width_scaled or not view.is_one_rate:
+            continue
+        name, place = use
+        yield RULE.finding(
+            site,
+            subject=subject("optimizer", site),
+            symbol=view.record.owner or view.family.name,
+            message=f"{view.family.name} ignores the base shapes that the mup package records",
+            expected=f"{view.family.scaled_twin or 'an optimizer of the mup package'}",
+            found=view.record.type,
+            related=[(place, f"{name} is used here")],
+        )

@@ -1,0 +1,97 @@
+'''An absolute learning rate written into the parameter groups.
+
+## What it does
+Finds assignments to `group["lr"]` whose value does not depend on the group.
+
+## Why is this bad?
+A schedule written by hand usually sets one number in every group each step. Whatever rates the groups were
+built with are gone after the first step, so the factors that μP puts there have no effect, silently.
+
+## Example
+```python
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, features, hidden, classes):
+        super().__init__()
+        self.first = nn.Linear(features, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu())
+
+
+def set_rate(optimizer: torch.optim.Optimizer, step: int, warmup: int, peak: float):
+    lr = peak * min(1.0, step / warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+```
+
+## Use instead
+```python
+def set_rate(optimizer: torch.optim.Optimizer, step: int, warmup: int, peak: float):
+    lr = peak * min(1.0, step / warmup)
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]
+```
+
+## What it leaves alone
+Values that contain something read from the group (`initial_lr`, `lr_scale`, its own `lr`), factors multiplied
+in place, a temporary zero, writes to the first group only, and code in which no weight needs a rate of its own.
+
+## Fix safety
+`group["lr_scale"]` is 1 at the base width.
+
+## References
+Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8; the schedule's shape itself needs no scaling.
+'''
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mulint.findings import Finding
+from mulint.program import Program
+from mulint.program.records import RateWrite
+from mulint.program.values import Number, Site, Tensor, as_number
+from mulint.rules.rule import Header, subject
+from mulint.theory import Role
+
+RULE = Header("MU201", "absolute-rate-in-groups")
+
+
+def find(program: Program) -> Iterator[Finding]:
+    """Writes of a rate that no group has a say in, once for each place."""
+    writes: dict[Site, list[RateWrite]] = {}
+    for write in program.seen.rate_writes:
+        writes.setdefault(write.site, []).append(write)
+    for site, same in writes.items():
+        scaled = program.in_package(site.path, Role.HIDDEN, Role.INPUT, Role.OUTPUT)
+        if not scaled or not any(w.every for w in same) or any(_from_group(w) or _is_zero(w) for w in same):
+            continue
+        yield RULE.finding(
+            site,
+            subject=subject("rate", site),
+            symbol=same[0].owner,
+            message="every parameter group gets the same absolute learning rate here, whatever its own was",
+            expected='the rate times the group\'s own factor, as in `lr * group["lr_scale"]`',
+            found="one value for all groups",
+            related=[(v.record.site, "the optimizer is built here") for v in program.optimizers if _may_be(v.record.site, site)],
+        )
+
+
+def _from_group(write: RateWrite) -> bool:
+    number = as_number(write.value)
+    symbols = [symbol for size in number.alternatives for symbol in size.symbols]
+    return any(symbol.kind == "group" for symbol in symbols) or isinstance(write.value, Tensor)
+
+
+def _is_zero(write: RateWrite) -> bool:
+    return isinstance(write.value, Number) and write.value.constant == 0
+
+
+def _may_be(optimizer: Site, write: Site) -> bool:
+    return optimizer.path.rpartition("/")[0] == write.path.rpartition("/")[0]

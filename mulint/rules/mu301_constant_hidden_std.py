@@ -1,0 +1,116 @@
+'''A constant standard deviation for hidden weights.
+
+## What it does
+Finds init calls that draw hidden weights with a scale that does not depend on the width.
+
+## Why is this bad?
+A pre-activation sums fan-in independent terms, so its size grows as √fan-in. With a constant scale the
+activations of a wide model start larger than those of the narrow one it was tuned on, more so with every layer.
+Hidden weights need a scale ∝ 1/√fan-in; embeddings and readouts with a multiplier keep a constant one.
+
+## Example
+```python
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, vocabulary, width):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.mix = nn.Linear(width, width)
+        self.apply(self._init_weights)
+
+    def _init_weights(self, module):
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.02)
+
+    def forward(self, tokens):
+        return self.mix(self.embed(tokens))
+```
+
+## Use instead
+```python
+class Net(nn.Module):
+    def __init__(self, vocabulary, width, base_width=64):
+        super().__init__()
+        self.ratio = width / base_width
+        self.embed = nn.Embedding(vocabulary, width)
+        self.mix = nn.Linear(width, width)
+        self.apply(self._init_weights)
+
+    def _init_weights(self, module):
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.02 * self.ratio**-0.5)
+
+    def forward(self, tokens):
+        return self.mix(self.embed(tokens))
+```
+
+## What it leaves alone
+Zero fills, draws that a later one replaces, scales ∝ 1/√fan-in (torch's defaults among them), weights whose
+output is divided by √width, embeddings, readouts, and weights whose role could not be followed.
+
+## Fix safety
+`mulint fix` multiplies the scale by the width ratio to the power -1/2, which is exactly 1 at the base width.
+
+## References
+Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8, row "Init. Var.", column of hidden weights.
+'''
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from mulint.findings import Finding, Severity
+from mulint.program import Program
+from mulint.program.parameters import Parameter, final_inits, init_exponent, multiplier
+from mulint.program.records import InitCall
+from mulint.program.values import Site
+from mulint.rules import describe
+from mulint.rules.rule import Header, subject
+from mulint.theory import Role, law, required_init
+
+RULE = Header("MU301", "constant-std-on-hidden-weights")
+
+
+def find(program: Program) -> Iterator[Finding]:
+    """Init calls with a constant scale on hidden weights, once for each call."""
+    calls: dict[Site, list[tuple[InitCall, Parameter]]] = {}
+    for parameter in program.parameters:
+        if parameter.role is not Role.HIDDEN:
+            continue
+        for init in final_inits(parameter.weight):
+            if _is_constant(program, parameter, init):
+                calls.setdefault(init.site, []).append((init, parameter))
+    for site, hits in calls.items():
+        yield _finding(program, site, hits)
+
+
+def _is_constant(program: Program, parameter: Parameter, init: InitCall) -> bool:
+    weight = parameter.weight
+    scale = init_exponent(init, weight, program.growth)
+    if scale != 0:
+        return False
+    # A multiplier on the output can carry the missing power: only the product counts.
+    factors = {e for a in weight.applications if a.kind == "linear" for e in multiplier(a, program.growth)}
+    extra = factors.pop() if len(factors) == 1 else Fraction(0)
+    return extra is not None and extra + scale != required_init(Role.HIDDEN)
+
+
+def _finding(program: Program, site: Site, hits: list[tuple[InitCall, Parameter]]) -> Finding:
+    init = hits[0][0]
+    hidden = [parameter for _, parameter in hits]
+    names = describe.listed(p.weight.symbol for p in hidden)
+    fan_in = describe.width_name(program, *(p.weight.fan_in for p in hidden))
+    certain = any(call.certain for call, _ in hits)
+    return RULE.finding(
+        site,
+        subject=subject("init", site),
+        symbol=names,
+        message=f"{init.function} draws hidden weights ({names}) with the same std at every {fan_in}",
+        expected=f"std ∝ {law(required_init(Role.HIDDEN), fan_in)}",
+        found=f"std {init.std}, constant in the width",
+        related=describe.weights(hidden)[:6],
+        severity=RULE.severity if certain else Severity.WARNING,
+    )

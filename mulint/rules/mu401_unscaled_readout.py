@@ -1,0 +1,89 @@
+'''A readout without its width multiplier.
+
+## What it does
+Finds maps from the width to the model's output (a head, a final convolution, a raw parameter) whose result is
+not divided by the width and whose weight does not get a learning rate ∝ 1/width either.
+
+## Why is this bad?
+An update of the readout is correlated with the features it reads, so its effect on the logits grows in
+proportion to the width. μP asks for a multiplier 1/width on the readout, or, in another gauge, for a rate and
+an init that shrink with the width.
+
+## Example
+```python
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, features, hidden, classes):
+        super().__init__()
+        self.first = nn.Linear(features, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu())
+```
+
+## Use instead
+```python
+class Net(nn.Module):
+    def __init__(self, features, hidden, classes, base_hidden=64):
+        super().__init__()
+        self.ratio = hidden / base_hidden
+        self.first = nn.Linear(features, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, classes)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu() / self.ratio)
+```
+
+## What it leaves alone
+Readouts whose multiplier and rate together have the right exponent in any gauge (Tables 3, 8 and 9), maps whose
+result does not reach the model's output (routers, low-rank factors), and uses that could not be followed.
+
+## Fix safety
+`mulint fix` divides the readout's input by the width ratio inside the module, so that every path has it and the
+bias is not scaled; the ratio is exactly 1 at the base width.
+
+## References
+Yang et al., Tensor Programs V (arXiv 2203.03466), Tables 3, 8 and 9, column of output weights.
+'''
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mulint.findings import Finding
+from mulint.program import Program
+from mulint.rules import describe
+from mulint.rules.readouts import readouts
+from mulint.rules.rule import Header, subject
+from mulint.theory import AdaptiveKind, Role, law, required_update, table_8
+
+RULE = Header("MU401", "unscaled-readout")
+
+
+def find(program: Program) -> Iterator[Finding]:
+    """Readouts with neither a multiplier nor a scaled rate."""
+    due = table_8(Role.OUTPUT).multiplier
+    for readout in readouts(program):
+        if readout.parameter.tied or readout.scaled_by_package or readout.multipliers != {0}:
+            continue
+        # Without a multiplier the rate alone has to carry the exponent of the update.
+        if required_update(Role.OUTPUT, AdaptiveKind) in readout.rates or None in readout.rates:
+            continue
+        width = describe.width_name(program, readout.parameter.weight.fan_in)
+        yield RULE.finding(
+            readout.site,
+            subject=subject("readout", readout.site),
+            symbol=readout.symbol,
+            message=f"the readout {readout.name} has no width multiplier: its updates grow with {width}",
+            expected=f"multiplier ∝ {law(due, width)} on the readout",
+            found="no multiplier, and a learning rate constant in the width",
+            related=[
+                *((use.site, f"{readout.name} is applied here") for use in readout.uses),
+                *describe.origin(program, readout.parameter.weight.fan_in),
+            ],
+        )
