@@ -1,0 +1,196 @@
+"""From a target to a builder: a case function is called, a class is constructed by mulint itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mulint.case import Case
+from mulint.tracing import batches, blueprints, cases, knobs, optimizers
+from mulint.tracing.loading import describe, load
+from mulint.tracing.model import Builder, Built, CannotBuild
+from mulint.tracing.request import Request
+
+CASE_WIDTHS = (64.0, 128.0, 256.0, 512.0)
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A builder, and what to say about how it was found."""
+
+    builder: Builder
+    base: dict[str, float]
+    held: dict[str, Any]
+    assumptions: tuple[str, ...]
+
+
+def plan(request: Request) -> Plan:
+    """Load the target and find out how to build it at several widths.
+
+    Raises:
+        CannotBuild: see the message; nothing of mulint is at fault.
+    """
+    root = Path(request.root)
+    if request.dtype not in DTYPES:
+        raise CannotBuild(f"--dtype {request.dtype} is not known; choose one of {', '.join(DTYPES)}")
+    target = load(Path(request.file), request.name, root)
+    if not callable(target):
+        raise CannotBuild(f"{request.name} is {type(target).__name__}; name a case function or a model class")
+    if _is_case(target):
+        return _case_plan(target, request, root)
+    return _class_plan(target, request, root)
+
+
+def _dtype(request: Request) -> torch.dtype | None:
+    return None if request.dtype == "float32" else DTYPES[request.dtype]
+
+
+def _is_case(target: Callable[..., Any]) -> bool:
+    """A plain function with one argument is a case function; classes and factories take settings."""
+    if isinstance(target, type):
+        return False
+    try:
+        signature = inspect.signature(target)
+    except (TypeError, ValueError):
+        return False
+    returned = signature.return_annotation
+    if returned is Case or str(returned).rpartition(".")[2].strip("'\"") == "Case":
+        return True
+    required = [p for p in signature.parameters.values() if p.default is p.empty]
+    return len(required) == 1 and len(signature.parameters) == 1 and required[0].name not in blueprints.CONFIG_NAMES
+
+
+def _case_plan(target: Callable[..., Any], request: Request, root: Path) -> Plan:
+    for flag, given in (("--knob", request.knobs), ("--follow", request.follow), ("--set", request.settings)):
+        if given:
+            raise CannotBuild(f"{flag} is for model classes; {request.name} is a case function and sets its own sizes")
+    widths = _continued(request.widths) or CASE_WIDTHS
+    inner = cases.from_case(_whole(target), widths, _dtype(request))
+    base = request.base or {"width": widths[0]}
+    said = () if request.base else (f"the base is the smallest width, {widths[0]:g}",)
+    return Plan(Builder(widths, _told(inner.build, root)), base, {}, said)
+
+
+def _whole(target: Callable[..., Any]) -> Callable[[float], Any]:
+    """Case functions get whole widths as integers, as a user would pass them."""
+    return lambda width: target(int(width) if float(width).is_integer() else width)
+
+
+def _continued(widths: tuple[float, ...]) -> tuple[float, ...]:
+    """At least three widths: two are continued by their ratio, one is doubled twice."""
+    if not widths:
+        return ()
+    found = tuple(sorted(widths))
+    if len(found) == 1:
+        return (found[0], found[0] * 2, found[0] * 4)
+    if len(found) == 2:
+        return (*found, found[1] * found[1] / found[0])
+    return found
+
+
+def _told(build: Callable[[float, int, torch.device], Built], root: Path) -> Callable[[float, int, torch.device], Built]:
+    """The user's exceptions as one line. The worker reports what else goes wrong as mulint's own."""
+
+    def told(width: float, seed: int, device: torch.device) -> Built:
+        try:
+            return build(width, seed, device)
+        except CannotBuild:
+            raise
+        except Exception as error:
+            raise CannotBuild(f"the model cannot be built at width {width:g}: {describe(error, root)}") from error
+
+    return told
+
+
+def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Plan:
+    blueprint = blueprints.blueprint(target, request.name)
+    values, said = knobs.fixed_settings(blueprint, request.settings)
+    settings, said_of_knobs = knobs.find(blueprint, values, request.knobs, request.follow, _changes(blueprint))
+    widths = _continued(request.widths) or knobs.widths(settings, values)
+    first = _construct(blueprint, settings.at(widths[0]), widths[0], root)
+    recipe = batches.recipe(first, settings.at(widths[0]), lambda error: describe(error, root))
+    optimizer = optimizers.find(target, root, torch.device(request.device).type)
+    assumptions = [*blueprint.assumptions, *said_of_knobs, *said, *recipe.assumptions]
+    assumptions.append("dropout is off; the loss is what forward returns as a scalar, else computed from its output")
+    assumptions += optimizer.assumptions if optimizer else ["no optimizer was found: learning rates are not judged"]
+    if not request.base:
+        assumptions.append(f"the base is the smallest width, {settings.knobs[0]} = {widths[0]:g}")
+
+    def build(width: float, seed: int, device: torch.device) -> Built:
+        cases.seed_everything(seed)
+        with device:
+            model = _quiet(blueprint.make(settings.at(width)))
+        dtype = _dtype(request)
+        model = model.to(device) if dtype is None else model.to(device, dtype)
+        return Built(
+            width=width,
+            seed=seed,
+            model=model,
+            batch=cases.moved(recipe.batch(seed), device, dtype),
+            loss=_loss,
+            optimizer=optimizer.build if optimizer else None,
+        )
+
+    base = request.base or {name: float(settings.at(widths[0])[name]) for name in settings.knobs}
+    held = {name: value for name, value in settings.fixed.items() if isinstance(value, bool | int | float | str)}
+    return Plan(Builder(widths, _told(build, root)), base, held, tuple(assumptions))
+
+
+def _changes(
+    blueprint: blueprints.Blueprint,
+) -> Callable[[Mapping[str, Any], Mapping[str, Any]], bool | None]:
+    def shapes(values: Mapping[str, Any]) -> dict[str, tuple[int, ...]] | None:
+        try:
+            with torch.device("meta"):
+                model = blueprint.make(values)
+        except Exception:
+            try:
+                model = blueprint.make(values)
+            except Exception:
+                return None
+        return {name: tuple(p.shape) for name, p in model.named_parameters()}
+
+    def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool | None:
+        first, second = shapes(before), shapes(after)
+        return None if first is None or second is None else first != second
+
+    return changes
+
+
+def _construct(blueprint: blueprints.Blueprint, values: Mapping[str, Any], width: float, root: Path) -> nn.Module:
+    try:
+        cases.seed_everything(0)
+        model = blueprint.make(values)
+    except Exception as error:
+        raise CannotBuild(
+            f"{blueprint.name} cannot be built at width {width:g}: {describe(error, root)}; "
+            "pass --knob, --follow or --set, or write a case"
+        ) from error
+    if not isinstance(model, nn.Module):
+        raise CannotBuild(
+            f"{blueprint.name} returned {type(model).__name__}; "
+            "a case function returns mulint.Case, a model class or factory a torch.nn.Module"
+        )
+    return _quiet(model)
+
+
+def _quiet(model: nn.Module) -> nn.Module:
+    """Without dropout two runs with the same weights agree."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        elif isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+            module.dropout = 0.0
+    return model
+
+
+def _loss(model: nn.Module, batch: Any) -> Tensor:
+    arguments, keywords = batch
+    return batches.loss_of(model(*arguments, **keywords), batch)

@@ -1,0 +1,223 @@
+"""Which settings of a model are its width, and the values that all settings take at a width."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from mulint.tracing.blueprints import MISSING, Blueprint
+from mulint.tracing.model import CannotBuild
+
+SMALLEST = 64
+DEPTH = 2
+VOCABULARY = 256
+CONTEXT = 32
+
+# Names are only candidates: a knob counts when building at two values changes the parameters.
+WIDTH = re.compile(
+    r"(n_embd|n_embed|d_model|dim|width|model_dim|(n_|num_|d_|base_|hidden_|embed_|emb_|model_)?"
+    r"(hidden|channels|units|filters|embedding_dim|emb_dim|embed_dim|hidden_dim|hidden_size|emb_size|embed_size|embd)s?"
+    r"|hidden_(size|dim|units|channels|width|features)s?|embedding_(dim|size)|embed(ding)?_channels|nhid|ninp|ngf|ndf|nf|"
+    r"intermediate_size|mlp_dim|ffn_dim|dim_feedforward|d_ff|d_mlp|d_inner|ffn_hidden_size|inner_dim|dim_ff|growth_rate|"
+    r"width_mult(iplier)?|widen_factor|wm|encoder_ffn_dim|decoder_ffn_dim)"
+)
+HEADS = re.compile(r"(n|num|n_|num_)?(q_|query_|kv_|kv|key_value_|attention_|attn_|encoder_|decoder_)*(head|heads)")
+LAYERS = re.compile(r"(n_|num_|n|num)?(hidden_|encoder_|decoder_|enc_|dec_)?(layers?|blocks?)|depth|n_depth|num_depth")
+TOKENS = re.compile(r"(n_|num_|src_|tgt_)?(vocab|tokens?|embeddings)(_size|_sz)?|ntokens?|n_vocab|vocabulary_size")
+CONTEXTS = re.compile(
+    r"block_size|context(_length|_size|_len)?|n_ctx|n_positions|(max_)?(seq|sequence)_?(len|length)|max_len(gth)?"
+    r"|max_position_embeddings|max_positions?|max_seqlen|ctx_len|T_max"
+)
+DROPOUTS = re.compile(r"(.*_)?(dropout|drop|pdrop|dropout_prob|dropout_p|drop_rate|p_drop|drop_path|drop_path_rate)(_.*)?")
+# What a required argument gets when nobody says.
+REQUIRED = (
+    (re.compile(r"(num_|n_)?classes|out(put)?_(dim|size|features)|num_labels|n_out|out_features|dim_out|n_class"), 10),
+    (re.compile(r"in(put)?_(dim|size|features)|n_in|features|n_features|num_features|d_in|dim_in"), 32),
+    (re.compile(r"(in_|input_|img_|image_)?(channels|chans)|in_ch|n_in_channels|nc"), 3),
+    (re.compile(r"(image|img|input)_size|resolution"), 32),
+    (re.compile(r"patch(_size)?"), 8),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The value of every setting as a function of the width of the first knob."""
+
+    knobs: tuple[str, ...]
+    fixed: Mapping[str, Any]
+    ratios: Mapping[str, Fraction]
+    follow: Mapping[str, ast.expr]
+
+    def at(self, width: float) -> dict[str, Any]:
+        """All values at one width."""
+        values = dict(self.fixed)
+        for name, ratio in self.ratios.items():
+            exact = ratio * Fraction(width)
+            values[name] = int(exact) if exact.denominator == 1 else float(exact) if exact < 4 else round(exact)
+        for name, expression in self.follow.items():
+            values[name] = _evaluate(expression, values, name)
+        return values
+
+
+def fixed_settings(plan: Blueprint, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Settings that make the model small and deterministic, and what was assumed for them.
+
+    Raises:
+        CannotBuild: a setting is unknown, or one without default cannot be guessed.
+    """
+    unknown = [name for name in given if name not in plan.defaults]
+    if unknown:
+        raise CannotBuild(f"{plan.name} has no setting {', '.join(unknown)}; it has {', '.join(plan.defaults)}")
+    values: dict[str, Any] = {}
+    said: list[str] = []
+    for name, default in plan.defaults.items():
+        value = given.get(name, _small(name.lower(), default))
+        if value is MISSING and not WIDTH.fullmatch(name.lower()):
+            raise CannotBuild(f"{plan.name} needs {name}, which has no default; pass --set {name}=VALUE")
+        values[name] = value
+        if name not in given and value is not default and value != default:
+            before = "no default" if default is MISSING else f"default {default!r}"
+            said.append(f"{name} = {value!r} ({before})")
+    return values, said
+
+
+def _small(name: str, default: Any) -> Any:
+    number = isinstance(default, int) and not isinstance(default, bool)
+    for pattern, small in ((LAYERS, DEPTH), (TOKENS, VOCABULARY), (CONTEXTS, CONTEXT)):
+        if pattern.fullmatch(name):
+            if default is MISSING or (default is None and pattern is TOKENS):
+                return small
+            return min(default, small) if number and default > 0 else small if default == -1 else default
+    if DROPOUTS.fullmatch(name):
+        return 0.0 if default is MISSING or isinstance(default, float) else default
+    if default is not MISSING:
+        return default
+    if HEADS.fullmatch(name):
+        return 4
+    return next((value for pattern, value in REQUIRED if pattern.fullmatch(name)), MISSING)
+
+
+def find(
+    plan: Blueprint,
+    values: Mapping[str, Any],
+    asked: tuple[str, ...],
+    follow: Mapping[str, str],
+    changes: Callable[[Mapping[str, Any], Mapping[str, Any]], bool | None],
+) -> tuple[Settings, list[str]]:
+    """The knobs, and the settings that go with them.
+
+    ``changes(a, b)`` tells whether building with two sets of values gives parameters of different shapes,
+    ``None`` when one of them cannot be built.
+
+    Raises:
+        CannotBuild: no setting is a width, or a name is unknown.
+    """
+    for name in (*asked, *follow):
+        if name not in plan.defaults:
+            raise CannotBuild(f"{plan.name} has no setting {name}; it has {', '.join(plan.defaults)}")
+    base = dict(values)
+    names = asked or tuple(
+        name
+        for name, value in values.items()
+        if name not in follow and WIDTH.fullmatch(name.lower()) and _is_size(value)
+    )
+    for name in names:
+        if base.get(name, MISSING) in (MISSING, None):
+            base[name] = SMALLEST
+    if not asked:
+        names = tuple(name for name in names if changes(base, {**base, name: base[name] * 2}) is not False)
+        names = names or _by_building(base, follow, changes)
+    if not names:
+        raise CannotBuild(
+            f"no setting of {plan.name} was recognised as its width; name one with --knob ({', '.join(plan.defaults)})"
+        )
+    expressions = {name: _parsed(name, text) for name, text in follow.items()}
+    first = Fraction(base[names[0]])
+    ratios = {name: Fraction(base[name]) / first for name in names}
+    fixed = {name: value for name, value in base.items() if name not in ratios and name not in expressions}
+    said = [f"the width is {names[0]}" + "".join(f", and {name} grows with it" for name in names[1:])]
+    heads = {name: value for name, value in fixed.items() if HEADS.fullmatch(name.lower()) and isinstance(value, int)}
+    said += [f"{name} = {value} is held while the width grows" for name, value in heads.items()]
+    said += [f"{name} = {text}" for name, text in follow.items()]
+    return Settings(names, fixed, ratios, expressions), said
+
+
+def widths(settings: Settings, values: Mapping[str, Any]) -> tuple[float, ...]:
+    """Four widths, each twice the one before, that every head count divides."""
+    heads = [
+        value
+        for name, value in settings.fixed.items()
+        if HEADS.fullmatch(name.lower()) and isinstance(value, int) and not isinstance(value, bool) and value > 0
+    ]
+    default = values.get(settings.knobs[0])
+    if isinstance(default, float):
+        return tuple(default * 2**i for i in range(4))
+    smallest = SMALLEST if not isinstance(default, int) or default >= SMALLEST else SMALLEST // 2
+    unit = math.lcm(*heads) * 8 if heads else 1
+    unit = math.lcm(unit, *(ratio.denominator for ratio in settings.ratios.values()))
+    start = math.ceil(smallest / unit) * unit
+    return tuple(float(start * 2**i) for i in range(4))
+
+
+def _by_building(
+    base: Mapping[str, Any],
+    follow: Mapping[str, str],
+    changes: Callable[[Mapping[str, Any], Mapping[str, Any]], bool | None],
+) -> tuple[str, ...]:
+    """Settings whose names say nothing: the integers that change parameters and are not of another known kind."""
+    others = (HEADS, LAYERS, TOKENS, CONTEXTS, *(pattern for pattern, _ in REQUIRED))
+    found = [
+        name
+        for name, value in base.items()
+        if _is_size(value)
+        and isinstance(value, int)
+        and value >= 8
+        and name not in follow
+        and not any(pattern.fullmatch(name.lower()) for pattern in others)
+        and changes(base, {**base, name: value * 2})
+    ]
+    return tuple(found)
+
+
+def _is_size(value: Any) -> bool:
+    return value is MISSING or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0)
+
+
+OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}
+
+
+def _parsed(name: str, text: str) -> ast.expr:
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except SyntaxError as error:
+        raise CannotBuild(f"--follow '{name}={text}' is not an expression; write e.g. --follow 'd_ff=4 * d_model'") from error
+
+
+def _evaluate(expression: ast.expr, values: Mapping[str, Any], name: str) -> Any:
+    match expression:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=other) if other in values:
+            return values[other]
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            result = OPERATORS[type(op)](_evaluate(left, values, name), _evaluate(right, values, name))
+            return int(result) if isinstance(result, float) and result.is_integer() else result
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_evaluate(operand, values, name)
+    raise CannotBuild(
+        f"--follow {name}: {ast.unparse(expression)} is not understood; use settings, numbers and + - * / // % **"
+    )

@@ -1,0 +1,101 @@
+"""Loads the file that a target names, and tells what the user's code did wrong in one line."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from mulint.tracing.model import CannotBuild
+
+
+def load(file: Path, name: str, root: Path) -> Any:
+    """The object ``name`` of a file, with the file's folder and the project's root on ``sys.path``.
+
+    Raises:
+        CannotBuild: the file cannot be imported or has no such name.
+    """
+    shown = shown_path(file, root)
+    if not file.is_file():
+        raise CannotBuild(f"{shown} does not exist; name a file as path/file.py:function")
+    for folder in (root, root / "src", file.parent):
+        if folder.is_dir() and str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    module = _module(file, root, shown)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise CannotBuild(f"{shown} has no {name}; it has {_choices(module)}")
+        found = getattr(found, part)
+    return found
+
+
+def _module(file: Path, root: Path, shown: str) -> ModuleType:
+    dotted = _dotted(file, root)
+    try:
+        if dotted is not None:
+            return importlib.import_module(dotted)
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        if spec is None or spec.loader is None:
+            raise CannotBuild(f"{shown} is not a Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses and pickles look their module up by name
+        spec.loader.exec_module(module)
+    except CannotBuild:
+        raise
+    except Exception as error:
+        raise CannotBuild(f"{shown} cannot be imported: {describe(error, root)}") from error
+    return module
+
+
+def _dotted(file: Path, root: Path) -> str | None:
+    """The file's module name inside its package, when it is part of one (relative imports need it)."""
+    parts = [file.stem]
+    folder = file.parent
+    while (folder / "__init__.py").is_file() and folder != folder.parent:
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    if len(parts) == 1:
+        return None
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    return ".".join(parts)
+
+
+def _choices(module: ModuleType) -> str:
+    own = [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
+    ]
+    return ", ".join(own[:8]) or "no functions or classes"
+
+
+def describe(error: BaseException, root: Path) -> str:
+    """An exception of the user's code as one line: type, message, and the innermost place below the root."""
+    text = " ".join(str(error).split()) or "no message"
+    kind = type(error).__name__
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        if filename.startswith(str(root) + os.sep) and "site-packages" not in filename:
+            place = f" ({shown_path(Path(filename), root)}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return f"{kind}: {text[:300]}{place}{_remedy(kind, text)}"
+
+
+def shown_path(file: Path, root: Path) -> str:
+    """A path as it is printed: relative to the root where it lies below it."""
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+
+
+def _remedy(kind: str, text: str) -> str:
+    if kind in ("ModuleNotFoundError", "ImportError"):
+        return "; install it into the environment of mulint, or run mulint from the model's environment"
+    if "CUDA" in text or "cuda" in text or "NVIDIA" in text:
+        return "; the model needs CUDA: pass --device cuda where there is one, or take the device from its tensors"
+    return ""

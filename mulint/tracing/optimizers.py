@@ -1,0 +1,196 @@
+"""Finds the function of the user's code that builds the optimizer, and the values it is called with."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from mulint.tracing.loading import shown_path
+from mulint.tracing.model import CannotBuild
+
+MAX_FILES = 2000
+MAX_BYTES = 1_000_000
+SKIPPED = frozenset("node_modules site-packages build dist __pycache__ venv env".split())
+# Values for arguments whose call was not found; only their ratios over widths are measured.
+USUAL: dict[str, Any] = {
+    "learning_rate": 1e-3,
+    "lr": 1e-3,
+    "base_lr": 1e-3,
+    "max_lr": 1e-3,
+    "weight_decay": 0.1,
+    "wd": 0.1,
+    "betas": (0.9, 0.95),
+    "beta1": 0.9,
+    "beta2": 0.95,
+    "eps": 1e-8,
+    "momentum": 0.9,
+}
+BY_ANNOTATION: dict[object, Any] = {float: 1e-3, int: 1, bool: False, str: "cpu", tuple: (0.9, 0.95)}
+UNKNOWN = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A function that makes an optimizer for a model, and what was assumed about its arguments."""
+
+    build: Callable[[nn.Module], Optimizer]
+    assumptions: tuple[str, ...]
+
+
+def find(target: Callable[..., Any], root: Path, device: str) -> Found | None:
+    """A method of the model's class, else a function of its file, whose name says that it builds an optimizer."""
+    factory = _factory(target)
+    if factory is None:
+        return None
+    name, function, is_method = factory
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    call, place, literals = _call_site(root, name)
+    values: dict[str, Any] = {}
+    guessed: list[str] = []
+    for position, parameter in enumerate(parameters):
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            continue
+        value = _argument(call, position, parameter.name, literals, is_method)
+        if parameter.name in ("device", "device_type"):
+            value = device
+        if value is UNKNOWN and parameter.default is not parameter.empty:
+            continue
+        if value is UNKNOWN:
+            value = _usual(parameter, function)
+            guessed.append(f"{parameter.name} = {_shown(value)}")
+        values[parameter.name] = value
+    text = f"the optimizer is that of {name}"
+    text += f", with the values of its call at {shown_path(place, root)}:{call.lineno}" if call and place else ""
+    said = (text, *((f"{name} is called with {', '.join(guessed)}",) if guessed else ()))
+    return Found(lambda model: _built(function, model, values, name), said)
+
+
+def _factory(target: Callable[..., Any]) -> tuple[str, Callable[..., Any], bool] | None:
+    if isinstance(target, type):
+        for name, method in inspect.getmembers(target, inspect.isfunction):
+            if "optim" in name.lower() and not name.startswith("__") and method.__module__ == target.__module__:
+                return name, method, True
+    module = sys.modules.get(target.__module__)
+    for name, function in vars(module).items() if module else ():
+        if inspect.isfunction(function) and "optim" in name.lower() and function.__module__ == target.__module__:
+            if len(inspect.signature(function).parameters) >= 1:
+                return name, function, False
+    return None
+
+
+def _built(function: Callable[..., Any], model: nn.Module, values: dict[str, Any], name: str) -> Optimizer:
+    made = function(model, **values)
+    candidates = [made, *(made if isinstance(made, tuple | list) else ()), *(made.values() if isinstance(made, dict) else ())]
+    for candidate in candidates:
+        if isinstance(candidate, Optimizer):
+            return candidate
+        if isinstance(candidate, list) and candidate and isinstance(candidate[0], Optimizer):
+            return candidate[0]
+    raise CannotBuild(f"{name} returned {type(made).__name__}, not an optimizer; write a case with optimizer=...")
+
+
+def _call_site(root: Path, name: str) -> tuple[ast.Call | None, Path | None, dict[str, Any]]:
+    """The first call of a function in the project whose arguments can be read, with its file's literals."""
+    for file in sorted(_python_files(root), key=lambda file: "train" not in file.stem):
+        try:
+            text = file.read_text(encoding="utf-8")
+            if f"{name}(" not in text:
+                continue
+            tree = ast.parse(text)
+        except (OSError, ValueError, SyntaxError):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and (node.args or node.keywords) and _called(node) == name:
+                return node, file, _literals(tree)
+    return None, None, {}
+
+
+def _python_files(root: Path) -> Iterator[Path]:
+    count = 0
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in SKIPPED)
+        for file in sorted(files):
+            path = Path(folder, file)
+            if file.endswith(".py") and path.is_file() and path.stat().st_size <= MAX_BYTES:
+                yield path
+                count += 1
+                if count >= MAX_FILES:
+                    return
+
+
+def _called(call: ast.Call) -> str | None:
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else None
+
+
+def _literals(tree: ast.Module) -> dict[str, Any]:
+    """Names of a file that are assigned one literal at its top level."""
+    found: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = _value(node.value, found)
+    return {name: value for name, value in found.items() if value is not UNKNOWN}
+
+
+def _argument(call: ast.Call | None, position: int, name: str, literals: dict[str, Any], is_method: bool) -> Any:
+    if call is None:
+        return UNKNOWN
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return _value(keyword.value, literals)
+    shift = position if is_method else position + 1
+    return _value(call.args[shift], literals) if shift < len(call.args) else UNKNOWN
+
+
+def _value(node: ast.expr, literals: dict[str, Any]) -> Any:
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name):
+            return literals.get(name, UNKNOWN)
+        case ast.Tuple(elts=items) | ast.List(elts=items):
+            values = tuple(_value(item, literals) for item in items)
+            return UNKNOWN if UNKNOWN in values else values
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            value = _value(operand, literals)
+            return -value if isinstance(value, int | float) else UNKNOWN
+    return UNKNOWN
+
+
+def _usual(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:
+    if parameter.name in USUAL:
+        return USUAL[parameter.name]
+    read = _attributes(function, parameter.name)
+    if read:  # a configuration object: the attributes that the function reads
+        return SimpleNamespace(**{name: USUAL.get(name, "cpu" if "device" in name else 1e-3) for name in read})
+    return BY_ANNOTATION.get(parameter.annotation, 1e-3)
+
+
+def _attributes(function: Callable[..., Any], argument: str) -> list[str]:
+    try:
+        source = inspect.getsource(function)
+        tree = ast.parse(inspect.cleandoc("if True:\n" + source) if source[:1].isspace() else source)
+    except (OSError, SyntaxError, TypeError):
+        return []
+    return sorted(
+        {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == argument
+        }
+    )
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(f"{k}={v!r}" for k, v in vars(value).items()) if isinstance(value, SimpleNamespace) else repr(value)

@@ -1,0 +1,178 @@
+"""Runs a trace in a worker process with limits. User code never runs in the process of the command line.
+
+The worker gets its own session, no standard input, and a private pipe for its answer; what the user's code
+prints is read and bounded. Whatever happens, the whole process group is killed at the end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from mulint.traces import Trace
+from mulint.tracing.request import Limits, Request
+
+POLL = 0.1
+KEPT_OUTPUT = 20_000
+ENVIRONMENT = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "TQDM_DISABLE": "1",
+    "WANDB_MODE": "disabled",
+    "HF_HUB_OFFLINE": "1",
+}
+
+Progress = Callable[[str, float], None]
+
+
+class TraceFailed(Exception):
+    """The trace could not be made. The message is one line with the remedy; ``output`` is what was printed."""
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
+
+
+def run(request: Request, limits: Limits = Limits(), progress: Progress | None = None) -> Trace:  # noqa: B008
+    """Make a trace in a worker process.
+
+    Raises:
+        TraceFailed: the model could not be built or run, or went over a limit.
+    """
+    read, write = os.pipe()
+    command = [sys.executable, "-P", "-m", "mulint.tracing.worker", str(write)]
+    try:
+        worker = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=request.root,
+            env={**os.environ, **ENVIRONMENT, "MULINT_REQUEST": request.to_json()},
+            pass_fds=(write,),
+            start_new_session=True,
+        )
+    finally:
+        os.close(write)
+    try:
+        with os.fdopen(read, "rb", buffering=0) as answers:
+            return _Watch(worker, answers, limits, progress).result()
+    finally:
+        _end(worker)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Reads a worker's pipes until it answers, ends, or goes over a limit."""
+
+    worker: subprocess.Popen[bytes]
+    answers: IO[bytes]
+    limits: Limits
+    progress: Progress | None
+    printed: bytearray = field(default_factory=bytearray)
+    total: int = 0
+    pending: bytearray = field(default_factory=bytearray)
+
+    def result(self) -> Trace:
+        deadline = time.monotonic() + self.limits.seconds
+        assert self.worker.stdout is not None
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.answers, selectors.EVENT_READ)
+            selector.register(self.worker.stdout, selectors.EVENT_READ)
+            while True:
+                for key, _ in selector.select(POLL):
+                    data = os.read(key.fd, 1 << 16)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                        if key.fileobj is self.answers:
+                            raise self.failed(self.ended())
+                    elif key.fileobj is self.answers:
+                        answer = self.answer(data)
+                        if answer is not None:
+                            return answer
+                    else:
+                        self.note(data)
+                self.check(deadline)
+
+    def answer(self, data: bytes) -> Trace | None:
+        """Read complete lines of the private pipe: progress, an error, or the trace."""
+        self.pending += data
+        *lines, rest = bytes(self.pending).split(b"\n")
+        self.pending = bytearray(rest)
+        for line in lines:
+            message = json.loads(line)
+            if "error" in message:
+                raise self.failed(message["error"])
+            if "trace" in message:
+                return Trace.from_wire(message["trace"])
+            if self.progress is not None:
+                self.progress(message["stage"], message["done"])
+        return None
+
+    def note(self, data: bytes) -> None:
+        self.total += len(data)
+        self.printed += data
+        del self.printed[:-KEPT_OUTPUT]
+
+    def check(self, deadline: float) -> None:
+        limits = self.limits
+        if time.monotonic() > deadline:
+            raise self.failed(
+                f"the trace took longer than {limits.seconds:g} s; the model hangs or is too large: "
+                "pass smaller --widths, --set a smaller depth, or a longer --timeout"
+            )
+        if self.total > limits.output:
+            raise self.failed(f"the model's code printed more than {limits.output >> 20} MiB; remove the printing")
+        used = _resident(self.worker.pid)
+        if used > limits.memory:
+            raise self.failed(
+                f"the model used more than {limits.memory / 2**30:g} GiB of memory; "
+                "pass smaller --widths, --set a smaller vocabulary or depth, or a larger --memory"
+            )
+
+    def ended(self) -> str:
+        """The worker closed its pipe without an answer."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.worker.wait(5)
+        code = self.worker.returncode
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name
+            return f"the model's code crashed the process ({name}); run it by itself to see where, or pass --device cpu"
+        return (
+            f"the model's code ended the process (exit code {code}); "
+            "remove the call of exit, or guard the script part with `if __name__ == '__main__':`"
+        )
+
+    def failed(self, message: str) -> TraceFailed:
+        return TraceFailed(message, bytes(self.printed).decode("utf-8", "replace"))
+
+
+def _resident(pid: int) -> int:
+    """Resident bytes of a process, 0 where the system does not tell."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _end(worker: subprocess.Popen[bytes]) -> None:
+    """Kill the worker and everything it started, and collect it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    if worker.stdout is not None:
+        worker.stdout.close()

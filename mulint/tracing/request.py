@@ -1,0 +1,56 @@
+"""What the command line asks of the worker process. No torch here: both sides import it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Stage = Literal["roles", "invariants", "coordinates"]
+STAGES: tuple[Stage, ...] = ("roles", "invariants", "coordinates")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One trace to be made.
+
+    ``target``: ``path/file.py:name`` with an absolute path; ``root``: the project's top folder, put on
+    ``sys.path``. ``settings``: fields or arguments with the literal value they are to have. ``follow``: fields
+    computed from knobs, as expressions.
+    """
+
+    file: str
+    name: str
+    root: str
+    knobs: tuple[str, ...] = ()
+    follow: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    widths: tuple[float, ...] = ()
+    base: dict[str, float] = field(default_factory=dict)
+    device: str = "cpu"
+    dtype: str = "float32"
+    steps: int | None = None
+    seeds: int | None = None
+    stages: tuple[str, ...] = STAGES
+
+    def to_json(self) -> str:
+        """The request as one line of JSON."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Request:
+        """Read what ``to_json`` wrote."""
+        data = json.loads(text)
+        for name in ("knobs", "widths", "stages"):
+            data[name] = tuple(data[name])
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a worker may use: seconds, bytes of memory, bytes printed."""
+
+    seconds: float = 600.0
+    memory: int = 8 << 30
+    output: int = 8 << 20

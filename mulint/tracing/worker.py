@@ -1,0 +1,56 @@
+"""The worker process: builds and runs the user's code, and answers on a private pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from mulint.tracing.request import Request
+
+
+def main() -> None:
+    """Read the request from the environment, make the trace, answer with one line of JSON."""
+    channel = int(sys.argv[1])
+    os.set_inheritable(channel, False)
+    request = Request.from_json(os.environ.pop("MULINT_REQUEST"))
+    pipe = os.fdopen(channel, "wb", buffering=0)
+
+    def send(message: dict[str, Any]) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        while line:
+            line = line[pipe.write(line) :]
+
+    send(_answer(request, lambda stage, done: send({"stage": stage, "done": done})))
+    sys.stdout.flush()
+    os._exit(0)  # nothing of the user's code, no thread and no atexit handler, may keep the process
+
+
+def _answer(request: Request, progress: Callable[[str, float], None]) -> dict[str, Any]:
+    import torch  # after the request was read, before the user's folder can shadow anything
+
+    from mulint.tracing import stages
+    from mulint.tracing.model import CannotBuild
+
+    torch.set_num_threads(1)
+    try:
+        return {"trace": stages.run(request, progress).to_wire()}
+    except CannotBuild as error:
+        return {"error": str(error)}
+    except SystemExit as error:
+        return {
+            "error": f"the model's code called exit ({error.code}); remove the call, "
+            "or guard the script part with `if __name__ == '__main__':`"
+        }
+    except MemoryError:
+        return {"error": "the model does not fit into memory; pass smaller --widths or --set a smaller vocabulary"}
+    except BaseException:
+        traceback.print_exc()
+        return {"error": "mulint failed while tracing; run with --verbose and report what it shows (MU905)"}
+
+
+if __name__ == "__main__":
+    main()
