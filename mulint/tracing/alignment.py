@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mulint.tracing.exponents import CONSTANT, Law, of_numbers, of_sizes
+from mulint.tracing.exponents import Law, of_numbers, of_sizes
 from mulint.tracing.recording import Event, Recording, Ref
 
 
@@ -70,15 +70,6 @@ def parameter_laws(recordings: Sequence[Recording], name: str) -> tuple[Law, ...
         return tuple(Law(None) for _ in found[0][1])
     widths = [width for width, _ in found]
     return tuple(of_sizes(widths, sizes) for sizes in zip(*(shape for _, shape in found), strict=True))
-
-
-def constant_laws(recordings: Sequence[Recording], named: Sequence[dict[str, float]]) -> dict[str, Law]:
-    """How the one-number tensors that a model keeps (buffers such as a scale) change with the width."""
-    laws = {}
-    for name in named[0] if named else ():
-        numbers = [values[name] for values in named if name in values]
-        laws[name] = of_numbers([r.width for r in recordings], numbers) if len(numbers) == len(named) else CONSTANT
-    return laws
 
 
 def _numbers_in(value: object) -> Iterator[float]:

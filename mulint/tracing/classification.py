@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from mulint.theory import Role
@@ -133,7 +134,7 @@ def attention_of(flow: Flow) -> tuple[Attention, ...]:
     for factor in flow.factors:
         for site, degree in factor.sites.items():
             before.setdefault(site, []).append((factor, degree))
-    found = []
+    found: dict[Attention, list[str]] = {}
     for site in flow.sites:
         scale, _ = multiplier([*before.get(site, ()), *after.get(site, ())])
         scale = None if scale is None else scale + site.builtin
@@ -141,8 +142,9 @@ def attention_of(flow: Flow) -> tuple[Attention, ...]:
         required = None if contract is None else -contract
         ok = None if scale is None or required is None else scale == required
         use = site.use
-        found.append(Attention(use.path, use.line, use.column, use.op, contract, scale, required, ok))
-    return tuple(dict.fromkeys(found))
+        attention = Attention(use.path, use.line, use.column, use.op, contract, scale, required, ok)
+        found.setdefault(attention, []).extend(site.makers)
+    return tuple(replace(site, parameters=tuple(dict.fromkeys(names))) for site, names in found.items())
 
 
 def _owner(use: ParameterUse) -> str:

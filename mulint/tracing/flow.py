@@ -6,9 +6,10 @@ homogeneous pass degrees on, a normalisation cancels them, any other function en
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeGuard
 
 from mulint.tracing.alignment import Aligned
 from mulint.tracing.exponents import CONSTANT, Law
@@ -77,7 +78,7 @@ JOINS = frozenset("cat concat concatenate stack hstack vstack column_stack".spli
 class Flow:
     """The state of one reading: values of all nodes, and all uses, factors and attention products found."""
 
-    def __init__(self, reference: Recording) -> None:
+    def __init__(self, reference: Recording, kept: Mapping[str, Law]) -> None:
         self.values: dict[int, Value] = {}
         self.uses: list[ParameterUse] = []
         self.factors: list[Factor] = []
@@ -87,6 +88,8 @@ class Flow:
             shape = reference.shapes[name]
             origins = tuple(frozenset({(name, axis)}) for axis in range(len(shape)))
             self.values[node] = Value(Kind.WEIGHT, origins=origins, parameters=frozenset({name}))
+        for node, name in reference.kept.items():
+            self.values[node] = Value(Kind.CONSTANT, number=kept.get(name, CONSTANT))
         for node in reference.inputs:
             self.values[node] = Value(Kind.ACTIVATION)
 
@@ -203,7 +206,8 @@ class Flow:
         return Law(sum((law.exponent or Fraction(0) for law in laws), Fraction(0)))
 
     def site(self, operation: Aligned, sides: list[Value], law: Law, builtin: Fraction) -> Value:
-        site = Site(operation.event.use, law, builtin)
+        made = {source.parameter for side in sides for source in side.degrees if made_by_layer(source)}
+        site = Site(operation.event.use, law, builtin, tuple(sorted(made)))
         self.sites.append(site)
         for source, degree in multiplied(_factors(side.degrees) for side in sides).items():
             if isinstance(source, Factor):
@@ -440,7 +444,7 @@ class Flow:
         return tuple(starts)
 
 
-def made_by_layer(source: Source) -> bool:
+def made_by_layer(source: Source) -> TypeGuard[ParameterUse]:
     """A source that is a layer: a contraction or a lookup, not a bias or a gain."""
     return isinstance(source, ParameterUse) and not source.elementwise
 

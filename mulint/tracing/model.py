@@ -98,6 +98,7 @@ class Attention:
     ``contract_exponent``: width exponent of the contracted dimension. ``scale_exponent``: exponent of all
     scalar factors on the operands and on the result up to the softmax. ``required``: what the factors must
     have, the opposite of the contraction (TP5 Definition 4.1). ``None`` where it could not be followed.
+    ``parameters``: the weights whose layers made the two activations, in all layers that share the place.
     """
 
     path: str
@@ -108,6 +109,7 @@ class Attention:
     scale_exponent: Fraction | None
     required: Fraction | None
     ok: bool | None
+    parameters: tuple[str, ...] = ()
 
 
 class CannotBuild(Exception):

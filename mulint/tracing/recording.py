@@ -66,13 +66,17 @@ class Event:
 
 @dataclass(slots=True)
 class Recording:
-    """All operations of one run at one width, and what the nodes are that no operation made."""
+    """All operations of one run at one width, and what the nodes are that no operation made.
+
+    ``kept``: tensors of one number that the model holds, such as a scale in a buffer. ``unseen``: products
+    that reached no recorded call.
+    """
 
     width: float
     events: list[Event] = field(default_factory=list)
     parameters: dict[int, str] = field(default_factory=dict)
     inputs: set[int] = field(default_factory=set)
-    constants: dict[int, float] = field(default_factory=dict)
+    kept: dict[int, str] = field(default_factory=dict)
     unseen: list[Use] = field(default_factory=list)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -104,6 +108,16 @@ def named_parameters(model: nn.Module) -> tuple[dict[str, nn.Parameter], dict[st
     return first, aliases
 
 
+def kept_numbers(model: nn.Module) -> dict[str, Tensor]:
+    """Tensors of one floating-point number that the modules hold: buffers and plain attributes."""
+    found = {}
+    for prefix, module in model.named_modules():
+        for name, value in (*module._buffers.items(), *vars(module).items()):
+            if isinstance(value, Tensor) and value.numel() == 1 and value.is_floating_point():
+                found[f"{prefix}.{name}".lstrip(".")] = value
+    return found
+
+
 def record(width: float, model: nn.Module, batch: object, run: Callable[[], object], root: Path) -> Recording:
     """Call ``run`` once and return what happened."""
     recorder = _Recorder(width, model, batch, root)
@@ -131,6 +145,8 @@ class _Recorder(TorchFunctionMode):
         for name, parameter in first.items():
             self.recording.shapes[name] = tuple(parameter.shape)
             self.recording.parameters[self.node(parameter)] = name
+        for name, tensor in kept_numbers(model).items():
+            self.recording.kept[self.node(tensor)] = name
         for tensor in _tensors_in(batch):
             self.recording.inputs.add(self.node(tensor))
 
@@ -143,11 +159,7 @@ class _Recorder(TorchFunctionMode):
 
     def ref(self, value: object) -> object:
         if isinstance(value, Tensor):
-            new = id(value) not in self.nodes
-            node = self.node(value)
-            if new and value.numel() == 1 and value.device.type != "meta" and value.is_floating_point():
-                self.recording.constants[node] = float(value.detach())
-            return Ref(node, tuple(value.shape))
+            return Ref(self.node(value), tuple(value.shape))
         if isinstance(value, tuple | list):
             return tuple(self.ref(item) for item in value)
         if isinstance(value, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ import torch
 from mulint.theory import Role
 from mulint.tracing import classification
 from mulint.tracing.alignment import align, parameter_laws
-from mulint.tracing.exponents import Law
+from mulint.tracing.exponents import Law, of_numbers
 from mulint.tracing.flow import Flow
 from mulint.tracing.model import Attention, Builder, ParameterDims, UseRole
-from mulint.tracing.recording import Recording, record
+from mulint.tracing.recording import Recording, kept_numbers, record
 from mulint.tracing.values import ParameterUse
 
 
@@ -43,7 +43,7 @@ def trace(builder: Builder, root: Path, progress: Callable[[], None] = lambda: N
     except Exception as error:
         assumptions.append(f"the dimension trace ran on CPU, because meta failed: {_first_line(error)}")
         recordings = _record_all(builder, root, torch.device("cpu"), progress)
-    return _read(recordings, tuple(assumptions))
+    return _read(recordings, _kept_laws(builder, recordings), tuple(assumptions))
 
 
 def _record_all(builder: Builder, root: Path, device: torch.device, progress: Callable[[], None]) -> list[Recording]:
@@ -55,14 +55,27 @@ def _record_all(builder: Builder, root: Path, device: torch.device, progress: Ca
     return recordings
 
 
+def _kept_laws(builder: Builder, recordings: Sequence[Recording]) -> dict[str, Law]:
+    """How the single numbers change that the model keeps in tensors and uses; read off models on the CPU."""
+    used = {ref.node for event in recordings[0].events for ref in event.tensors()}
+    names = {name for node, name in recordings[0].kept.items() if node in used}
+    if not names:
+        return {}
+    try:
+        found = [kept_numbers(builder.build(width, 0, torch.device("cpu")).model) for width in builder.widths]
+        return {name: of_numbers(builder.widths, [float(kept[name]) for kept in found]) for name in names}
+    except Exception:  # the exponents stay unknown, and with them the multipliers they are part of
+        return dict.fromkeys(names, Law(None))
+
+
 def _first_line(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0] if text else ''}"[:200]
 
 
-def _read(recordings: Sequence[Recording], assumptions: tuple[str, ...]) -> Dimensions:
+def _read(recordings: Sequence[Recording], kept: Mapping[str, Law], assumptions: tuple[str, ...]) -> Dimensions:
     reference, operations = align(recordings)
-    flow = Flow(reference)
+    flow = Flow(reference, kept)
     flow.read(operations)
     laws = {name: parameter_laws(recordings, name) for r in recordings for name in r.shapes}
     uses: dict[str, list[ParameterUse]] = {name: [] for name in laws}

@@ -42,12 +42,16 @@ class ParameterUse:
 
 @dataclass(eq=False, slots=True)
 class Site:
-    """A product of two activations over a growing dimension, as in attention."""
+    """A product of two activations over a growing dimension, as in attention.
+
+    ``builtin``: exponent of the scale that the operation itself applies. ``makers``: the parameters whose
+    layers made the two activations.
+    """
 
     use: Use
     contracted: Law
     builtin: Fraction
-    factors: dict[Factor, Fraction] = field(default_factory=dict)
+    makers: tuple[str, ...] = ()
 
 
 @dataclass(eq=False, slots=True)

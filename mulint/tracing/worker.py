@@ -30,8 +30,10 @@ def main() -> None:
 
 
 def _answer(request: Request, progress: Callable[[str, float], None]) -> dict[str, Any]:
-    import torch  # after the request was read, before the user's folder can shadow anything
-
+    try:
+        import torch  # before the user's folders come onto the path, so that nothing in them can shadow it
+    except ImportError:
+        return {"error": "mulint trace needs torch; install it beside mulint: pip install 'mulint[trace]'"}
     from mulint.tracing import stages
     from mulint.tracing.model import CannotBuild
 

@@ -1,0 +1,147 @@
+"""``mulint trace``: build a model at several widths and say what every parameter is and how it scales."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mulint.reporting import trace_json, trace_text
+from mulint.traces import Trace
+from mulint.tracing.process import Progress, TraceFailed, run
+from mulint.tracing.request import STAGES, Limits, Request
+
+EXIT = {"pass": 0, "fail": 1, "inconclusive": 2}
+ROOT_MARKS = ("pyproject.toml", ".git")
+
+
+@click.command()
+@click.argument("target")
+@click.option("--knob", "knobs", multiple=True, metavar="NAME", help="A setting that is the width; may be repeated.")
+@click.option("--follow", multiple=True, metavar="NAME=EXPR", help="A setting computed from knobs: 'd_ff=4 * d_model'.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Give a setting a value: n_layer=2.")
+@click.option("--widths", metavar="W,W,W", help="Widths to build at, at least three.")
+@click.option("--base-width", metavar="NAME=N|N", help="Base width of the parametrization.")
+@click.option("--device", default="cpu", show_default=True, help="Device of the training steps: cpu, cuda.")
+@click.option("--dtype", default="float32", show_default=True, help="float32, float64, bfloat16 or float16.")
+@click.option("--steps", type=click.IntRange(1), help="Training steps of the coordinate check.")
+@click.option("--seeds", type=click.IntRange(1), help="Seeds of the coordinate check.")
+@click.option("--stages", default=",".join(STAGES), show_default=True, help="Which stages to run.")
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds.")
+@click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB.")
+@click.option("--verbose", is_flag=True, help="On failure also show what the model's code printed.")
+def trace(**options: Any) -> None:
+    """Trace TARGET: a case function `cases.py:gpt`, or a model class `model.py:GPT` that mulint builds itself.
+
+    Exit codes: 0 the trace passes, 1 it fails, 2 the model cannot be built or the trace is inconclusive.
+    """
+    limits = Limits(seconds=options["timeout"], memory=int(options["memory"] * 2**30))
+    try:
+        request = _request(options)
+        with _progress() as progress:
+            result = run(request, limits, progress)
+    except TraceFailed as failure:
+        click.echo(f"mulint trace: {failure}", err=True)
+        if options["verbose"] and failure.output:
+            click.echo(failure.output.rstrip(), err=True)
+        sys.exit(2)
+    _show(result, options["output_format"])
+    sys.exit(EXIT[result.verdict])
+
+
+def _show(result: Trace, output_format: str) -> None:
+    render = trace_json.render if output_format == "json" else trace_text.render
+    click.echo(render(result), nl=False)
+
+
+def _request(options: dict[str, Any]) -> Request:
+    path, colon, name = options["target"].rpartition(":")
+    if not colon or not path or not name:
+        raise TraceFailed(f"{options['target']} does not name a function or class; write path/file.py:name")
+    file = Path(path).absolute()
+    stages = tuple(stage.strip() for stage in options["stages"].split(",") if stage.strip())
+    wrong = [stage for stage in stages if stage not in STAGES]
+    if wrong or not stages:
+        raise TraceFailed(f"--stages {options['stages']}: choose from {', '.join(STAGES)}")
+    return Request(
+        file=str(file),
+        name=name,
+        root=str(_root(file)),
+        knobs=options["knobs"],
+        follow=dict(_pair("--follow", text) for text in options["follow"]),
+        settings={key: _literal(value) for key, value in (_pair("--set", text) for text in options["settings"])},
+        widths=_widths(options["widths"]),
+        base=_base(options["base_width"]),
+        device=options["device"],
+        dtype=options["dtype"],
+        steps=options["steps"],
+        seeds=options["seeds"],
+        stages=stages,
+    )
+
+
+def _root(file: Path) -> Path:
+    """The closest folder above the file that looks like a project, else the file's own."""
+    for folder in file.parents:
+        if any((folder / mark).exists() for mark in ROOT_MARKS):
+            return folder
+    return file.parent if file.parent.is_dir() else Path.cwd()
+
+
+def _pair(flag: str, text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise TraceFailed(f"{flag} {text}: write NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _widths(text: str | None) -> tuple[float, ...]:
+    if not text:
+        return ()
+    try:
+        found = tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise TraceFailed(f"--widths {text}: write numbers with commas, as in 64,128,256") from None
+    if not found or min(found) <= 0 or len(set(found)) != len(found):
+        raise TraceFailed(f"--widths {text}: write different positive numbers, as in 64,128,256")
+    return found
+
+
+def _base(text: str | None) -> dict[str, float]:
+    if not text:
+        return {}
+    base = {}
+    for part in text.split(","):
+        name, value = _pair("--base-width", part) if "=" in part else ("width", part)
+        try:
+            base[name] = float(value)
+        except ValueError:
+            raise TraceFailed(f"--base-width {text}: write a number, or NAME=NUMBER") from None
+    return base
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A bar on standard error when that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        tasks = {stage: bar.add_task(stage, total=1.0, visible=False) for stage in STAGES}
+        yield lambda stage, done: bar.update(tasks[stage], completed=done, visible=True) if stage in tasks else None

@@ -1,0 +1,158 @@
+"""A trace as text: a row for every parameter, then what decides the verdict and what was assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+
+from mulint.traces import ActivationTrace, AttentionTrace, ParameterTrace, Trace, UseSite
+
+HEADER = ("parameter", "role", "used at", "fan-in", "init", "lr", "multiplier", "update slope", "verdict")
+MARKS = {True: "", False: " !", None: ""}
+# Exponents of code are simple fractions; slopes are measured.
+DENOMINATOR = 4
+
+
+def render(trace: Trace) -> str:
+    """The whole report, lines ended by newlines."""
+    return "\n".join(_lines(trace)) + "\n"
+
+
+def _lines(trace: Trace) -> Iterator[str]:
+    widths = ", ".join(f"{width:g}" for width in trace.widths)
+    yield f"{trace.model} at widths {widths} on {trace.device} ({trace.dtype}), base {_pairs(trace.base)}"
+    yield ""
+    yield from _columns([HEADER, *(_row(parameter) for parameter in trace.parameters)])
+    if trace.attention:
+        yield ""
+        yield "Attention (products of activations over a growing dimension)"
+        yield from _columns([_attention(site) for site in trace.attention], indent="  ")
+    if trace.activations:
+        yield ""
+        yield "Activations"
+        yield from _columns(list(_activations(trace.activations)), indent="  ")
+    yield from _section("Culprits", (f"{c.path}:{c.line}: {c.code} {c.parameter}: {c.what}" for c in trace.culprits))
+    yield from _section("Assumed", trace.assumptions)
+    yield from _section("Not seen", trace.cannot_see)
+    yield ""
+    yield _verdict(trace)
+
+
+def _row(parameter: ParameterTrace) -> tuple[str, ...]:
+    name = " = ".join((parameter.name, *parameter.aliases))
+    role = parameter.role
+    if parameter.rows is not None:
+        role += " (" + ", ".join(f"{row.start}:{row.end} {row.role}" for row in parameter.rows) + ")"
+    return (
+        name,
+        role,
+        _uses(parameter.uses),
+        _fan_in(parameter),
+        _found(parameter, "init", parameter.init.exponent),
+        _found(parameter, "update", parameter.lr.exponent),
+        _exponent(parameter.multiplier.exponent),
+        _slope(parameter.update.slope, parameter.update.ci),
+        parameter.verdict if not parameter.reason else f"{parameter.verdict}: {parameter.reason}",
+    )
+
+
+def _uses(uses: Sequence[UseSite]) -> str:
+    if not uses:
+        return "-"
+    shown = ", ".join(f"{use.path}:{use.line} {use.op}" for use in uses[:2])
+    return shown + (f" (+{len(uses) - 2})" if len(uses) > 2 else "")
+
+
+def _fan_in(parameter: ParameterTrace) -> str:
+    """Size at the smallest width and growth of what is summed over."""
+    if not parameter.fan_in_dims:
+        return "-"
+    size = 1
+    for axis in parameter.fan_in_dims:
+        size *= parameter.shapes[0][axis] if parameter.shapes[0] else 1
+    exponents = [parameter.dims[axis] for axis in parameter.fan_in_dims]
+    total = None if None in exponents else sum(exponent or 0.0 for exponent in exponents)
+    return f"{size} ~ {_power(total)}"
+
+
+def _found(parameter: ParameterTrace, name: str, exponent: float | None) -> str:
+    """The measured exponent, and what the invariant expects where it is judged."""
+    if name == "init" and parameter.init.zero:
+        return "zero"
+    judged = next((invariant for invariant in parameter.invariants if invariant.name == name), None)
+    if judged is None or judged.expected is None:
+        return _exponent(exponent)
+    offset = 0.0 if judged.value is None or exponent is None else judged.value - exponent
+    return f"{_exponent(exponent)} (want {_exponent(judged.expected - offset)}){MARKS[judged.ok]}"
+
+
+def _attention(site: AttentionTrace) -> tuple[str, ...]:
+    verdict = {True: "ok", False: f"should be {_power(site.required)}", None: "unknown"}[site.ok]
+    return (
+        f"{site.path}:{site.line}:{site.column}",
+        site.op,
+        f"contracts {_power(site.contract_exponent)}",
+        f"scaled by {_power(site.scale_exponent)}",
+        verdict,
+    )
+
+
+def _activations(activations: Sequence[ActivationTrace]) -> Iterator[tuple[str, ...]]:
+    """Per statistic how many modules keep its threshold, and those that do not."""
+    for quantity in dict.fromkeys(activation.quantity for activation in activations):
+        group = [activation for activation in activations if activation.quantity == quantity]
+        ok = sum(activation.verdict == "ok" for activation in group)
+        yield quantity, f"{ok} of {len(group)} ok", "", ""
+        for activation in group:
+            if activation.verdict == "violates":
+                yield (
+                    quantity,
+                    activation.module,
+                    f"slope {_slope(activation.slope, activation.ci)}",
+                    f"{activation.path}:{activation.line}",
+                )
+
+
+def _verdict(trace: Trace) -> str:
+    words = {
+        "pass": "pass: what was measured scales as μP asks",
+        "fail": f"fail: {len(trace.culprits)} culprit{'s' if len(trace.culprits) != 1 else ''}",
+        "inconclusive": "inconclusive: not enough was measured to decide",
+    }
+    limit = "" if trace.limit == "unknown" else f" (limit as written: {trace.limit})"
+    return f"Verdict {words[trace.verdict]}{limit}"
+
+
+def _section(title: str, entries: Iterable[str]) -> Iterator[str]:
+    found = list(entries)
+    if found:
+        yield ""
+        yield title
+        yield from (f"  {entry}" for entry in found)
+
+
+def _columns(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _exponent(value: float | None) -> str:
+    if value is None:
+        return "?"
+    near = Fraction(value).limit_denominator(DENOMINATOR)
+    return str(near) if abs(float(near) - value) < 1e-6 else f"{value:+.2f}"
+
+
+def _power(value: float | None) -> str:
+    return "?" if value is None else "1" if value == 0 else "w" if value == 1 else f"w^{_exponent(value)}"
+
+
+def _slope(slope: float | None, ci: tuple[float, float] | None) -> str:
+    if slope is None:
+        return "?"
+    return f"{slope:+.2f}" + (f" [{ci[0]:+.2f}, {ci[1]:+.2f}]" if ci else "")
+
+
+def _pairs(values: dict[str, float]) -> str:
+    return ", ".join(f"{name} = {value:g}" for name, value in values.items())

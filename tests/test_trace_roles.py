@@ -1,0 +1,490 @@
+"""Roles, multipliers and attention scales of small models, traced at three widths."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+import mulint
+from mulint.tracing import cases, roles
+from mulint.tracing.model import ParameterDims
+
+ROOT = Path(__file__).parent
+WIDTHS = (64.0, 128.0, 256.0)
+HALF = Fraction(1, 2)
+
+
+class Traced:
+    """The dimension trace of one model class, built by ``make(width)`` and run on ``inputs(width)``."""
+
+    def __init__(self, make: Callable[[int], nn.Module], inputs: Callable[[int], tuple[Tensor, ...]]) -> None:
+        def case(width: float) -> mulint.Case:
+            return mulint.Case(make(int(width)), inputs(int(width)), lambda model, batch: _total(model(*batch)))
+
+        self.found = roles.trace(cases.from_case(case, WIDTHS, None), ROOT)
+        self.parameters: dict[str, ParameterDims] = {p.name: p for p in self.found.parameters}
+
+    def roles(self) -> dict[str, str]:
+        return {name: str(parameter.role) for name, parameter in self.parameters.items()}
+
+    def multiplier(self, name: str) -> Fraction | None:
+        return self.parameters[name].multiplier
+
+
+def _total(output: Any) -> Tensor:
+    if isinstance(output, tuple):
+        return _total(output[0])
+    assert isinstance(output, Tensor)
+    return output.float().pow(2).mean()
+
+
+def tokens(_: int) -> tuple[Tensor, ...]:
+    return (torch.randint(0, 11, (2, 5)),)
+
+
+def features(size: int = 7) -> Callable[[int], tuple[Tensor, ...]]:
+    return lambda _: (torch.randn(3, size),)
+
+
+def sequence(width: int) -> tuple[Tensor, ...]:
+    return (torch.randn(2, 5, width),)
+
+
+def line_of(text: str) -> int:
+    """The one line of this file that ends with a marker comment."""
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    (found,) = (i for i, line in enumerate(lines, 1) if line.rstrip().endswith("# " + text))
+    return found
+
+
+class Perceptron(nn.Module):
+    def __init__(self, width: int, factor: float = 1.0) -> None:
+        super().__init__()
+        self.first = nn.Linear(7, width)
+        self.middle = nn.Linear(width, 2 * width)
+        self.head = nn.Linear(2 * width, 3)
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.middle(F.relu(self.first(x))))
+        return self.head(x * self.factor)  # perceptron head
+
+
+def test_perceptron() -> None:
+    traced = Traced(Perceptron, features())
+    assert traced.roles() == {
+        "first.weight": "input",
+        "first.bias": "vector",
+        "middle.weight": "hidden",
+        "middle.bias": "vector",
+        "head.weight": "output",
+        "head.bias": "scalar",
+    }
+    head = traced.parameters["head.weight"]
+    assert head.fan_in_dims == (1,)
+    assert head.dims == (0, 1)
+    assert head.shapes == ((3, 128), (3, 256), (3, 512))
+    (use,) = head.uses
+    assert (use.path, use.line) == (Path(__file__).name, line_of("perceptron head"))
+    assert Path(__file__).read_text(encoding="utf-8").splitlines()[use.line - 1][use.column - 1 :].startswith("self.head(")
+
+
+def test_a_factor_before_a_readout_is_its_multiplier() -> None:
+    traced = Traced(lambda width: Perceptron(width, 1 / width), features())
+    assert traced.multiplier("head.weight") == -1
+    assert traced.multiplier("head.bias") == 0
+    assert traced.multiplier("middle.weight") == 0
+    assert traced.parameters["head.weight"].multiplier_places[0].line == line_of("perceptron head")
+
+
+class Attention(nn.Module):
+    """Packed query, key, value; a hand-written softmax or the fused operation."""
+
+    def __init__(self, width: int, heads: int = 4, power: float | None = -0.5, norm: bool = False) -> None:
+        super().__init__()
+        self.packed = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.heads, self.power = heads, power
+        self.norm = norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, length, width = x.shape
+        q, k, v = self.packed(x).split(width, dim=2)
+        q, k, v = (t.view(rows, length, self.heads, width // self.heads).transpose(1, 2) for t in (q, k, v))
+        if self.norm:
+            q, k = F.normalize(q, dim=-1), F.normalize(k, dim=-1)
+        if self.power is None:
+            y = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # fused attention
+        else:
+            scores = (q @ k.transpose(-2, -1)) * q.size(-1) ** self.power  # manual attention
+            y = F.softmax(scores, dim=-1) @ v
+        return self.out(y.transpose(1, 2).reshape(rows, length, width))
+
+
+class Transformer(nn.Module):
+    def __init__(self, width: int, tied: bool = True, **attention: Any) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(11, width)
+        self.positions = nn.Parameter(torch.zeros(1, 5, width))
+        self.norm = nn.LayerNorm(width)
+        self.attention = Attention(width, **attention)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+        self.last = nn.LayerNorm(width)
+        self.head = nn.Linear(width, 11, bias=False)
+        if tied:
+            self.head.weight = self.tokens.weight
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.tokens(ids) + self.positions
+        x = x + self.attention(self.norm(x))
+        x = x + self.down(F.gelu(self.up(self.norm(x))))
+        return self.head(self.last(x) * (8 / self.last.weight.shape[0]))  # transformer head
+
+
+def test_transformer_with_tied_readout() -> None:
+    traced = Traced(Transformer, tokens)
+    assert traced.roles() == {
+        "positions": "input",
+        "tokens.weight": "input",
+        "norm.weight": "vector",
+        "norm.bias": "vector",
+        "attention.packed.weight": "hidden",
+        "attention.out.weight": "hidden",
+        "up.weight": "hidden",
+        "up.bias": "vector",
+        "down.weight": "hidden",
+        "down.bias": "vector",
+        "last.weight": "vector",
+        "last.bias": "vector",
+    }
+    table = traced.parameters["tokens.weight"]
+    assert table.aliases == ("head.weight",)
+    assert [(use.op, use.line) for use in table.uses][1] == ("linear", line_of("transformer head"))
+    assert [(str(use.role), use.multiplier) for use in table.use_roles] == [("input", 0), ("output", -1)]
+    assert table.multiplier == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "marker", "contract", "scale", "ok"),
+    [
+        ({"power": -0.5}, "manual attention", 1, -HALF, False),
+        ({"power": -1.0}, "manual attention", 1, Fraction(-1), True),
+        ({"power": None}, "fused attention", 1, -HALF, False),
+        ({"power": 0.0, "norm": True}, "manual attention", 1, Fraction(-1), True),
+    ],
+)
+def test_attention_scale(
+    options: dict[str, Any], marker: str, contract: int, scale: Fraction, ok: bool
+) -> None:
+    (site,) = Traced(lambda width: Transformer(width, **options), tokens).found.attention
+    assert (site.contract_exponent, site.scale_exponent, site.ok) == (contract, scale, ok)
+    assert site.line == line_of(marker)
+    assert site.parameters == ("attention.packed.weight",)
+
+
+@pytest.mark.parametrize("power", [-0.5, None])
+def test_fixed_head_size_is_no_attention_site(power: float | None) -> None:
+    traced = Traced(lambda width: Transformer(width, heads=width // 16, power=power), tokens)
+    assert traced.found.attention == ()
+
+
+class Convolutional(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, width, 3, padding=1)
+        self.norm = nn.BatchNorm2d(width)
+        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.grouped = nn.Conv2d(width, width, 3, padding=1, groups=4)
+        self.up = nn.ConvTranspose2d(width, 2 * width, 2, stride=2)
+        self.to_rgb = nn.ConvTranspose2d(2 * width, 3, 2, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.stem(x)))
+        return self.to_rgb(F.relu(self.up(self.grouped(self.depthwise(x)))))
+
+
+def test_convolutions() -> None:
+    traced = Traced(Convolutional, lambda _: (torch.randn(2, 3, 8, 8),))
+    found = traced.roles()
+    assert found["stem.weight"] == "input"
+    assert found["norm.weight"] == found["stem.bias"] == "vector"
+    assert found["depthwise.weight"] == "input"
+    assert found["grouped.weight"] == "hidden"
+    assert found["up.weight"] == "hidden"
+    assert found["to_rgb.weight"] == "output"
+    assert found["to_rgb.bias"] == "scalar"
+    assert traced.parameters["grouped.weight"].fan_in_dims == (1, 2, 3)
+    assert traced.parameters["up.weight"].fan_in_dims == (0, 2, 3)
+
+
+class Recurrent(nn.Module):
+    def __init__(self, width: int, kind: type[nn.RNNBase]) -> None:
+        super().__init__()
+        self.rnn = kind(7, width, num_layers=2, batch_first=True)
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
+def test_recurrent_layers(kind: type[nn.RNNBase]) -> None:
+    traced = Traced(lambda width: Recurrent(width, kind), lambda _: (torch.randn(2, 5, 7),))
+    assert traced.roles() == {
+        "rnn.weight_ih_l0": "input",
+        "rnn.weight_hh_l0": "hidden",
+        "rnn.bias_ih_l0": "vector",
+        "rnn.bias_hh_l0": "vector",
+        "rnn.weight_ih_l1": "hidden",
+        "rnn.weight_hh_l1": "hidden",
+        "rnn.bias_ih_l1": "vector",
+        "rnn.bias_hh_l1": "vector",
+        "head.weight": "output",
+        "head.bias": "scalar",
+    }
+    assert traced.parameters["rnn.weight_hh_l0"].fan_in_dims == (1,)
+
+
+class Cell(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(7, width)
+        self.width = width
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = torch.zeros(x.shape[0], self.width, device=x.device)
+        for _ in range(3):
+            state = self.cell(x, state)
+        return state
+
+
+def test_recurrent_cell() -> None:
+    found = Traced(Cell, features()).roles()
+    assert (found["cell.weight_ih"], found["cell.weight_hh"], found["cell.bias_hh"]) == ("input", "hidden", "vector")
+
+
+class MultiHead(nn.Module):
+    def __init__(self, width: int, scale: bool = False) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(width, 4, batch_first=True, bias=False)
+        self.factor = math.sqrt(64 / width) if scale else 1.0
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.layer_norm(x, x.shape[-1:])
+        return self.attention(x * self.factor, x, x, need_weights=False)[0]  # multi-head
+
+
+@pytest.mark.parametrize(("scale", "ok"), [(False, False), (True, True)])
+def test_multi_head_attention_is_seen_from_inside(scale: bool, ok: bool) -> None:
+    traced = Traced(lambda width: MultiHead(width, scale), sequence)
+    assert traced.roles() == {"attention.in_proj_weight": "hidden", "attention.out_proj.weight": "hidden"}
+    (site,) = traced.found.attention
+    assert (site.line, site.ok) == (line_of("multi-head"), ok)
+    assert traced.multiplier("attention.in_proj_weight") == 0
+
+
+class Raw(nn.Module):
+    """Weights as bare parameters, consumed by different spellings of a product."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.read = nn.Parameter(torch.randn(7, width))
+        self.mix = nn.Parameter(torch.randn(width, width))
+        self.experts = nn.Parameter(torch.randn(4, width, 2 * width))
+        self.back = nn.Parameter(torch.randn(4, 2 * width, width))
+        self.low = nn.Parameter(torch.randn(3, width))
+        self.high = nn.Parameter(torch.randn(width, 3))
+        self.gain = nn.Parameter(torch.ones(width))
+        self.table = nn.Parameter(torch.zeros(5, width))
+        self.final = nn.Parameter(torch.randn(width, 2))
+        self.temperature = nn.Parameter(torch.ones(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = (x @ self.read) * self.gain
+        h = torch.addmm(self.table[0], h, self.mix.t().contiguous())
+        spread = torch.einsum("bi,eio->ebo", h, self.experts).relu()
+        h = torch.bmm(spread, self.back.to(torch.float32)).mean(0)
+        h = h + F.linear(F.linear(h, self.low), self.high)
+        return torch.mm(h, self.final) * self.temperature
+
+
+def test_bare_parameters() -> None:
+    traced = Traced(Raw, features())
+    assert traced.roles() == {
+        "read": "input",
+        "mix": "hidden",
+        "experts": "hidden",
+        "back": "hidden",
+        "low": "output",
+        "high": "input",
+        "gain": "vector",
+        "table": "input",
+        "final": "output",
+        "temperature": "scalar",
+    }
+    fan_in = {name: parameter.fan_in_dims for name, parameter in traced.parameters.items()}
+    assert (fan_in["read"], fan_in["mix"], fan_in["experts"], fan_in["back"]) == ((0,), (1,), (1,), (1,))
+    assert (fan_in["low"], fan_in["high"], fan_in["final"], fan_in["gain"]) == ((1,), (1,), (0,), ())
+
+
+class Grouped(nn.Module):
+    """Grouped-query attention with one packed projection: query rows grow, key and value rows do not."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.sizes = (width, 32, 32)
+        self.packed = nn.Linear(width, sum(self.sizes), bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.packed(x).split(self.sizes, dim=-1)
+        q = q.unflatten(-1, (-1, 16)).transpose(1, 2)
+        k, v = (t.unflatten(-1, (2, 16)).transpose(1, 2) for t in (k, v))
+        repeat = q.shape[1] // 2
+        k, v = k.repeat_interleave(repeat, 1), v.repeat_interleave(repeat, 1)
+        return self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+def test_packed_rows_of_two_roles() -> None:
+    traced = Traced(Grouped, sequence)
+    packed = traced.parameters["packed.weight"]
+    assert str(packed.role) == "mixed"
+    assert packed.rows is not None
+    assert [(start, end, str(role)) for start, end, role in packed.rows] == [
+        (0, 64, "hidden"),
+        (64, 96, "output"),
+        (96, 128, "output"),
+    ]
+    assert traced.found.attention == ()
+
+
+class Tokens(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, 4, stride=4)
+        self.first = nn.Parameter(torch.zeros(1, 1, width))
+        self.bias = nn.Parameter(torch.zeros(9, 4))
+        self.head = nn.Linear(width, 10)
+        self.unused = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.first.expand(x.shape[0], -1, -1), x], dim=1)
+        return self.head(x[:, 0])
+
+
+def test_tokens_and_unused_parameters() -> None:
+    traced = Traced(Tokens, lambda _: (torch.randn(2, 3, 8, 8),))
+    found = traced.roles()
+    assert (found["patches.weight"], found["first"], found["bias"]) == ("input", "input", "scalar")
+    assert (found["unused.weight"], found["unused.bias"]) == ("hidden", "vector")
+    assert traced.parameters["unused.weight"].uses == ()
+
+
+class Scaled(nn.Linear):
+    """A readout that scales inside the module, as subclasses of Linear do."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x / self.in_features)
+
+
+class Deep(nn.Module):
+    """A chain of layers with a factor somewhere."""
+
+    def __init__(self, width: int, where: str) -> None:
+        super().__init__()
+        self.table = nn.Embedding(11, width)
+        self.middle = nn.Linear(width, width, bias=False)
+        self.head = (Scaled if where == "inside" else nn.Linear)(width, 3, bias=False)
+        self.gain = nn.Parameter(torch.ones(width))
+        self.where, self.width = where, width
+        self.register_buffer("kept", torch.tensor(1 / width))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        where, width = self.where, self.width
+        x = self.table(ids)
+        if where == "embedding":
+            x = x * math.sqrt(width)
+        x = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6) * self.gain
+        h = self.middle(x)
+        if where == "middle":
+            h = h / width**0.5
+        x = F.layer_norm(x + h, (width,))
+        if where == "tensor":
+            x = x * torch.tensor(1 / width)
+        if where == "buffer":
+            x = x * self.kept
+        if where == "weight":
+            return F.linear(x, self.head.weight / width)
+        out: Tensor = self.head(x)
+        return out.mul(64 / width) if where == "output" else out
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("nowhere", (0, 0, 0)),
+        ("embedding", (HALF, 0, 0)),
+        ("middle", (0, -HALF, 0)),
+        ("inside", (0, 0, -1)),
+        ("tensor", (0, 0, -1)),
+        ("buffer", (0, 0, -1)),
+        ("weight", (0, 0, -1)),
+        ("output", (0, 0, -1)),
+    ],
+)
+def test_whose_multiplier(where: str, expected: tuple[Fraction, Fraction, Fraction]) -> None:
+    traced = Traced(lambda width: Deep(width, where), tokens)
+    found = tuple(traced.multiplier(f"{name}.weight") for name in ("table", "middle", "head"))
+    assert found == expected
+    assert traced.multiplier("gain") == 0
+
+
+class ReadsValues(nn.Module):
+    """Cannot run on meta: looks at its input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(7, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x) if x.sum().item() > -1e9 else x
+
+
+def test_cpu_when_meta_fails() -> None:
+    traced = Traced(ReadsValues, features())
+    assert traced.roles()["head.weight"] == "input"
+    assert any("meta failed" in text for text in traced.found.assumptions)
+
+
+class Rounded(nn.Module):
+    """Sizes rounded up to a multiple, and a size that is affine in the width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        hidden = 32 * math.ceil(8 * width / 3 / 32)
+        self.up = nn.Linear(width + 3, hidden)
+        self.down = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(F.silu(self.up(F.pad(x, (0, 3)))))
+
+
+def test_rounded_and_affine_sizes() -> None:
+    traced = Traced(Rounded, sequence)
+    assert traced.roles() == {
+        "up.weight": "hidden",
+        "up.bias": "vector",
+        "down.weight": "hidden",
+        "down.bias": "vector",
+    }
+    assert traced.parameters["up.weight"].dims == (1, 1)
