@@ -37,6 +37,7 @@ class Program:
     """A whole project as the rules see it."""
 
     seen: Observations
+    imports: frozenset[tuple[str, str]]
     widths: frozenset[Symbol]
     parameters: tuple[Parameter, ...]
     packages: tuple[Package, ...]
@@ -48,10 +49,15 @@ class Program:
         """All optimizers, one for each construction."""
         return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths))
 
-    def in_package(self, path: str, *roles: Role) -> list[Parameter]:
-        """The parameters of the given roles in the package that holds a file."""
-        name = package_of(path)
-        return [p for p in self.parameters if p.role in roles and package_of(p.weight.site.path) == name]
+    def reachable(self, path: str, *roles: Role) -> list[Parameter]:
+        """The parameters of the given roles in files that a file imports, or that its importers import."""
+        near = {path}
+        for importer, imported in self.imports:
+            if imported == path:
+                near.add(importer)
+        while grown := {imported for importer, imported in self.imports if importer in near} - near:
+            near |= grown
+        return [p for p in self.parameters if p.role in roles and p.weight.site.path in near]
 
     @property
     def intent(self) -> Intent:
@@ -82,6 +88,7 @@ def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = Fa
     known = parameters(run.seen, widths)
     return Program(
         seen=run.seen,
+        imports=frozenset(run.imports),
         widths=widths,
         parameters=known,
         packages=packages(ordered, run.seen, widths, asks),

@@ -149,8 +149,12 @@ def call(run: Run, function: Value, arguments: Arguments) -> Value:
             )
         case Choice(options=several):
             callable_ = [o for o in several if not isinstance(o, Constant)]
-            with run.uncertain():
-                return join_all([run.call(o, arguments) for o in callable_])
+            before, run.branch = run.branch, run.branch or arguments.site
+            try:
+                with run.uncertain():
+                    return join_all([run.call(o, arguments) for o in callable_])
+            finally:
+                run.branch = before
         case ObjectValue():
             inner_call = classes.method(function.kind, "__call__")
             return invoke(run, inner_call, arguments, function) if inner_call else Unknown("an object is called")

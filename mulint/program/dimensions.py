@@ -20,7 +20,8 @@ class Symbol:
     """A size or number that the code takes from outside: a knob.
 
     ``name`` is what people read (``GPTConfig.n_embd``); ``path`` and ``line`` say where it is declared.
-    ``kind`` is ``knob``, or ``group`` for a value read back from an optimizer's parameter group.
+    ``kind`` is ``knob``; ``group`` for a value read back from an optimizer's parameter group; ``size`` for an
+    axis of an activation that nothing is known of, of which only equality with itself counts.
     """
 
     name: str

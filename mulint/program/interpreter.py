@@ -25,7 +25,7 @@ from mulint.program.values import (
     Value,
 )
 
-_STEPS_PER_ENTRY = 60_000
+_STEPS_PER_ENTRY = 40_000
 _DEEPEST_CALL = 40
 _INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup"}
 _TORCH_ROOTS = ("torch.", "flash_attn.", "xformers.", "einops.")

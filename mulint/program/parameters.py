@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
+from mulint.program.library.layers import ROWS
 from mulint.program.records import Application, GroupRecord, InitCall, Observations, OptimizerRecord, Weight
 from mulint.program.values import Number, Value, as_number
 from mulint.program.widths import growth
-from mulint.theory import Role, init_std_exponent, role_of
+from mulint.theory import Role, init_std_exponent, role_of, table_8
+
+# The mup package's readouts divide by the width multiplier inside.
+PACKAGE_READOUT = table_8(Role.OUTPUT).multiplier
 
 Growth = Callable[[Number], Fraction | None]
 
@@ -76,9 +80,11 @@ def _judge(weight: Weight, widths: frozenset[Symbol]) -> Parameter:
 
 def multiplier(application: Application, of: Growth) -> set[Fraction | None]:
     """The width exponents of the scalar factors around one use, one for each way its output is taken."""
-    if not application.after:
-        return {of(application.before)}
-    return {of(application.before * after) for after, _ in application.after}
+    layer = application.layer
+    inside = PACKAGE_READOUT if layer is not None and ROWS[layer.type].readout else Fraction(0)
+    factors = [application.before * after for after, _ in application.after] or [application.before]
+    exponents = {of(factor) for factor in factors}
+    return {None if e is None else e + inside for e in exponents}
 
 
 def final_inits(weight: Weight) -> tuple[InitCall, ...]:

@@ -88,7 +88,8 @@ class Application:
     """One use of a weight on an activation.
 
     ``before`` is the scalar factor on its input since the last weight or norm, ``after`` those on its
-    output before the next non-linear step. ``sources`` are the applications that feed it.
+    output before the next non-linear step. ``sources`` are the applications that feed it. ``branch`` is the
+    call that may apply this weight's module or another one, if its use hangs on such a choice.
     """
 
     weight: Weight
@@ -101,6 +102,31 @@ class Application:
     after: list[tuple[Number, tuple[Site, ...]]] = field(default_factory=list)
     returned: bool = False
     kind: str = "linear"
+    branch: Site | None = None
+
+    @property
+    def contracted(self) -> tuple[int, ...]:
+        """The dimensions of the weight that this use sums over; a tied table is contracted as a readout only."""
+        if self.kind in ("lookup", "elementwise"):
+            return ()
+        if self.weight.lookup:
+            return (len(self.weight.dims) - 1,)
+        return self.weight.contracted or ()
+
+    @property
+    def fan_in(self) -> Number:
+        """The product of the contracted sizes."""
+        product = ONE
+        for index in self.contracted:
+            product = product * self.weight.dims[index]
+        return product
+
+    @property
+    def produced(self) -> tuple[Number, ...]:
+        """The sizes that it gives to its output."""
+        if self.kind == "lookup":
+            return self.weight.dims[-1:]
+        return tuple(size for index, size in enumerate(self.weight.dims) if index not in self.contracted)
 
 
 @dataclass(frozen=True, slots=True)

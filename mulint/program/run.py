@@ -79,6 +79,8 @@ class Run(ABC):
         self.seen = Observations()
         self.uncertainty = 0
         self.order = 0
+        self.branch: Site | None = None
+        self.imports: set[tuple[str, str]] = set()
         self._noted: set[NotUnderstood] = set()
 
     @abstractmethod

@@ -161,6 +161,8 @@ def _try(run: Run, node: s.Try, scope: Scope, frame: Frame) -> bool:
 
 def _import(run: Run, node: s.Import, scope: Scope) -> None:
     path = run.files.resolve(node.module, scope.path, node.level)
+    if path is not None:
+        run.imports.add((scope.path, path))
     if node.name is None:
         scope.names[node.binds] = External(f"{node.module}") if path is None else _module(run, path)
         return
@@ -176,6 +178,7 @@ def _import(run: Run, node: s.Import, scope: Scope) -> None:
             return
     inner = run.files.resolve(submodule, scope.path, node.level)
     if inner is not None:
+        run.imports.add((scope.path, inner))
         scope.names[node.binds] = _module(run, inner)
     elif path is not None or node.level:
         scope.names[node.binds] = Unknown(f"{node.name} is not found in {path or node.module}")

@@ -339,7 +339,7 @@ def join(a: Value, b: Value) -> Value:
         return b
     if isinstance(b, Unknown):
         return a
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.weight is b.weight is None:
         return join_tensors(a, b)
     if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
         return _number((*as_number(a).alternatives, *as_number(b).alternatives))

@@ -6,11 +6,12 @@ contracts. A size that only enters (features, patches) or only leaves (classes, 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
 from fractions import Fraction
 
-from mulint.program.dimensions import Dimension, Symbol
-from mulint.program.records import Observations, Weight
+from mulint.program.dimensions import Symbol
+from mulint.program.records import Observations
 from mulint.program.values import Number
 
 
@@ -40,32 +41,25 @@ def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
 def _fed(seen: Observations) -> Iterable[tuple[Number, Number]]:
     """Contracted size of each weight with the produced sizes of the weights that feed it."""
     for application in seen.applications:
-        weight = application.weight
-        if not weight.contracted:
+        if not application.contracted:
             continue
         for source in application.sources:
-            for produced in produced_sizes(source.weight):
-                yield weight.fan_in, produced
+            for produced in source.produced:
+                yield application.fan_in, produced
 
 
 def _matching(seen: Observations) -> Iterable[tuple[Number, Number]]:
     """For weights whose use was not seen: sizes that one produces and another of the same class contracts."""
-    unused = [w for w in seen.weights if not w.applications and len(w.dims) >= 2]
-    for weight in unused:
-        if not weight.contracted:
+    contracted: dict[str, set[Number]] = {}
+    produced: dict[str, set[Number]] = {}
+    for weight in seen.weights:
+        if weight.applications or len(weight.dims) < 2 or not weight.contracted:
             continue
-        for other in unused:
-            if other is not weight and other.owner == weight.owner:
-                for produced in produced_sizes(other):
-                    yield weight.fan_in, produced
-
-
-def produced_sizes(weight: Weight) -> list[Number]:
-    """The sizes that an application of the weight gives to its output."""
-    if weight.lookup:
-        return [weight.dims[-1]]
-    contracted = weight.contracted or ()
-    return [size for index, size in enumerate(weight.dims) if index not in contracted]
+        contracted.setdefault(weight.owner, set()).add(weight.fan_in)
+        outer = {size for index, size in enumerate(weight.dims) if index not in weight.contracted}
+        produced.setdefault(weight.owner, set()).update(outer)
+    for owner, sizes in contracted.items():
+        yield from itertools.product(sizes, produced[owner])
 
 
 def _growing(number: Number, *, sums: bool, known: Collection[Symbol]) -> set[Symbol]:
@@ -81,6 +75,8 @@ def _growing(number: Number, *, sums: bool, known: Collection[Symbol]) -> set[Sy
 
 def growth(number: Number, widths: frozenset[Symbol]) -> Fraction | None:
     """The width exponent of a number, or None if it is unknown or its alternatives differ."""
+    if any(symbol.kind == "size" for size in number.alternatives for symbol in size.symbols):
+        return None
     exponents = {size.growth(widths) for size in number.alternatives}
     return exponents.pop() if len(exponents) == 1 else None
 
@@ -115,5 +111,3 @@ def size_symbols(seen: Observations) -> frozenset[Symbol]:
     numbers += [attention.head_dim for attention in seen.attentions]
     return frozenset(symbol for number in numbers for size in number.alternatives for symbol in size.symbols)
 
-
-ZERO = Dimension()

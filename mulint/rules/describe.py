@@ -10,7 +10,7 @@ from mulint.program.values import Number, Site
 
 
 def width_name(program: Program, *numbers: Number) -> str:
-    """The width knobs inside some sizes, as the code spells them."""
+    """The width knob inside some sizes, as the code spells it; ``width`` if there are several."""
     names = sorted(
         {
             symbol.short
@@ -20,7 +20,7 @@ def width_name(program: Program, *numbers: Number) -> str:
             if symbol in program.widths
         }
     )
-    return " and ".join(names) or "width"
+    return names[0] if len(names) == 1 else "width"
 
 
 def weights(parameters: Sequence[Parameter]) -> list[tuple[Site, str]]:

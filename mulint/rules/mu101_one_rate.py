@@ -79,7 +79,7 @@ def find(program: Program) -> Iterator[Finding]:
         family = view.family
         if family is None or not family.is_adaptive or not view.is_one_rate:
             continue
-        hidden = held_or_in_package(program, view, Role.HIDDEN)
+        hidden = held_or_reachable(program, view, Role.HIDDEN)
         due = family.rate_exponent(Role.HIDDEN)
         if not hidden or due == 0:
             continue
@@ -95,12 +95,12 @@ def find(program: Program) -> Iterator[Finding]:
         )
 
 
-def held_or_in_package(program: Program, view: OptimizerView, role: Role) -> list[Parameter]:
-    """Weights of a role in the optimizer; if its weights are not known, those of its package."""
+def held_or_reachable(program: Program, view: OptimizerView, role: Role) -> list[Parameter]:
+    """Weights of a role in the optimizer; if its weights are not known, those of the models in reach."""
     held = [p for g in view.groups for p in g.parameters or () if p.role is role]
     if held or view.follows_weights:
         return held
-    return program.in_package(view.record.site.path, role)
+    return program.reachable(view.record.site.path, role)
 
 
 def _decay(view: OptimizerView) -> str:

@@ -65,7 +65,7 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.rules import describe
-from mulint.rules.mu101_one_rate import held_or_in_package
+from mulint.rules.mu101_one_rate import held_or_reachable
 from mulint.rules.rule import Header, subject
 from mulint.theory import Role, law
 
@@ -81,8 +81,8 @@ def find(program: Program) -> Iterator[Finding]:
         growing = [
             p
             for role in (Role.INPUT, Role.VECTOR)
-            for p in held_or_in_package(program, view, role)
-            if held_or_in_package(program, view, Role.HIDDEN) or held_or_in_package(program, view, Role.OUTPUT)
+            for p in held_or_reachable(program, view, role)
+            if held_or_reachable(program, view, Role.HIDDEN) or held_or_reachable(program, view, Role.OUTPUT)
         ]
         if not growing:
             continue

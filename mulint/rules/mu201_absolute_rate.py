@@ -69,7 +69,7 @@ def find(program: Program) -> Iterator[Finding]:
     for write in program.seen.rate_writes:
         writes.setdefault(write.site, []).append(write)
     for site, same in writes.items():
-        scaled = program.in_package(site.path, Role.HIDDEN, Role.INPUT, Role.OUTPUT)
+        scaled = program.reachable(site.path, Role.HIDDEN, Role.INPUT, Role.OUTPUT)
         if not scaled or not any(w.every for w in same) or any(_from_group(w) or _is_zero(w) for w in same):
             continue
         yield RULE.finding(

@@ -79,7 +79,7 @@ def find(program: Program) -> Iterator[Finding]:
     """Readouts in the gauge without multipliers whose init is left constant."""
     due = table_3(Role.OUTPUT)
     for readout in readouts(program):
-        if readout.parameter.tied or readout.scaled_by_package or readout.multipliers != {0}:
+        if readout.parameter.tied or readout.multipliers != {0}:
             continue
         if readout.rates != {due.rate} or readout.init != 0:
             continue

@@ -69,7 +69,7 @@ def find(program: Program) -> Iterator[Finding]:
     """Readouts with neither a multiplier nor a scaled rate."""
     due = table_8(Role.OUTPUT).multiplier
     for readout in readouts(program):
-        if readout.parameter.tied or readout.scaled_by_package or readout.multipliers != {0}:
+        if readout.parameter.tied or readout.multipliers != {0}:
             continue
         # Without a multiplier the rate alone has to carry the exponent of the update.
         if required_update(Role.OUTPUT, AdaptiveKind) in readout.rates or None in readout.rates:

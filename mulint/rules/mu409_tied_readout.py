@@ -69,7 +69,7 @@ def find(program: Program) -> Iterator[Finding]:
     """Tied readouts without a multiplier."""
     due = table_8(Role.OUTPUT).multiplier
     for readout in readouts(program):
-        if not readout.parameter.tied or readout.scaled_by_package or readout.multipliers != {0}:
+        if not readout.parameter.tied or readout.multipliers != {0}:
             continue
         weight = readout.parameter.weight
         width = describe.width_name(program, weight.fan_in, *weight.dims)

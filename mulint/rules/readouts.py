@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mulint.program import Program
-from mulint.program.library.layers import ROWS
 from mulint.program.parameters import Parameter, final_inits, init_exponent, multiplier, same_site
+from mulint.program.rates import OptimizerView
 from mulint.program.records import Application
 from mulint.program.values import Site
 
@@ -29,7 +29,6 @@ class Readout:
     rates: frozenset[Fraction | None]
     init: Fraction | None
     symbol: str
-    scaled_by_package: bool
 
     @property
     def name(self) -> str:
@@ -39,33 +38,33 @@ class Readout:
 
 def readouts(program: Program) -> Iterator[Readout]:
     """Every readout of the program, once for each construction."""
-    for group in same_site([p for p in program.parameters if p.is_readout]):
-        yield _readout(program, max(group, key=lambda p: len(p.readouts)))
+    groups = same_site([p for p in program.parameters if p.is_readout])
+    uses = [use for group in groups for p in group for use in p.readouts]
+    scaled = {use.branch for use in uses if use.branch and multiplier(use, program.growth) != {0}}
+    for group in groups:
+        parameter = max(group, key=lambda p: len(p.readouts))
+        # Where one call may apply a scaled readout or a plain one, the author keeps both parametrizations.
+        judged = [u for u in parameter.readouts if u.branch not in scaled or multiplier(u, program.growth) != {0}]
+        if judged:
+            yield _readout(program, parameter, tuple(judged))
 
 
-def _readout(program: Program, parameter: Parameter) -> Readout:
-    uses = parameter.readouts
+def _readout(program: Program, parameter: Parameter, uses: tuple[Application, ...]) -> Readout:
     layer = next((u.layer for u in uses if u.layer is not None), None)
-    site = layer.site if layer else parameter.weight.site
     rates = {view.exponent_for(parameter) for view in program.optimizers if _may_hold(view, parameter)}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
-    package = layer is not None and ROWS[layer.type].readout
     return Readout(
         parameter,
         uses,
-        site,
+        layer.site if layer else parameter.weight.site,
         frozenset(e for use in uses for e in multiplier(use, program.growth)),
         frozenset(rates),
         inits[-1] if inits else None,
         layer.symbol if layer else parameter.weight.symbol,
-        package,
     )
 
 
-def _may_hold(view: object, parameter: Parameter) -> bool:
-    from mulint.program.rates import OptimizerView
-
-    assert isinstance(view, OptimizerView)
+def _may_hold(view: OptimizerView, parameter: Parameter) -> bool:
     if not view.follows_weights:
         return True
     return any(parameter in (g.parameters or ()) for g in view.groups)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mulint.facts import syntax as s
-from mulint.program.dimensions import Symbol
+from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.records import RateWrite
 from mulint.program.run import Run, iterate, join_all, site_of, sources_of
 from mulint.program.scopes import Scope
@@ -179,7 +179,9 @@ def unpacked(value: Value, count: int) -> list[Value]:
             return list(items)
         case ListValue(items=items, complete=False) if items and all(isinstance(i, Number) for i in items):
             missing = max(0, count - len(items))
-            return [UNKNOWN_NUMBER] * missing + items[len(items) - (count - missing) :]
+            return [*_axes(count, missing), *items[len(items) - (count - missing) :]]
+        case ListValue(items=[], complete=False):
+            return [*_axes(count, count)]
         case ListValue(items=items, complete=False) if items:
             merged = join_all(items)
             return [merged] * count
@@ -196,6 +198,12 @@ def unpacked(value: Value, count: int) -> list[Value]:
             return items[:count] if len(items) >= count else [Unknown("unpacked from a container")] * count
         case _:
             return [Unknown("unpacked from an unknown value")] * count
+
+
+def _axes(count: int, missing: int) -> list[Value]:
+    """Sizes of leading axes that are not known, but are themselves wherever they appear again."""
+    names = [f"axis {index - count}" for index in range(missing)]
+    return [Number((Dimension.of(Symbol(name, kind="size")),)) for name in names]
 
 
 def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scope, span: s.Span) -> None:

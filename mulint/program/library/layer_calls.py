@@ -20,6 +20,7 @@ from mulint.program.values import (
     Unknown,
     Value,
     as_number,
+    options,
 )
 
 
@@ -105,12 +106,14 @@ def _weights(module: ModuleValue) -> list[Weight]:
     assert layer is not None
     found: list[Weight] = []
     for name, built in layer.weights.items():
-        value = module.attributes.get(name)
-        found.append(value.weight if isinstance(value, Tensor) and value.weight is not None else built)
-    shared = module.attributes.get("weight")
-    if isinstance(shared, Tensor) and shared.weight is not None and shared.weight not in found:
-        found.append(shared.weight)
+        found.extend(_weights_in(module.attributes.get(name)) or [built])
+    found.extend(w for w in _weights_in(module.attributes.get("weight")) if w not in found)
     return found
+
+
+def _weights_in(value: Value | None) -> list[Weight]:
+    present = options(value) if value is not None else ()
+    return [o.weight for o in present if isinstance(o, Tensor) and o.weight is not None]
 
 
 def _output_size(row: LayerRow, layer: Layer) -> Number:
@@ -131,6 +134,7 @@ def use(
         tensor.factor_sites,
         tensor.sources,
         kind=kind,
+        branch=run.branch,
     )
     weight.applications.append(application)
     run.seen.applications.append(application)

@@ -93,9 +93,10 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
         run.seen.weights.append(weight)
         _nest(module, weight_row.name, Tensor(weight.dims, open=False, weight=weight))
     shared = values.get("weight")
-    if isinstance(shared, Tensor) and shared.weight is not None:
-        module.attributes["weight"] = shared
-        shared.weight.ties.append(arguments.site)
+    for option in options(shared) if shared is not None else ():
+        if isinstance(option, Tensor) and option.weight is not None:
+            module.attributes["weight"] = shared or option
+            option.weight.ties.append(arguments.site)
     module.layer = layer
     run.seen.layers.append(layer)
     layer_calls.at_construction(run, layer, sizes)
@@ -166,7 +167,8 @@ def _adopt_weight(run: Run, module: ModuleValue, name: str, weight: Weight, site
             _wrapped_again(weight, replaced.weight)
         if module.layer is not None and replaced.weight in module.layer.weights.values():
             module.layer.weights[name] = weight
-        run.seen.weights = [w for w in run.seen.weights if w is not replaced.weight]
+        if not run.uncertainty:
+            run.seen.weights = [w for w in run.seen.weights if w is not replaced.weight]
     elif weight.layer is None and not weight.name:
         weight.name = name
 

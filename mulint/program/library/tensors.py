@@ -66,7 +66,7 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
     tensor = left if isinstance(left, Tensor) else right
     assert isinstance(tensor, Tensor)
     other = right if isinstance(left, Tensor) else left
-    if operator in ("*", "/") and isinstance(other, Number | Knob):
+    if operator in ("*", "/"):
         number = as_number(other)
         if operator == "/":
             number = ONE / number
@@ -126,7 +126,15 @@ def elementwise(run: Run, weight: Weight, other: Tensor, site: Site, owner: str)
 
 def _record(run: Run, weight: Weight, tensor: Tensor, site: Site, owner: str, kind: str) -> Application:
     application = Application(
-        weight, weight.layer, site, owner, tensor.factor, tensor.factor_sites, tensor.sources, kind=kind
+        weight,
+        weight.layer,
+        site,
+        owner,
+        tensor.factor,
+        tensor.factor_sites,
+        tensor.sources,
+        kind=kind,
+        branch=run.branch,
     )
     weight.applications.append(application)
     run.seen.applications.append(application)
