@@ -144,7 +144,7 @@ def _first_arguments(
     if any(key in _IMAGE_SIZES for key in settings):
         channels = next((m.in_channels for m in layers if isinstance(m, nn.Conv2d)), 3)
         yield _normal("images", ROWS, channels, pixels, pixels)
-    for layer in layers[:3]:
+    for layer in (*layers[:3], *(layer for layer in layers[3:] if isinstance(layer, nn.Embedding))):
         yield from _for_layer(layer, min(context, TOKENS), pixels)
     width = next((m.in_features for m in layers if isinstance(m, nn.Linear)), 3)
     yield _normal("features", ROWS, width)

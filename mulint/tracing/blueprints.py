@@ -39,15 +39,10 @@ def blueprint(target: Callable[..., Any], name: str) -> Blueprint:
     """
     parameters = _parameters(target)
     config = next((p for p in parameters if _is_config(p, target)), None)
-    if config is None:
+    others = [p for p in parameters if p is not config and p.default is p.empty]
+    if config is None or others:
         defaults = {p.name: MISSING if p.default is p.empty else p.default for p in parameters}
         return Blueprint(name, defaults, lambda values: target(**_given(values, defaults)))
-    others = [p for p in parameters if p is not config and p.default is p.empty]
-    if others:
-        raise CannotBuild(
-            f"{name} needs {', '.join(p.name for p in others)} beside {config.name}; write a case: "
-            "def case(width) -> mulint.Case"
-        )
     return _configured(target, name, config)
 
 

@@ -14,7 +14,10 @@ from typing import Any
 from mulint.tracing.blueprints import MISSING, Blueprint
 from mulint.tracing.model import CannotBuild
 
+CASE = "def case(width) -> mulint.Case"
 SMALLEST = 64
+SMALLEST_HEAD = 4
+HEAD_COUNT = 4
 DEPTH = 2
 VOCABULARY = 256
 CONTEXT = 32
@@ -89,17 +92,17 @@ def fixed_settings(plan: Blueprint, given: Mapping[str, Any]) -> tuple[dict[str,
 
 def _small(name: str, default: Any) -> Any:
     number = isinstance(default, int) and not isinstance(default, bool)
-    for pattern, small in ((LAYERS, DEPTH), (TOKENS, VOCABULARY), (CONTEXTS, CONTEXT)):
+    for pattern, small in ((LAYERS, DEPTH), (TOKENS, VOCABULARY), (CONTEXTS, CONTEXT), (HEADS, HEAD_COUNT)):
         if pattern.fullmatch(name):
-            if default is MISSING or (default is None and pattern is TOKENS):
+            if default is MISSING or (default is None and not name.startswith(("kv", "n_kv", "num_k"))):
                 return small
-            return min(default, small) if number and default > 0 else small if default == -1 else default
+            if pattern is HEADS or not number:
+                return default
+            return min(default, small) if default > 0 else small
     if DROPOUTS.fullmatch(name):
         return 0.0 if default is MISSING or isinstance(default, float) else default
     if default is not MISSING:
         return default
-    if HEADS.fullmatch(name):
-        return 4
     return next((value for pattern, value in REQUIRED if pattern.fullmatch(name)), MISSING)
 
 
@@ -122,17 +125,18 @@ def find(
         if name not in plan.defaults:
             raise CannotBuild(f"{plan.name} has no setting {name}; it has {', '.join(plan.defaults)}")
     base = dict(values)
-    names = asked or tuple(
-        name
-        for name, value in values.items()
-        if name not in follow and WIDTH.fullmatch(name.lower()) and _is_size(value)
-    )
+    named = [name for name in values if name not in follow and WIDTH.fullmatch(name.lower())]
+    # None stands for "computed" beside a width that is given, for "to be chosen" where none is.
+    sized = [name for name in named if _is_size(values[name])]
+    names = asked or tuple(sized or (name for name in named if values[name] is None))
     for name in names:
         if base.get(name, MISSING) in (MISSING, None):
             base[name] = SMALLEST
     if not asked:
         names = tuple(name for name in names if changes(base, {**base, name: base[name] * 2}) is not False)
         names = names or _by_building(base, follow, changes)
+    if not plan.defaults:
+        raise CannotBuild(f"{plan.name} has no settings, so its width cannot change; write a case: {CASE}")
     if not names:
         raise CannotBuild(
             f"no setting of {plan.name} was recognised as its width; name one with --knob ({', '.join(plan.defaults)})"
@@ -159,7 +163,9 @@ def widths(settings: Settings, values: Mapping[str, Any]) -> tuple[float, ...]:
     if isinstance(default, float):
         return tuple(default * 2**i for i in range(4))
     smallest = SMALLEST if not isinstance(default, int) or default >= SMALLEST else SMALLEST // 2
-    unit = math.lcm(*heads) * 8 if heads else 1
+    together = math.lcm(*heads)
+    per_head = max(SMALLEST_HEAD, 2 ** math.ceil(math.log2(max(1.0, smallest / together))))
+    unit = together * per_head if heads else 1
     unit = math.lcm(unit, *(ratio.denominator for ratio in settings.ratios.values()))
     start = math.ceil(smallest / unit) * unit
     return tuple(float(start * 2**i) for i in range(4))
