@@ -75,7 +75,7 @@ def find(program: Program) -> Iterator[Finding]:
     for view in program.optimizers:
         site = view.record.site
         use = uses.get(package_of(site.path))
-        if use is None or view.family is None or view.family.is_width_scaled or not view.is_one_rate:
+        if use is None or view.family is None or view.family.width_scaled or not view.is_one_rate:
             continue
         name, place = use
         yield RULE.finding(
@@ -83,7 +83,7 @@ def find(program: Program) -> Iterator[Finding]:
             subject=subject("optimizer", site),
             symbol=view.record.owner or view.family.name,
             message=f"{view.family.name} ignores the base shapes that the mup package records",
-            expected=f"{view.family.scaled_twin or 'an optimizer of the mup package'}",
+            expected=f"{view.family.twin or 'an optimizer of the mup package'}",
             found=view.record.type,
             related=[(place, f"{name} is used here")],
         )

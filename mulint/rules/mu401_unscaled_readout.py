@@ -60,7 +60,7 @@ from mulint.program import Program
 from mulint.rules import describe
 from mulint.rules.readouts import readouts
 from mulint.rules.rule import Header, subject
-from mulint.theory import AdaptiveKind, Role, law, required_update, table_8
+from mulint.theory import Kind, Role, law, required_update, table_8
 
 RULE = Header("MU401", "unscaled-readout")
 
@@ -72,7 +72,7 @@ def find(program: Program) -> Iterator[Finding]:
         if readout.parameter.tied or readout.multipliers != {0}:
             continue
         # Without a multiplier the rate alone has to carry the exponent of the update.
-        if required_update(Role.OUTPUT, AdaptiveKind) in readout.rates or None in readout.rates:
+        if required_update(Role.OUTPUT, Kind.ADAPTIVE) in readout.rates or None in readout.rates:
             continue
         width = describe.width_name(program, readout.parameter.weight.fan_in)
         yield RULE.finding(
