@@ -82,9 +82,7 @@ class Lowering:
             case ast.AugAssign():
                 operator = _OPERATORS[type(node.op)]
                 return (
-                    s.AugmentedAssign(
-                        span, self.expression(node.target), operator, self.expression(node.value)
-                    ),
+                    s.AugmentedAssign(span, self.expression(node.target), operator, self.expression(node.value)),
                 )
             case ast.Expr():
                 if isinstance(node.value, ast.Constant):
@@ -103,8 +101,7 @@ class Lowering:
             case ast.ImportFrom():
                 module, level = node.module or "", node.level
                 return tuple(
-                    s.Import(span, module, alias.name, alias.asname or alias.name, level)
-                    for alias in node.names
+                    s.Import(span, module, alias.name, alias.asname or alias.name, level) for alias in node.names
                 )
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 decorators = tuple(self.expression(d) for d in node.decorator_list)
@@ -135,9 +132,7 @@ class Lowering:
                 return (s.With(span, items, self.body(node.body)),)
             case ast.Try() | ast.TryStar():
                 handlers = tuple(self.body(h.body) for h in node.handlers)
-                return (
-                    s.Try(span, self.body([*node.body, *node.orelse]), handlers, self.body(node.finalbody)),
-                )
+                return (s.Try(span, self.body([*node.body, *node.orelse]), handlers, self.body(node.finalbody)),)
             case ast.Match():
                 subject = self.expression(node.subject)
                 return (s.Evaluate(span, subject), *self._cases(span, node.cases))
@@ -244,9 +239,7 @@ class Lowering:
             case ast.SetComp():
                 return s.Comprehension(span, "set", None, self.expression(node.elt), self._generators(node))
             case ast.GeneratorExp():
-                return s.Comprehension(
-                    span, "generator", None, self.expression(node.elt), self._generators(node)
-                )
+                return s.Comprehension(span, "generator", None, self.expression(node.elt), self._generators(node))
             case ast.DictComp():
                 key, value = self.expression(node.key), self.expression(node.value)
                 return s.Comprehension(span, "dict", key, value, self._generators(node))
@@ -263,9 +256,7 @@ class Lowering:
             case ast.FormattedValue():
                 return self.expression(node.value)
             case ast.NamedExpr():
-                return s.Walrus(
-                    span, s.Name(self.span(node.target), node.target.id), self.expression(node.value)
-                )
+                return s.Walrus(span, s.Name(self.span(node.target), node.target.id), self.expression(node.value))
             case ast.Await():
                 return self.expression(node.value)
             case _:

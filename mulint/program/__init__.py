@@ -110,7 +110,9 @@ def _not_understood(seen: Observations, known: Sequence[Parameter]) -> tuple[Not
         if parameter.role is None:
             weight = parameter.weight
             because = (
-                "no use of it was seen" if weight.contracted is None else "its size could not be followed to a knob"
+                "no use of it was seen"
+                if weight.contracted is None
+                else "its size could not be followed to a knob"
             )
             found[NotUnderstood(weight.site.path, weight.site.line, weight.symbol, because)] = None
     return tuple(sorted(found, key=lambda n: (n.path, n.line, n.what)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mulint.facts import syntax as s
 from mulint.program import classes
+from mulint.program.dimensions import Symbol
 from mulint.program.library import modules, tensors
 from mulint.program.records import GroupRecord, OptimizerRecord
 from mulint.program.run import Arguments, Frame, Run, join_all, sources_of
@@ -59,7 +60,7 @@ def _bind(
             scope.names[name] = ListValue(remaining, arguments.complete)
             remaining = []
         elif parameter.kind == "**":
-            scope.names[name] = DictValue(dict(keywords), arguments.complete)
+            scope.names[name] = DictValue(dict(keywords.items()), arguments.complete)
         elif parameter.kind == "positional" and remaining:
             scope.names[name] = remaining.pop(0)
         elif name in keywords:
@@ -159,22 +160,20 @@ def call(run: Run, function: Value, arguments: Arguments) -> Value:
             inner_call = classes.method(function.kind, "__call__")
             return invoke(run, inner_call, arguments, function) if inner_call else Unknown("an object is called")
         case Knob():
-            return _call_knob(run, function, arguments)
+            return _call_knob(function, arguments)
         case Tensor():
             return Unknown("a tensor is called")
         case _:
-            tensors.settle(run, arguments.values)
+            tensors.settle(arguments.values)
             return sources_of(arguments.values) or Unknown("a call that is not followed")
 
 
-def _call_knob(run: Run, function: Knob, arguments: Arguments) -> Value:
+def _call_knob(function: Knob, arguments: Arguments) -> Value:
     """``config.get("n_embd", 4)`` reads as the attribute; any other call of a knob gives nothing known."""
     parent, _, name = function.symbol.name.rpartition(".")
     key = arguments.get("key", 0)
     if name in ("get", "pop") and isinstance(key, Constant) and isinstance(key.value, str):
-        from mulint.program.dimensions import Symbol
-
         symbol = Symbol(f"{parent}.{key.value}", function.symbol.path, function.symbol.line)
         return Knob(symbol, arguments.get("default", 1))
-    tensors.settle(run, arguments.values)
+    tensors.settle(arguments.values)
     return sources_of(arguments.values) or Unknown(f"{function.symbol.name} is given from outside")

@@ -14,6 +14,7 @@ from mulint.program.values import (
     External,
     FunctionValue,
     Knob,
+    ListValue,
     ModuleValue,
     ObjectValue,
     Value,
@@ -66,7 +67,9 @@ def layer_base(kind: ClassValue) -> str | None:
 
 def is_optimizer_class(kind: ClassValue) -> bool:
     """Whether instances are torch optimizers."""
-    return any(name in ("torch.optim.Optimizer", "torch.optim.optimizer.Optimizer") for name in external_bases(kind))
+    return any(
+        name in ("torch.optim.Optimizer", "torch.optim.optimizer.Optimizer") for name in external_bases(kind)
+    )
 
 
 def class_attribute(kind: ClassValue, name: str, *, after: ClassValue | None = None) -> Value | None:
@@ -90,7 +93,9 @@ def is_dataclass(kind: ClassValue) -> bool:
     for current in ancestry(kind):
         for decorator in current.node.decorators:
             target = decorator.function if isinstance(decorator, s.Call) else decorator
-            name = target.id if isinstance(target, s.Name) else target.name if isinstance(target, s.Attribute) else ""
+            name = (
+                target.id if isinstance(target, s.Name) else target.name if isinstance(target, s.Attribute) else ""
+            )
             if name in ("dataclass", "define", "frozen", "attrs", "config"):
                 return True
     return any(name.rpartition(".")[2] in ("NamedTuple", "BaseModel", "Struct") for name in external_bases(kind))
@@ -129,7 +134,8 @@ def knob_instance(run: Run, kind: ClassValue) -> ObjectValue:
             result.attributes[name] = knob_instance(run, annotated)
         else:
             symbol = Symbol(f"{owner.name}.{name}", owner.path, node.span[0])
-            result.attributes[name] = default if _is_text(default) else Knob(symbol, default)
+            text = default if default is not None and _is_text(default) else None
+            result.attributes[name] = text or Knob(symbol, default)
     return result
 
 
@@ -145,18 +151,14 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
             if isinstance(option, ClassValue) and is_dataclass(option):
                 return knob_instance(run, option)
     default = run.evaluate(parameter.default, function.scope) if parameter.default else None
-    if isinstance(default, External | ClassValue | FunctionValue) or _is_text(default):
-        return default  # type: ignore[return-value]
+    if default is not None and (isinstance(default, External | ClassValue | FunctionValue) or _is_text(default)):
+        return default
     return Knob(Symbol(f"{owner}.{parameter.name}", path, parameter.span[0]), default)
 
 
 def instance_of(value: Value, wanted: Value) -> bool | None:
     """``isinstance(value, wanted)`` if that is known."""
-    names = [o for o in options(wanted)]
-    if isinstance(wanted, ClassValue | External):
-        names = [wanted]
-    elif hasattr(wanted, "items"):
-        names = list(wanted.items)  # a tuple of classes
+    names = wanted.items if isinstance(wanted, ListValue) else options(wanted)
     outcomes = [_instance_of_one(value, name) for name in names]
     if True in outcomes:
         return True
@@ -175,7 +177,7 @@ def _instance_of_one(value: Value, wanted: Value) -> bool | None:
                 return True
             if own == "mup.MuReadout" and name == "torch.nn.Linear":
                 return True
-            return None if name.endswith("._ConvNd") or name.endswith("._BatchNorm") else False
+            return None if name.endswith(("._ConvNd", "._BatchNorm")) else False
     if isinstance(value, ObjectValue) and isinstance(wanted, ClassValue):
         return wanted in list(ancestry(value.kind))
     if isinstance(value, Constant) and isinstance(wanted, External):

@@ -135,7 +135,9 @@ class Dimension:
     def growth(self, widths: Iterable[Symbol]) -> Fraction:
         """The exponent with which it grows when all the given symbols grow together; 0 for a constant."""
         growing = frozenset(widths)
-        exponents = [sum((p for symbol, p in powers if symbol in growing), Fraction(0)) for powers, _ in self.terms]
+        exponents = [
+            sum((p for symbol, p in powers if symbol in growing), Fraction(0)) for powers, _ in self.terms
+        ]
         return max(exponents, default=Fraction(0))
 
     def __str__(self) -> str:

@@ -16,13 +16,10 @@ from mulint.program.scopes import Files
 from mulint.program.values import (
     Bound,
     ClassValue,
-    Constant,
     FunctionValue,
     ModuleValue,
-    Number,
     Site,
     Tensor,
-    Unknown,
     Value,
 )
 
@@ -72,9 +69,9 @@ def _attempt(run: Interpreter, path: str, line: int, action: Callable[[], object
 def _module_classes(run: Interpreter) -> Iterator[ClassValue]:
     for path in run.files.by_path:
         for value in list(run.module_scope(path).names.values()):
-            if isinstance(value, ClassValue) and value.path == path and value.name != path:
-                if classes.is_module_class(value):
-                    yield value
+            own = isinstance(value, ClassValue) and value.path == path and value.name != path
+            if own and isinstance(value, ClassValue) and classes.is_module_class(value):
+                yield value
 
 
 def _functions(run: Interpreter) -> Iterator[FunctionValue]:
@@ -112,7 +109,11 @@ def _build_from_knobs(run: Interpreter, kind: ClassValue) -> None:
         _attempt(run, kind.path, line, lambda: _forward(run, instance))  # noqa: B023 - called at once
         for owner in classes.ancestry(kind):
             for name, value in owner.scope.names.items():
-                if isinstance(value, FunctionValue) and id(value.node) not in run.called and not name.startswith("__"):
+                if (
+                    isinstance(value, FunctionValue)
+                    and id(value.node) not in run.called
+                    and not name.startswith("__")
+                ):
                     bound = Bound(value, kind if value.is_class else instance)
                     target: Value = value if value.is_static else bound
                     _attempt(run, kind.path, line, lambda t=target, v=value: _call_with_knobs(run, v, t))  # type: ignore[misc]
@@ -155,6 +156,3 @@ def _apply_the_rest(run: Interpreter, built: Sequence[ModuleValue]) -> None:
         count[id(module.kind)] = count.get(id(module.kind), 0) + 1
         if count[id(module.kind)] <= _MOST_INSTANCES:
             _attempt(run, module.site.path, module.site.line, lambda m=module: _forward(run, m))  # type: ignore[misc]
-
-
-_UNUSED = (Constant, Number, Unknown)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from mulint.facts import syntax as s
-from mulint.program.dimensions import Dimension
 from mulint.program.library import indexing, tensors
 from mulint.program.run import Arguments, Run, iterate, join_all, site_of, sources_of, truth
 from mulint.program.scopes import Scope
@@ -24,6 +24,7 @@ from mulint.program.values import (
     Number,
     ObjectValue,
     OptimizerValue,
+    SuperValue,
     Tensor,
     Unknown,
     Value,
@@ -33,9 +34,12 @@ from mulint.program.values import (
 )
 
 _BUILTINS = frozenset(
-    "abs all any bool callable dict divmod enumerate filter float frozenset getattr hasattr id int isinstance "
-    "issubclass iter len list map max min next object print range repr reversed round set setattr slice sorted str "
-    "sum super tuple type vars zip property staticmethod classmethod open exec eval globals locals input".split()
+    (
+        "abs all any bool callable dict divmod enumerate filter float frozenset getattr hasattr id int "
+        "isinstance issubclass iter len list map max min next object print range repr reversed round set "
+        "setattr slice sorted str sum super tuple type vars zip property staticmethod classmethod open exec "
+        "eval globals locals input"
+    ).split()
 )
 
 
@@ -148,8 +152,6 @@ def _call(run: Run, node: s.Call, scope: Scope) -> Value:
 
 
 def _super(scope: Scope) -> Value:
-    from mulint.program.values import SuperValue
-
     for around in scope.outward():
         if around.owner is not None and around.receiver is not None:
             return SuperValue(around.owner, around.receiver)
@@ -174,7 +176,7 @@ def binary(run: Run, operator: str, left: Value, right: Value, scope: Scope, spa
             times = as_number(right).whole
             known = times is not None and times * len(left.items) <= 64
             return ListValue(left.items * (times or 1) if known else list(left.items), known and left.complete)
-        case (Number() | Knob() | Constant()), (Number() | Knob() | Constant()):
+        case ((Number() | Knob() | Constant()), (Number() | Knob() | Constant())):
             return arithmetic(operator, as_number(left), as_number(right))
         case _:
             return sources_of((left, right)) or Unknown("arithmetic on unknown values")
@@ -202,7 +204,9 @@ def arithmetic(operator: str, left: Number, right: Number) -> Number:
                 return UNKNOWN_NUMBER
             return left.power(Fraction(exponent).limit_denominator(64))
         case "%":
-            return Number.of(left.whole % right.whole) if left.whole is not None and right.whole else UNKNOWN_NUMBER
+            return (
+                Number.of(left.whole % right.whole) if left.whole is not None and right.whole else UNKNOWN_NUMBER
+            )
         case _:
             return UNKNOWN_NUMBER
 
@@ -233,7 +237,7 @@ def _plain(value: Value) -> str | int | float | None:
     return number.whole if number.whole is not None else float(number.constant or 0)
 
 
-def _format(parts: list[Value]) -> Value:
+def _format(parts: Sequence[Value]) -> Value:
     texts: list[str] = []
     for part in parts:
         if isinstance(part, Constant) and isinstance(part.value, str):
@@ -443,7 +447,9 @@ def _comprehension(run: Run, node: s.Comprehension, scope: Scope) -> Value:
     return result
 
 
-def _generate(run: Run, node: s.Comprehension, scope: Scope, depth: int, results: list[tuple[Value, Value]]) -> bool:
+def _generate(
+    run: Run, node: s.Comprehension, scope: Scope, depth: int, results: list[tuple[Value, Value]]
+) -> bool:
     if depth == len(node.generators):
         key = run.evaluate(node.key, scope) if node.key else Constant(None)
         results.append((key, run.evaluate(node.element, scope)))
@@ -457,6 +463,3 @@ def _generate(run: Run, node: s.Comprehension, scope: Scope, depth: int, results
             continue
         complete = _generate(run, node, scope, depth + 1, results) and complete and None not in outcomes
     return complete
-
-
-ZERO = Dimension()

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, expressions, statements
-from mulint.program.library import initialisers, modules, optimizers, python, torch_calls
+from mulint.program.library import initialisers, modules, optimizers, python, tensors, torch_calls
 from mulint.program.library.layers import canonical
-from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of
+from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of, tensors_in
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     Bound,
@@ -19,6 +19,7 @@ from mulint.program.values import (
     Method,
     ModuleValue,
     OptimizerValue,
+    Site,
     SuperValue,
     Tensor,
     Unknown,
@@ -61,11 +62,11 @@ class Interpreter(Run):
     def execute(self, body: Sequence[Statement], scope: Scope, frame: Frame) -> bool:
         return statements.execute(self, body, scope, frame)
 
-    def attribute(self, value: Value, name: str, site: object) -> Value:
-        return attributes.attribute(self, value, name, site)  # type: ignore[arg-type]
+    def attribute(self, value: Value, name: str, site: Site) -> Value:
+        return attributes.attribute(self, value, name, site)
 
-    def set_attribute(self, value: Value, name: str, new: Value, site: object) -> None:
-        attributes.set_attribute(self, value, name, new, site)  # type: ignore[arg-type]
+    def set_attribute(self, value: Value, name: str, new: Value, site: Site) -> None:
+        attributes.set_attribute(self, value, name, new, site)
 
     def module_scope(self, path: str) -> Scope:
         if path not in self._scopes:
@@ -123,7 +124,7 @@ class Interpreter(Run):
             if module.kind is not None:
                 self._active.pop()
         if self._applied == 0 and module.kind is not None:
-            mark_returned(self, result)
+            mark_returned(result)
         return result
 
     def _external(self, name: str, arguments: Arguments) -> Value:
@@ -169,12 +170,9 @@ class Interpreter(Run):
                 return python.call_method(self, method, arguments)
 
 
-def mark_returned(run: Run, result: Value) -> None:
+def mark_returned(result: Value) -> None:
     """Everything that flows into a model's result is its output."""
-    from mulint.program.library.tensors import settle
-    from mulint.program.run import tensors_in
-
-    settle(run, (result,))
+    tensors.settle((result,))
     for tensor in tensors_in(result):
         for application in tensor.sources:
             application.returned = True

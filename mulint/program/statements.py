@@ -8,7 +8,7 @@ from mulint.facts import syntax as s
 from mulint.program.dimensions import Symbol
 from mulint.program.expressions import binary
 from mulint.program.library.indexing import assign
-from mulint.program.run import Frame, Run, iterate, join_all, truth
+from mulint.program.run import Frame, Run, iterate, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
     ClassValue,
@@ -16,7 +16,6 @@ from mulint.program.values import (
     External,
     FunctionValue,
     Knob,
-    ModuleValue,
     Number,
     Unknown,
     Value,
@@ -68,16 +67,16 @@ def _assign(run: Run, node: s.Assign, scope: Scope) -> None:
     if node.value is None:
         return
     value = run.evaluate(node.value, scope)
-    if scope.parent is None and isinstance(node.targets[0], s.Name):
-        value = _module_constant(value, node.targets[0], node.value, scope)
+    first = node.targets[0]
+    if scope.parent is None and isinstance(first, s.Name):
+        value = _module_constant(value, first, node.value, scope)
     for target in node.targets:
         assign(run, target, value, scope)
 
 
 def _module_constant(value: Value, target: s.Name, node: s.Expression, scope: Scope) -> Value:
     """A literal number bound at the top of a file is a knob: people change it there."""
-    is_literal = isinstance(node, s.Literal) and isinstance(node.value, int | float)
-    if not is_literal or isinstance(node.value, bool) or not isinstance(value, Number):
+    if not isinstance(node, s.Literal) or not isinstance(value, Number):
         return value
     module = scope.path.rpartition("/")[2].removesuffix(".py")
     return Knob(Symbol(f"{module}.{target.id}", scope.path, target.span[0]), value)
@@ -219,13 +218,3 @@ def _class(run: Run, node: s.Class, scope: Scope) -> ClassValue:
     inner.owner = result
     run.execute(node.body, inner, Frame())
     return result
-
-
-def returned(frame: Frame) -> Value:
-    """What a finished call gives: the join of its returns."""
-    return join_all(frame.returns)
-
-
-def is_module(value: Value) -> bool:
-    """Whether a value is a module instance."""
-    return isinstance(value, ModuleValue)

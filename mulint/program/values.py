@@ -250,9 +250,7 @@ class Tensor:
 
     def scaled(self, factor: Number, site: Site) -> Tensor:
         """The tensor times a scalar that appears at ``site``."""
-        return replace(
-            self, factor=self.factor * factor, factor_sites=(*self.factor_sites, site), weight=None
-        )
+        return replace(self, factor=self.factor * factor, factor_sites=(*self.factor_sites, site), weight=None)
 
     def reshaped(self, dims: tuple[Number, ...], *, open_: bool = False) -> Tensor:
         """The same numbers in another shape."""

@@ -110,4 +110,3 @@ def size_symbols(seen: Observations) -> frozenset[Symbol]:
     numbers = [size for weight in seen.weights for size in weight.dims]
     numbers += [attention.head_dim for attention in seen.attentions]
     return frozenset(symbol for number in numbers for size in number.alternatives for symbol in size.symbols)
-

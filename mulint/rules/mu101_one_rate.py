@@ -1,4 +1,4 @@
-'''One learning rate for every role under an adaptive optimizer.
+"""One learning rate for every role under an adaptive optimizer.
 
 ## What it does
 Finds optimizers of the Adam kind (Adam, AdamW, Lion, RMSprop, …) whose groups all get a learning rate that
@@ -55,7 +55,7 @@ can grow. Layer-wise or discriminative rates are factors on top of the width fac
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8, row "Adam LR"; Appendix B.3 for weight decay.
-'''
+"""
 
 from __future__ import annotations
 

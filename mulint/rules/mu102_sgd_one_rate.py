@@ -1,4 +1,4 @@
-'''One learning rate for every role under SGD.
+"""One learning rate for every role under SGD.
 
 ## What it does
 Finds SGD (with or without momentum) whose groups all get a learning rate that does not depend on the width,
@@ -56,7 +56,7 @@ Optimizers whose rates could not be followed and code in which no width can grow
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Tables 3 and 8, row "SGD LR".
-'''
+"""
 
 from __future__ import annotations
 

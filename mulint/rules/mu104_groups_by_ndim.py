@@ -1,4 +1,4 @@
-'''The width factor of the learning rate on groups split by number of dimensions.
+"""The width factor of the learning rate on groups split by number of dimensions.
 
 ## What it does
 Finds adaptive optimizers that divide the rate of a group by the width although the group holds embeddings or
@@ -53,7 +53,7 @@ Left to the author: the group needs another condition, by fan-in instead of by n
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8 and Appendix B (matrix-like and vector-like).
-'''
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-'''A plain optimizer on a model that uses the mup package.
+"""A plain optimizer on a model that uses the mup package.
 
 ## What it does
 Finds optimizers of torch with one rate in code that sets mup's base shapes or builds its readouts.
@@ -51,7 +51,7 @@ Replacing the class changes nothing at the base width.
 
 ## References
 The documentation of the mup package, section on optimizers; Tensor Programs V (arXiv 2203.03466), Table 8.
-'''
+"""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.intent import package_of
+from mulint.program.values import Site
 from mulint.rules.rule import Header, subject
 
 RULE = Header("MU108", "plain-optimizer-with-mup")
@@ -68,7 +69,7 @@ _MARKS = ("mup.set_base_shapes", "mup.MuReadout", "mup.MuSharedReadout")
 
 def find(program: Program) -> Iterator[Finding]:
     """Plain optimizers beside calls of the mup package."""
-    uses = {}
+    uses: dict[str, tuple[str, Site]] = {}
     for name, site in program.seen.package_calls:
         if name in _MARKS:
             uses.setdefault(package_of(site.path), (name, site))

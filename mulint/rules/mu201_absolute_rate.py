@@ -1,4 +1,4 @@
-'''An absolute learning rate written into the parameter groups.
+"""An absolute learning rate written into the parameter groups.
 
 ## What it does
 Finds assignments to `group["lr"]` whose value does not depend on the group.
@@ -47,7 +47,7 @@ in place, a temporary zero, writes to the first group only, and code in which no
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8; the schedule's shape itself needs no scaling.
-'''
+"""
 
 from __future__ import annotations
 
@@ -79,7 +79,11 @@ def find(program: Program) -> Iterator[Finding]:
             message="every parameter group gets the same absolute learning rate here, whatever its own was",
             expected='the rate times the group\'s own factor, as in `lr * group["lr_scale"]`',
             found="one value for all groups",
-            related=[(v.record.site, "the optimizer is built here") for v in program.optimizers if _may_be(v.record.site, site)],
+            related=[
+                (v.record.site, "the optimizer is built here")
+                for v in program.optimizers
+                if _may_be(v.record.site, site)
+            ],
         )
 
 

@@ -1,4 +1,4 @@
-'''A constant standard deviation for hidden weights.
+"""A constant standard deviation for hidden weights.
 
 ## What it does
 Finds init calls that draw hidden weights with a scale that does not depend on the width.
@@ -55,7 +55,7 @@ output is divided by √width, embeddings, readouts, and weights whose role coul
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8, row "Init. Var.", column of hidden weights.
-'''
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-'''A constant standard deviation for a readout without a multiplier.
+"""A constant standard deviation for a readout without a multiplier.
 
 ## What it does
 Finds readouts that have no width multiplier, get the right learning rate (∝ 1/width), but are drawn with a
@@ -58,7 +58,7 @@ Another scale or zeros change the base model: offered only with `--unsafe-fixes`
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 3, column of output weights; Appendix D.2 on zero init.
-'''
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-'''A readout without its width multiplier.
+"""A readout without its width multiplier.
 
 ## What it does
 Finds maps from the width to the model's output (a head, a final convolution, a raw parameter) whose result is
@@ -49,7 +49,7 @@ bias is not scaled; the ratio is exactly 1 at the base width.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Tables 3, 8 and 9, column of output weights.
-'''
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-'''A readout multiplier on one path only.
+"""A readout multiplier on one path only.
 
 ## What it does
 Finds readouts that are applied in several places, or whose result is taken on several paths, where some carry
@@ -54,7 +54,7 @@ readout's module.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8: the multiplier belongs to the weight, not to a branch.
-'''
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-'''An embedding multiplied by the root of the width.
+"""An embedding multiplied by the root of the width.
 
 ## What it does
 Finds lookups whose result is multiplied by a power of the width, as in `embed(x) * math.sqrt(d_model)`.
@@ -47,7 +47,7 @@ factors that could not be followed.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Tables 8 and 9, column of input weights.
-'''
+"""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ def find(program: Program) -> Iterator[Finding]:
 
 def _is_balanced(program: Program, parameter: Parameter, factor: Fraction) -> bool:
     """Whether init and learning rate make up for the factor, as in Table 9."""
-    inits = {init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)} or {Fraction(0)}
+    inits = {init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)} or {
+        Fraction(0)
+    }
     rates = {view.exponent_for(parameter) for view in program.optimizers}
     return inits == {required_init(Role.INPUT) - factor} and (not rates or rates == {-factor})
 

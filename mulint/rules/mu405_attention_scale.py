@@ -1,4 +1,4 @@
-'''Attention logits scaled by one over the root of a head dimension that grows.
+"""Attention logits scaled by one over the root of a head dimension that grows.
 
 ## What it does
 Finds attention (a product of two activations that a softmax takes, `scaled_dot_product_attention`,
@@ -78,7 +78,7 @@ exactly 1 at the base width.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Definition 4.1 and Appendix B.1.
-'''
+"""
 
 from __future__ import annotations
 

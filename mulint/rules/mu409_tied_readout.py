@@ -1,4 +1,4 @@
-'''A tied readout without its width multiplier.
+"""A tied readout without its width multiplier.
 
 ## What it does
 Finds readouts that share their weight with an embedding and whose result is not divided by the width.
@@ -49,7 +49,7 @@ base width.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), captions of Tables 3 and 8 on shared weights.
-'''
+"""
 
 from __future__ import annotations
 

@@ -222,9 +222,7 @@ _ROWS: tuple[_Row, ...] = (
     _Row(("torch.optim.Muon",), _MUON),
     _Row(("mup.MuSGD",), Optimizer("MuSGD", Kind.SGD, Decay.TIMES_RATE, width_scaled=True)),
     _Row(("mup.MuAdam",), Optimizer("MuAdam", Kind.ADAPTIVE, Decay.COUPLED, 0.0, 1e-8, width_scaled=True)),
-    _Row(
-        ("mup.MuAdamW",), Optimizer("MuAdamW", Kind.ADAPTIVE, Decay.TIMES_RATE, 0.01, 1e-8, width_scaled=True)
-    ),
+    _Row(("mup.MuAdamW",), Optimizer("MuAdamW", Kind.ADAPTIVE, Decay.TIMES_RATE, 0.01, 1e-8, width_scaled=True)),
     # mup re-exports torch's own classes under its name: they scale nothing.
     _Row(("mup.Adam",), _adam("mup.Adam")),
     _Row(("mup.AdamW",), _adam("mup.AdamW", Decay.TIMES_RATE, 0.01)),

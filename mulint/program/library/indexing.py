@@ -10,7 +10,6 @@ from mulint.program.records import RateWrite
 from mulint.program.run import Run, iterate, join_all, site_of, sources_of
 from mulint.program.scopes import Scope
 from mulint.program.values import (
-    UNKNOWN_NUMBER,
     Choice,
     Constant,
     DictValue,
@@ -64,12 +63,12 @@ def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
             return GroupValue(record, every=False)
         case GroupValue():
             key = index.value if isinstance(index, Constant) else "?"
-            return group_item(container, str(key))
+            return group_item(str(key))
         case _:
             return Unknown("an item of an unknown value")
 
 
-def group_item(group: GroupValue, key: str) -> Value:
+def group_item(key: str) -> Value:
     """A value read back from a parameter group; ``params`` are its weights."""
     if key == "params":
         return Unknown("the weights of a group")
@@ -119,7 +118,6 @@ def _tensor_item(tensor: Tensor, index: Value) -> Value:
     """Indexing keeps the last size when the last index is a full slice or is not reached."""
     single = _slice_parts(index) is not None or not isinstance(index, ListValue)
     indices = [index] if single else (index.items if isinstance(index, ListValue) else [])
-    full = make_slice(Constant(None), Constant(None), Constant(None))
     touched = [i for i in indices if i != Constant(None)]
     ellipsis = any(isinstance(i, Unknown) for i in indices)
     removed = sum(1 for i in touched if isinstance(i, Number))
@@ -129,7 +127,6 @@ def _tensor_item(tensor: Tensor, index: Value) -> Value:
     if tensor.open:
         dims = (tensor.last,) if last_kept and tensor.dims and len(indices) < 5 else ()
         return replace(tensor, dims=dims, open=True, weight=None)
-    del full
     if last_kept and tensor.dims:
         count = len(tensor.dims) - removed
         kept = tensor.dims[removed:] if removed < len(tensor.dims) else ()

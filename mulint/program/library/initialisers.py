@@ -18,9 +18,7 @@ _SCALES: dict[str, tuple[str, int, float]] = {
     "sparse_": ("std", 2, 0.01),
 }
 _FIXED = {"zeros_": 0.0, "ones_": 1.0, "eye_": 1.0, "dirac_": 1.0}
-_FROM_FANS = frozenset(
-    {"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_"}
-)
+_FROM_FANS = frozenset({"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_"})
 FUNCTIONS = frozenset(_SCALES) | frozenset(_FIXED) | _FROM_FANS
 METHODS = frozenset({"normal_", "uniform_", "zero_", "fill_", "copy_", "trunc_normal_"})
 FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "empty", "full", "normal"})
@@ -41,7 +39,11 @@ def call(run: Run, package: str, name: str, arguments: Arguments) -> Value:
 def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
     """``weight.data.normal_(mean, std)`` and its siblings."""
     if tensor.weight is not None and name != "copy_":
-        scale = Number.of(0) if name == "zero_" else _scale("constant_" if name == "fill_" else name, arguments, shift=-1)
+        scale = (
+            Number.of(0)
+            if name == "zero_"
+            else _scale("constant_" if name == "fill_" else name, arguments, shift=-1)
+        )
         record(run, tensor.weight, name, arguments.site, scale, "fan_in", "torch")
     return tensor
 

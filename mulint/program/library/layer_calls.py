@@ -44,11 +44,11 @@ def apply(run: Run, module: ModuleValue, value: Value, arguments: Arguments) -> 
         return tensor.reshaped((), open_=True) if flattened else tensor
     if name in ACTIVATION_MODULES:
         if name.endswith((".Softmax", ".LogSoftmax")):
-            return tensors.softmax(run, tensor, arguments.site, arguments.owner)
-        return tensors.nonlinear(run, tensor)
+            return tensors.softmax(run, tensor, arguments.owner)
+        return tensors.nonlinear(tensor)
     row = ROWS.get(name)
     if row is None or module.layer is None:
-        tensors.settle(run, arguments.values)
+        tensors.settle(arguments.values)
         return sources_of(arguments.values) or Unknown(f"what {name} does is not known")
     return _apply_row(run, module, row, tensor, arguments)
 
@@ -62,7 +62,7 @@ def _apply_row(run: Run, module: ModuleValue, row: LayerRow, tensor: Tensor, arg
         case "norm":
             for weight in used:
                 use(run, weight, layer, tensor, arguments, "elementwise")
-            settled = tensors.nonlinear(run, tensor)
+            settled = tensors.nonlinear(tensor)
             return settled if settled.dims else replace(settled, dims=(output,) if output.alternatives else ())
         case "linear" | "lookup":
             return _linear(run, row, layer, used, tensor, output, arguments)
@@ -77,7 +77,13 @@ def _apply_row(run: Run, module: ModuleValue, row: LayerRow, tensor: Tensor, arg
 
 
 def _linear(
-    run: Run, row: LayerRow, layer: Layer, used: list[Weight], tensor: Tensor, output: Number, arguments: Arguments
+    run: Run,
+    row: LayerRow,
+    layer: Layer,
+    used: list[Weight],
+    tensor: Tensor,
+    output: Number,
+    arguments: Arguments,
 ) -> Tensor:
     if row.readout:
         # The mup package's readouts divide by the width multiplier inside.

@@ -74,7 +74,9 @@ _TRANSPOSED_SIGNATURE = (
 def _conv(spatial: int) -> LayerRow:
     kernel = (ONE,) * spatial
     weight = WeightRow(
-        "weight", lambda a: (a["out_channels"], a["in_channels"] / a["groups"], *kernel), tuple(range(1, spatial + 2))
+        "weight",
+        lambda a: (a["out_channels"], a["in_channels"] / a["groups"], *kernel),
+        tuple(range(1, spatial + 2)),
     )
     return LayerRow(
         _CONV_SIGNATURE,
@@ -88,7 +90,9 @@ def _conv(spatial: int) -> LayerRow:
 def _transposed(spatial: int) -> LayerRow:
     kernel = (ONE,) * spatial
     contracted = (0, *range(2, spatial + 2))
-    weight = WeightRow("weight", lambda a: (a["in_channels"], a["out_channels"] / a["groups"], *kernel), contracted)
+    weight = WeightRow(
+        "weight", lambda a: (a["in_channels"], a["out_channels"] / a["groups"], *kernel), contracted
+    )
     return LayerRow(
         _TRANSPOSED_SIGNATURE,
         "conv",
@@ -132,7 +136,17 @@ def _transformer(*more: str, crossed: bool) -> LayerRow:
 
 
 _ATTENTION = LayerRow(
-    ("embed_dim", "num_heads", "dropout", "bias", "add_bias_kv", "add_zero_attn", "kdim", "vdim", "batch_first"),
+    (
+        "embed_dim",
+        "num_heads",
+        "dropout",
+        "bias",
+        "add_bias_kv",
+        "add_zero_attn",
+        "kdim",
+        "vdim",
+        "batch_first",
+    ),
     "attention",
     (
         WeightRow("in_proj_weight", lambda a: (Number.of(3) * a["embed_dim"], a["embed_dim"]), (1,)),
@@ -193,7 +207,16 @@ CONTAINERS = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.
 LINEAR_MODULES = frozenset(
     f"torch.nn.{name}"
     for name in (
-        *("Identity", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "Flatten", "Unflatten"),
+        *(
+            "Identity",
+            "Dropout",
+            "Dropout1d",
+            "Dropout2d",
+            "Dropout3d",
+            "AlphaDropout",
+            "Flatten",
+            "Unflatten",
+        ),
         *("AvgPool1d", "AvgPool2d", "AvgPool3d", "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "Upsample"),
         *("ZeroPad2d", "ReflectionPad1d", "ReflectionPad2d", "PixelShuffle", "PixelUnshuffle"),
     )

@@ -33,10 +33,12 @@ from mulint.program.values import (
 )
 
 METHODS = frozenset(
-    "apply parameters named_parameters modules named_modules children named_children register_buffer "
-    "register_parameter add_module append extend insert train eval to cuda cpu half float bfloat16 double "
-    "state_dict load_state_dict requires_grad_ zero_grad get_parameter get_submodule compile items keys values "
-    "update __init__ type".split()
+    (
+        "apply parameters named_parameters modules named_modules children named_children register_buffer "
+        "register_parameter add_module append extend insert train eval to cuda cpu half float bfloat16 double "
+        "state_dict load_state_dict requires_grad_ zero_grad get_parameter get_submodule compile items keys "
+        "values update __init__ type"
+    ).split()
 )
 
 
@@ -44,7 +46,9 @@ def is_layer_name(name: str) -> bool:
     """Whether an external name is a module class of torch or mup."""
     public = canonical(name)
     known = public in ROWS or public in CONTAINERS or public in LINEAR_MODULES or public in ACTIVATION_MODULES
-    return known or (public.startswith("torch.nn.") and public.rpartition(".")[2][:1].isupper() and public.count(".") == 2)
+    return known or (
+        public.startswith("torch.nn.") and public.rpartition(".")[2][:1].isupper() and public.count(".") == 2
+    )
 
 
 def construct(run: Run, name: str, arguments: Arguments) -> Value:
@@ -235,9 +239,13 @@ def call_method(run: Run, module: ModuleValue, name: str, arguments: Arguments) 
         case "named_modules":
             return ListValue([ListValue([Constant(n), m]) for n, m in named_modules(module)])
         case "children" | "values":
-            return ListValue([o for v in module.attributes.values() for o in options(v) if isinstance(o, ModuleValue)])
+            return ListValue(
+                [o for v in module.attributes.values() for o in options(v) if isinstance(o, ModuleValue)]
+            )
         case "named_children" | "items":
-            pairs = [(n, o) for n, v in module.attributes.items() for o in options(v) if isinstance(o, ModuleValue)]
+            pairs = [
+                (n, o) for n, v in module.attributes.items() for o in options(v) if isinstance(o, ModuleValue)
+            ]
             return ListValue([ListValue([Constant(n), m]) for n, m in pairs])
         case "append" | "add_module" | "register_parameter" | "register_buffer" | "extend":
             _add(run, module, name, arguments)
@@ -265,7 +273,10 @@ def _add(run: Run, module: ModuleValue, name: str, arguments: Arguments) -> None
             module.attributes[str(len(module.attributes))] = item
         module.container = module.container if complete else "repeated"
     else:
-        key_value, value = arguments.get("name", 0), arguments.get("module" if name == "add_module" else "tensor", 1)
+        key_value, value = (
+            arguments.get("name", 0),
+            arguments.get("module" if name == "add_module" else "tensor", 1),
+        )
         if isinstance(key_value, Constant) and isinstance(key_value.value, str) and value is not None:
             run.set_attribute(module, key_value.value, value, arguments.site)
 

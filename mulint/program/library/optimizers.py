@@ -90,4 +90,8 @@ def call_method(run: Run, optimizer: OptimizerValue, name: str, arguments: Argum
         group = arguments.get("param_group", 0)
         if isinstance(group, DictValue):
             optimizer.record.groups.append(_group(group))
-    return Constant(None) if name in ("step", "zero_grad", "add_param_group") else Unknown(f"{name}() of an optimizer")
+    return (
+        Constant(None)
+        if name in ("step", "zero_grad", "add_param_group")
+        else Unknown(f"{name}() of an optimizer")
+    )

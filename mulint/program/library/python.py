@@ -8,13 +8,11 @@ from fractions import Fraction
 
 from mulint.program import classes
 from mulint.program.library.indexing import unpacked
-from mulint.program.run import Arguments, Run, iterate, join_all, sources_of, tensors_in, truth
+from mulint.program.run import Arguments, Run, iterate, join_all, sources_of, truth
 from mulint.program.values import (
     UNKNOWN_NUMBER,
-    ClassValue,
     Constant,
     DictValue,
-    External,
     Knob,
     ListValue,
     Method,
@@ -27,7 +25,6 @@ from mulint.program.values import (
     Value,
     as_number,
     join,
-    options,
 )
 
 Handler = Callable[[Run, Arguments], Value]
@@ -89,7 +86,9 @@ def _sequence(run: Run, arguments: Arguments) -> Value:
     if not arguments.positional:
         return ListValue()
     items, complete = iterate(arguments.positional[0])
-    return ListValue(list(dict.fromkeys(items)) if all(isinstance(i, Constant) for i in items) else items, complete)
+    return ListValue(
+        list(dict.fromkeys(items)) if all(isinstance(i, Constant) for i in items) else items, complete
+    )
 
 
 def _list(run: Run, arguments: Arguments) -> Value:
@@ -105,7 +104,7 @@ def _list(run: Run, arguments: Arguments) -> Value:
 
 def _dict(run: Run, arguments: Arguments) -> Value:
     del run
-    result = DictValue(dict(arguments.keywords), arguments.complete)
+    result = DictValue(dict(arguments.keywords.items()), arguments.complete)
     for value in arguments.positional[:1]:
         if isinstance(value, DictValue):
             result.entries = {**value.entries, **result.entries}
@@ -150,25 +149,15 @@ def _float(run: Run, arguments: Arguments) -> Value:
     return as_number(_first(arguments))
 
 
-def _extreme(run: Run, arguments: Arguments) -> Value:
-    """``max(n, 64)`` of sizes and constants: what grows decides, so constants drop out; a cap stays unknown."""
-    del run
-    values = arguments.positional
-    if len(values) == 1:
-        values = tuple(iterate(values[0])[0])
-    numbers = [as_number(v) for v in values]
-    if numbers and all(n.constant is not None for n in numbers):
-        return UNKNOWN_NUMBER if len(numbers) == 1 else numbers[0]
-    growing = [n for n in numbers if n.constant is None]
-    return growing[0] if len(growing) == 1 and growing[0].alternatives else UNKNOWN_NUMBER
-
-
 def _maximum(run: Run, arguments: Arguments) -> Value:
-    constants = [as_number(v).constant for v in arguments.positional]
-    known = [c for c in constants if c is not None]
-    if len(known) == len(constants) > 1:
-        return Number.of(max(known))
-    return _extreme(run, arguments)
+    """``max(n, 64)``: what grows decides, so constants drop out."""
+    del run
+    numbers = [as_number(v) for v in arguments.positional]
+    constants = [c for n in numbers if (c := n.constant) is not None]
+    if len(constants) == len(numbers) > 1:
+        return Number.of(max(constants))
+    growing = [n for n in numbers if n.constant is None]
+    return growing[0] if len(numbers) > 1 and len(growing) == 1 else UNKNOWN_NUMBER
 
 
 def _minimum(run: Run, arguments: Arguments) -> Value:
@@ -412,7 +401,7 @@ _TEXT_MAPS = ("lower", "upper", "strip", "title", "lstrip", "rstrip")
 
 
 def _text_method(text: str, name: str, arguments: Arguments) -> Value:
-    words = [o.value for v in arguments.positional for o in _texts(v)]
+    words = [word for v in arguments.positional for word in _texts(v)]
     if name in _TEXT_TESTS and words:
         return Constant(getattr(text, name)(tuple(words)))
     if name == "find" and len(words) == 1:
@@ -428,23 +417,9 @@ def _text_method(text: str, name: str, arguments: Arguments) -> Value:
         known = [i.value for i in items if isinstance(i, Constant) and isinstance(i.value, str)]
         if complete and len(known) == len(items):
             return Constant(text.join(known))
-    if name == "format" and all(isinstance(o, Constant) for v in arguments.values for o in options(v)):
-        return Unknown("a formatted string")
     return Unknown(f"the method {name} of a string")
 
 
-def _texts(value: Value) -> Sequence[Constant]:
+def _texts(value: Value) -> Sequence[str]:
     items = value.items if isinstance(value, ListValue) else [value]
-    return [i for i in items if isinstance(i, Constant) and isinstance(i.value, str)]
-
-
-def class_name(value: Value) -> str | None:
-    """The name of a class, of the user's or of a library."""
-    if isinstance(value, ClassValue):
-        return value.name
-    return value.name.rpartition(".")[2] if isinstance(value, External) else None
-
-
-def has_tensor(values: Sequence[Value]) -> bool:
-    """Whether a tensor is among the values."""
-    return any(True for v in values for _ in tensors_in(v))
+    return [i.value for i in items if isinstance(i, Constant) and isinstance(i.value, str)]

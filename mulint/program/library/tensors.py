@@ -12,7 +12,6 @@ from mulint.program.values import (
     ONE,
     UNKNOWN_NUMBER,
     Constant,
-    Knob,
     Number,
     Site,
     Tensor,
@@ -23,9 +22,8 @@ from mulint.program.values import (
 )
 
 
-def settle(run: Run, values: Sequence[Value]) -> None:
+def settle(values: Sequence[Value]) -> None:
     """The scalar factors on these tensors are final: write them to the applications they scale."""
-    del run
     for value in values:
         for tensor in tensors_in(value):
             for application in tensor.linear:
@@ -34,15 +32,14 @@ def settle(run: Run, values: Sequence[Value]) -> None:
                     application.after.append(entry)
 
 
-def nonlinear(run: Run, tensor: Tensor) -> Tensor:
+def nonlinear(tensor: Tensor) -> Tensor:
     """An entrywise function: sizes and sources stay, scale and linearity end."""
-    settle(run, (tensor,))
+    settle((tensor,))
     return replace(tensor, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None)
 
 
-def softmax(run: Run, tensor: Tensor, site: Site, owner: str) -> Tensor:
+def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
     """A softmax: if it takes a product of two activations, this is attention."""
-    del site
     if tensor.score is not None:
         run.seen.attentions.append(
             AttentionRecord(
@@ -54,7 +51,7 @@ def softmax(run: Run, tensor: Tensor, site: Site, owner: str) -> Tensor:
                 implied=False,
             )
         )
-    return nonlinear(run, tensor)
+    return nonlinear(tensor)
 
 
 def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner: str) -> Value:
@@ -71,11 +68,11 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
         if operator == "/":
             number = ONE / number
             if not isinstance(left, Tensor):
-                return nonlinear(run, tensor)
+                return nonlinear(tensor)
         return scale(run, tensor, number, site, owner)
     if operator in ("+", "-") and not isinstance(other, Tensor):
         return replace(tensor, weight=None)
-    return nonlinear(run, tensor)
+    return nonlinear(tensor)
 
 
 def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> Tensor:
@@ -94,21 +91,25 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
             return replace(_broadcast(linear, weight_side), score=other.score)
     if operator in ("+", "-"):
         joined = join_tensors(left, right)
-        dims = joined.dims if len(left.dims) != len(right.dims) or left.open else joined.dims
         if left.factor != right.factor:
             # A sum of differently scaled parts is no longer one scaled output.
             kept = left.score or right.score
             if kept is None:
-                settle(run, (left, right))
+                settle((left, right))
                 joined = replace(joined, linear=frozenset(), factor=ONE, factor_sites=())
             else:
                 scored = left if left.score is not None else right
                 joined = replace(joined, factor=scored.factor, factor_sites=scored.factor_sites)
-        return replace(joined, dims=dims)
-    settle(run, (left, right))
+        return joined
+    settle((left, right))
     product = _broadcast(left, right)
     return replace(
-        product, sources=left.sources | right.sources, linear=frozenset(), factor=ONE, factor_sites=(), score=None
+        product,
+        sources=left.sources | right.sources,
+        linear=frozenset(),
+        factor=ONE,
+        factor_sites=(),
+        score=None,
     )
 
 
@@ -142,7 +143,13 @@ def _record(run: Run, weight: Weight, tensor: Tensor, site: Site, owner: str, ki
 
 
 def apply_weight(
-    run: Run, weight: Weight, tensor: Tensor, contracted: tuple[int, ...], output: Number, site: Site, owner: str
+    run: Run,
+    weight: Weight,
+    tensor: Tensor,
+    contracted: tuple[int, ...],
+    output: Number,
+    site: Site,
+    owner: str,
 ) -> Tensor:
     """A raw weight contracted with an activation over the given dimensions of the weight."""
     if weight.contracted is None or (weight.lookup and weight.layer is None):
@@ -159,7 +166,7 @@ def apply_weight(
 def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value:
     """``left @ right``: a weight applied to an activation, or a product of two activations."""
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
-        settle(run, (left, right))
+        settle((left, right))
         return sources_of((left, right)) or Unknown("a product with an unknown operand")
     if right.weight is not None:
         count = len(right.weight.dims)
@@ -170,14 +177,12 @@ def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value
         result = apply_weight(run, left.weight, right, (count - 1,), rows, site, owner)
         return replace(result, dims=(), open=True)
     contracted = left.last if left.last.alternatives else (right.dims[-2] if len(right.dims) >= 2 else left.last)
-    return product(run, left, right, contracted, (*left.dims[:-1], right.last), site)
+    return product(left, right, contracted, (*left.dims[:-1], right.last), site)
 
 
-def product(
-    run: Run, left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number, ...], site: Site
-) -> Tensor:
+def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number, ...], site: Site) -> Tensor:
     """A product of two activations over ``contracted``: possible attention logits."""
-    settle(run, (left, right))
+    settle((left, right))
     return Tensor(
         dims,
         left.open or right.open or not dims,
@@ -195,7 +200,7 @@ def scaled_dot_product_attention(
     """Fused attention; without an explicit scale it is one over the root of the query's last size."""
     if not isinstance(query, Tensor) or not isinstance(key, Tensor):
         return sources_of((query, key, value)) or Unknown("attention of unknown tensors")
-    settle(run, (query, key))
+    settle((query, key))
     implied = factor is None
     own = query.last.power(Fraction(-1, 2)) if factor is None else factor
     total = own * query.factor * key.factor
@@ -212,7 +217,7 @@ def linear(run: Run, tensor: Value, weight: Value, site: Site, owner: str) -> Va
     if isinstance(tensor, Tensor) and isinstance(weight, Tensor) and weight.weight is not None:
         rows = weight.dims[0] if weight.dims else UNKNOWN_NUMBER
         return apply_weight(run, weight.weight, tensor, (len(weight.weight.dims) - 1,), rows, site, owner)
-    settle(run, (tensor,))
+    settle((tensor,))
     return sources_of((tensor, weight)) or Unknown("a linear map with an unknown weight")
 
 
@@ -221,7 +226,7 @@ def einsum(run: Run, equation: Value, operands: Sequence[Value], site: Site, own
     text = equation.value if isinstance(equation, Constant) else None
     tensors = [o for o in operands if isinstance(o, Tensor)]
     if not isinstance(text, str) or "->" not in text or len(tensors) != 2 or len(operands) != 2:
-        settle(run, tuple(operands))
+        settle(tuple(operands))
         return sources_of(tuple(operands)) or Unknown("an einsum that is not followed")
     inputs, output = text.replace(" ", "").split("->")
     left_axes, right_axes = inputs.split(",")
@@ -237,7 +242,7 @@ def einsum(run: Run, equation: Value, operands: Sequence[Value], site: Site, own
     over = ONE
     for axis in summed:
         over = over * sizes.get(axis, UNKNOWN_NUMBER)
-    return replace(product(run, left, right, over, dims, site), open="..." in output)
+    return replace(product(left, right, over, dims, site), open="..." in output)
 
 
 def _axis_sizes(axes: str, tensor: Tensor) -> dict[str, Number]:
@@ -246,7 +251,5 @@ def _axis_sizes(axes: str, tensor: Tensor) -> dict[str, Number]:
     if known == 0:
         return {}
     return {
-        axis: size
-        for axis, size in zip(names[-known:], tensor.dims[-known:], strict=True)
-        if size.alternatives
+        axis: size for axis, size in zip(names[-known:], tensor.dims[-known:], strict=True) if size.alternatives
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 
 from mulint.program.library import initialisers, shapes, tensors
 from mulint.program.records import Weight
@@ -13,7 +14,6 @@ from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
     Knob,
-    ListValue,
     Number,
     Tensor,
     Unknown,
@@ -24,20 +24,20 @@ from mulint.program.values import (
 Handler = Callable[[Run, Arguments], Value]
 
 _LINEAR_FUNCTIONS = frozenset(
-    "dropout dropout2d masked_fill where contiguous clone to float half bfloat16 double type type_as cuda cpu "
-    "expand expand_as repeat squeeze roll flip tril triu detach requires_grad_ pad interpolate narrow "
-    "index_select gather take roll_ movedim avg_pool2d adaptive_avg_pool2d avg_pool1d conj real checkpoint "
-    "masked_fill_ nan_to_num".split()
+    (
+        "dropout dropout2d masked_fill where contiguous clone to float half bfloat16 double type type_as cuda "
+        "cpu expand expand_as repeat squeeze roll flip tril triu detach requires_grad_ pad interpolate narrow "
+        "index_select gather take roll_ movedim avg_pool2d adaptive_avg_pool2d avg_pool1d conj real "
+        "checkpoint masked_fill_ nan_to_num"
+    ).split()
 )
 _KEEPS_SHAPE = frozenset(
-    "contiguous clone to float half bfloat16 double type type_as cuda cpu dropout masked_fill masked_fill_ where "
-    "tril triu detach requires_grad_ roll flip nan_to_num".split()
+    (
+        "contiguous clone to float half bfloat16 double type type_as cuda cpu dropout masked_fill "
+        "masked_fill_ where tril triu detach requires_grad_ roll flip nan_to_num"
+    ).split()
 )
 _CAN_SCALE = {"mul": False, "mul_": False, "div": True, "div_": True, "multiply": False, "true_divide": True}
-_LOSSES = frozenset(
-    "cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss binary_cross_entropy "
-    "binary_cross_entropy_with_logits kl_div huber_loss ctc_loss".split()
-)
 
 
 def function(run: Run, name: str, arguments: Arguments) -> Value:
@@ -50,28 +50,23 @@ def function(run: Run, name: str, arguments: Arguments) -> Value:
     if special is not None:
         return special(run, arguments)
     if name in ("sqrt", "rsqrt") and isinstance(first, Number | Knob):
-        root = run_root(as_number(first))
+        root = as_number(first).power(Fraction(1, 2))
         return root if name == "sqrt" else ONE / root
     if isinstance(first, Tensor):
         rest = replace(arguments, positional=arguments.positional[1:])
         return method(run, first, name, rest)
     if name == "tensor" and isinstance(first, Number | Knob):
         return first
-    tensors.settle(run, arguments.values)
+    tensors.settle(arguments.values)
     return sources_of(arguments.values) or (Tensor() if name in _MAKES_TENSOR else Unknown(f"torch's {name}"))
 
 
 _MAKES_TENSOR = frozenset(
-    "arange linspace tensor randint eye randperm zeros_like ones_like as_tensor from_numpy rand_like randn_like "
-    "multinomial empty_like logspace".split()
+    (
+        "arange linspace tensor randint eye randperm zeros_like ones_like as_tensor from_numpy rand_like "
+        "randn_like multinomial empty_like logspace"
+    ).split()
 )
-
-
-def run_root(number: Number) -> Number:
-    """The square root of a number."""
-    from fractions import Fraction
-
-    return number.power(Fraction(1, 2))
 
 
 def _full_sizes(arguments: Arguments) -> tuple[list[Number], bool]:
@@ -92,9 +87,11 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
         return initialisers.method(run, tensor, name, arguments)
     match name:
         case "softmax" | "log_softmax":
-            return tensors.softmax(run, tensor, arguments.site, arguments.owner)
+            return tensors.softmax(run, tensor, arguments.owner)
         case "matmul" | "bmm" | "mm" | "baddbmm":
-            return tensors.matmul(run, tensor, arguments.get("mat2", 0) or Unknown(), arguments.site, arguments.owner)
+            return tensors.matmul(
+                run, tensor, arguments.get("mat2", 0) or Unknown(), arguments.site, arguments.owner
+            )
         case "dim" | "ndimension":
             return UNKNOWN_NUMBER if tensor.open else Number.of(len(tensor.dims))
         case "numel" | "item" | "tolist" | "nelement":
@@ -111,9 +108,11 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
         case "register_hook" | "backward":
             return Constant(None)
         case _ if name in _LINEAR_FUNCTIONS:
-            return tensor if name in _KEEPS_SHAPE else replace(tensor, dims=tensor.dims[-1:], open=True, weight=None)
+            return (
+                tensor if name in _KEEPS_SHAPE else replace(tensor, dims=tensor.dims[-1:], open=True, weight=None)
+            )
         case _:
-            return tensors.nonlinear(run, tensor)
+            return tensors.nonlinear(tensor)
 
 
 def _multiply(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
@@ -166,11 +165,13 @@ def _embedding(run: Run, arguments: Arguments) -> Value:
 
 def _attention(run: Run, arguments: Arguments) -> Value:
     names = (("query", "q"), ("key", "k"), ("value", "v"))
-    parts = [arguments.get(long, i) or arguments.get(short) or Unknown() for i, (long, short) in enumerate(names)]
+    query, key, value = (
+        arguments.get(long, i) or arguments.get(short) or Unknown() for i, (long, short) in enumerate(names)
+    )
     scale = number_argument(arguments, "scale")
     if scale is None:
         scale = number_argument(arguments, "softmax_scale")
-    return tensors.scaled_dot_product_attention(run, *parts, scale, arguments.site, arguments.owner)
+    return tensors.scaled_dot_product_attention(run, query, key, value, scale, arguments.site, arguments.owner)
 
 
 def _einsum(run: Run, arguments: Arguments) -> Value:
@@ -180,23 +181,28 @@ def _einsum(run: Run, arguments: Arguments) -> Value:
 
 
 def _matmul(run: Run, arguments: Arguments) -> Value:
-    left, right = arguments.get("input", 0) or Unknown(), arguments.get("other", 1) or arguments.get("mat2") or Unknown()
+    left, right = (
+        arguments.get("input", 0) or Unknown(),
+        arguments.get("other", 1) or arguments.get("mat2") or Unknown(),
+    )
     return tensors.matmul(run, left, right, arguments.site, arguments.owner)
 
 
 def _cat(run: Run, arguments: Arguments) -> Value:
-    tensors.settle(run, arguments.values)
+    del run
+    tensors.settle(arguments.values)
     return shapes.concatenate(arguments.positional or tuple(arguments.keywords.values()))
 
 
 def _softmax(run: Run, arguments: Arguments) -> Value:
     first = arguments.get("input", 0)
     if isinstance(first, Tensor):
-        return tensors.softmax(run, first, arguments.site, arguments.owner)
+        return tensors.softmax(run, first, arguments.owner)
     return sources_of(arguments.values) or Unknown("a softmax of an unknown value")
 
 
 def _where(run: Run, arguments: Arguments) -> Value:
+    del run
     for value in arguments.positional[1:]:
         if isinstance(value, Tensor) and (value.score or value.linear):
             return value
@@ -220,7 +226,7 @@ def _group_norm(run: Run, arguments: Arguments) -> Value:
         value = arguments.get(key, position)
         if isinstance(value, Tensor) and value.weight is not None and isinstance(first, Tensor):
             tensors.elementwise(run, value.weight, first, arguments.site, arguments.owner)
-    return tensors.nonlinear(run, first) if isinstance(first, Tensor) else Tensor()
+    return tensors.nonlinear(first) if isinstance(first, Tensor) else Tensor()
 
 
 def _conv(run: Run, arguments: Arguments) -> Value:
@@ -289,13 +295,3 @@ NAMED: dict[str, Handler] = {
     "flash_attn.flash_attn_interface.flash_attn_func": _attention,
     "torch.utils.checkpoint.checkpoint": _checkpoint,
 }
-
-
-def loss_names() -> frozenset[str]:
-    """Functions that end a model's output."""
-    return _LOSSES
-
-
-def is_list(value: Value) -> bool:
-    """Whether a value is a list."""
-    return isinstance(value, ListValue)
