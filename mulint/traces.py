@@ -64,7 +64,7 @@ class Exponent:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Slope of the update norm ``A * |dW| * sqrt(fan_in / fan_out)`` in log width; 0 is right for every parameter."""
+    """Slope of the update norm ``A * |dW| * sqrt(fan_in / fan_out)`` in log width; right is 0, for every role."""
 
     slope: float | None
     ci: tuple[float, float] | None = None

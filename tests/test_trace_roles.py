@@ -73,7 +73,7 @@ class Perceptron(nn.Module):
         self.head = nn.Linear(2 * width, 3)
         self.factor = factor
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         x = F.relu(self.middle(F.relu(self.first(x))))
         return self.head(x * self.factor)  # perceptron head
 
@@ -90,11 +90,16 @@ def test_perceptron() -> None:
     }
     head = traced.parameters["head.weight"]
     assert head.fan_in_dims == (1,)
-    assert head.dims == (0, 1)
+    assert head.dims == (Fraction(0), Fraction(1))
     assert head.shapes == ((3, 128), (3, 256), (3, 512))
     (use,) = head.uses
     assert (use.path, use.line) == (Path(__file__).name, line_of("perceptron head"))
-    assert Path(__file__).read_text(encoding="utf-8").splitlines()[use.line - 1][use.column - 1 :].startswith("self.head(")
+    assert (
+        Path(__file__)
+        .read_text(encoding="utf-8")
+        .splitlines()[use.line - 1][use.column - 1 :]
+        .startswith("self.head(")
+    )
 
 
 def test_a_factor_before_a_readout_is_its_multiplier() -> None:
@@ -115,7 +120,7 @@ class Attention(nn.Module):
         self.heads, self.power = heads, power
         self.norm = norm
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         rows, length, width = x.shape
         q, k, v = self.packed(x).split(width, dim=2)
         q, k, v = (t.view(rows, length, self.heads, width // self.heads).transpose(1, 2) for t in (q, k, v))
@@ -143,7 +148,7 @@ class Transformer(nn.Module):
         if tied:
             self.head.weight = self.tokens.weight
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor) -> Any:
         x = self.tokens(ids) + self.positions
         x = x + self.attention(self.norm(x))
         x = x + self.down(F.gelu(self.up(self.norm(x))))
@@ -169,7 +174,8 @@ def test_transformer_with_tied_readout() -> None:
     table = traced.parameters["tokens.weight"]
     assert table.aliases == ("head.weight",)
     assert [(use.op, use.line) for use in table.uses][1] == ("linear", line_of("transformer head"))
-    assert [(str(use.role), use.multiplier) for use in table.use_roles] == [("input", 0), ("output", -1)]
+    assert [str(use.role) for use in table.use_roles] == ["input", "output"]
+    assert [use.multiplier for use in table.use_roles] == [Fraction(0), Fraction(-1)]
     assert table.multiplier == 0
 
 
@@ -182,11 +188,11 @@ def test_transformer_with_tied_readout() -> None:
         ({"power": 0.0, "norm": True}, "manual attention", 1, Fraction(-1), True),
     ],
 )
-def test_attention_scale(
-    options: dict[str, Any], marker: str, contract: int, scale: Fraction, ok: bool
-) -> None:
+def test_attention_scale(options: dict[str, Any], marker: str, contract: int, scale: Fraction, ok: bool) -> None:
     (site,) = Traced(lambda width: Transformer(width, **options), tokens).found.attention
-    assert (site.contract_exponent, site.scale_exponent, site.ok) == (contract, scale, ok)
+    assert site.contract_exponent == contract
+    assert site.scale_exponent == scale
+    assert site.ok is ok
     assert site.line == line_of(marker)
     if not options.get("norm"):
         assert site.parameters == ("attention.packed.weight",)
@@ -208,7 +214,7 @@ class Convolutional(nn.Module):
         self.up = nn.ConvTranspose2d(width, 2 * width, 2, stride=2)
         self.to_rgb = nn.ConvTranspose2d(2 * width, 3, 2, stride=2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         x = F.relu(self.norm(self.stem(x)))
         return self.to_rgb(F.relu(self.up(self.grouped(self.depthwise(x)))))
 
@@ -228,17 +234,17 @@ def test_convolutions() -> None:
 
 
 class Recurrent(nn.Module):
-    def __init__(self, width: int, kind: type[nn.RNNBase]) -> None:
+    def __init__(self, width: int, kind: Callable[..., nn.RNNBase]) -> None:
         super().__init__()
         self.rnn = kind(7, width, num_layers=2, batch_first=True)
         self.head = nn.Linear(width, 3)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.head(self.rnn(x)[0][:, -1])
 
 
 @pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
-def test_recurrent_layers(kind: type[nn.RNNBase]) -> None:
+def test_recurrent_layers(kind: Callable[..., nn.RNNBase]) -> None:
     traced = Traced(lambda width: Recurrent(width, kind), lambda _: (torch.randn(2, 5, 7),))
     assert traced.roles() == {
         "rnn.weight_ih_l0": "input",
@@ -261,7 +267,7 @@ class Cell(nn.Module):
         self.cell = nn.GRUCell(7, width)
         self.width = width
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         state = torch.zeros(x.shape[0], self.width, device=x.device)
         for _ in range(3):
             state = self.cell(x, state)
@@ -270,7 +276,11 @@ class Cell(nn.Module):
 
 def test_recurrent_cell() -> None:
     found = Traced(Cell, features()).roles()
-    assert (found["cell.weight_ih"], found["cell.weight_hh"], found["cell.bias_hh"]) == ("input", "hidden", "vector")
+    assert (found["cell.weight_ih"], found["cell.weight_hh"], found["cell.bias_hh"]) == (
+        "input",
+        "hidden",
+        "vector",
+    )
 
 
 class MultiHead(nn.Module):
@@ -279,7 +289,7 @@ class MultiHead(nn.Module):
         self.attention = nn.MultiheadAttention(width, 4, batch_first=True, bias=False)
         self.factor = math.sqrt(64 / width) if scale else 1.0
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         x = F.layer_norm(x, x.shape[-1:])
         return self.attention(x * self.factor, x, x, need_weights=False)[0]  # multi-head
 
@@ -309,7 +319,7 @@ class Raw(nn.Module):
         self.final = nn.Parameter(torch.randn(width, 2))
         self.temperature = nn.Parameter(torch.ones(()))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         h = (x @ self.read) * self.gain
         h = torch.addmm(self.table[0], h, self.mix.t().contiguous())
         spread = torch.einsum("bi,eio->ebo", h, self.experts).relu()
@@ -346,7 +356,7 @@ class Grouped(nn.Module):
         self.packed = nn.Linear(width, sum(self.sizes), bias=False)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         q, k, v = self.packed(x).split(self.sizes, dim=-1)
         q = q.unflatten(-1, (-1, 16)).transpose(1, 2)
         k, v = (t.unflatten(-1, (2, 16)).transpose(1, 2) for t in (k, v))
@@ -377,7 +387,7 @@ class Tokens(nn.Module):
         self.head = nn.Linear(width, 10)
         self.unused = nn.Linear(width, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         x = self.patches(x).flatten(2).transpose(1, 2)
         x = torch.cat([self.first.expand(x.shape[0], -1, -1), x], dim=1)
         return self.head(x[:, 0])
@@ -394,7 +404,7 @@ def test_tokens_and_unused_parameters() -> None:
 class Scaled(nn.Linear):
     """A readout that scales inside the module, as subclasses of Linear do."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return super().forward(x / self.in_features)
 
 
@@ -408,9 +418,10 @@ class Deep(nn.Module):
         self.head = (Scaled if where == "inside" else nn.Linear)(width, 3, bias=False)
         self.gain = nn.Parameter(torch.ones(width))
         self.where, self.width = where, width
+        self.kept: Tensor
         self.register_buffer("kept", torch.tensor(1 / width))
 
-    def forward(self, ids: Tensor) -> Tensor:
+    def forward(self, ids: Tensor) -> Any:
         where, width = self.where, self.width
         x = self.table(ids)
         if where == "embedding":
@@ -457,7 +468,7 @@ class ReadsValues(nn.Module):
         super().__init__()
         self.head = nn.Linear(7, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.head(x) if x.sum().item() > -1e9 else x
 
 
@@ -476,7 +487,7 @@ class Rounded(nn.Module):
         self.up = nn.Linear(width + 3, hidden)
         self.down = nn.Linear(hidden, width)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         return self.down(F.silu(self.up(F.pad(x, (0, 3)))))
 
 
@@ -488,4 +499,4 @@ def test_rounded_and_affine_sizes() -> None:
         "down.weight": "hidden",
         "down.bias": "vector",
     }
-    assert traced.parameters["up.weight"].dims == (1, 1)
+    assert traced.parameters["up.weight"].dims == (Fraction(1), Fraction(1))

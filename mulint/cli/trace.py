@@ -22,8 +22,12 @@ ROOT_MARKS = ("pyproject.toml", ".git")
 
 @click.command()
 @click.argument("target")
-@click.option("--knob", "knobs", multiple=True, metavar="NAME", help="A setting that is the width; may be repeated.")
-@click.option("--follow", multiple=True, metavar="NAME=EXPR", help="A setting computed from knobs: 'd_ff=4 * d_model'.")
+@click.option(
+    "--knob", "knobs", multiple=True, metavar="NAME", help="A setting that is the width; may be repeated."
+)
+@click.option(
+    "--follow", multiple=True, metavar="NAME=EXPR", help="A setting computed from knobs: 'd_ff=4 * d_model'."
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Give a setting a value: n_layer=2.")
 @click.option("--widths", metavar="W,W,W", help="Widths to build at, at least three.")
 @click.option("--base-width", metavar="NAME=N|N", help="Base width of the parametrization.")
@@ -144,4 +148,6 @@ def _progress() -> Iterator[Progress | None]:
 
     with Bar(console=Console(stderr=True), transient=True) as bar:
         tasks = {stage: bar.add_task(stage, total=1.0, visible=False) for stage in STAGES}
-        yield lambda stage, done: bar.update(tasks[stage], completed=done, visible=True) if stage in tasks else None
+        yield (
+            lambda stage, done: bar.update(tasks[stage], completed=done, visible=True) if stage in tasks else None
+        )

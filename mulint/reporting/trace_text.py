@@ -31,7 +31,9 @@ def _lines(trace: Trace) -> Iterator[str]:
         yield ""
         yield "Activations"
         yield from _columns(list(_activations(trace.activations)), indent="  ")
-    yield from _section("Culprits", (f"{c.path}:{c.line}: {c.code} {c.parameter}: {c.what}" for c in trace.culprits))
+    yield from _section(
+        "Culprits", (f"{c.path}:{c.line}: {c.code} {c.parameter}: {c.what}" for c in trace.culprits)
+    )
     yield from _section("Assumed", trace.assumptions)
     yield from _section("Not seen", trace.cannot_see)
     yield ""

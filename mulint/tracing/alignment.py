@@ -58,7 +58,9 @@ def align(recordings: Sequence[Recording]) -> tuple[Recording, list[Aligned]]:
     tables = [{event.key: event for event in recording.events} for recording in recordings]
     aligned = []
     for event in reference.events:
-        found = [(r.width, table[event.key]) for r, table in zip(recordings, tables, strict=True) if event.key in table]
+        found = [
+            (r.width, table[event.key]) for r, table in zip(recordings, tables, strict=True) if event.key in table
+        ]
         aligned.append(Aligned(event, tuple(width for width, _ in found), tuple(peer for _, peer in found)))
     return reference, aligned
 

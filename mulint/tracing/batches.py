@@ -16,8 +16,8 @@ from mulint.tracing.model import CannotBuild
 ROWS = 4
 TOKENS = 32
 PIXELS = 32
-TARGETS = frozenset("targets target labels label y tgt_ids tgt_y".split())
-SECOND_SEQUENCE = frozenset("tgt trg decoder_input_ids tgt_tokens target_ids dec_input".split())
+TARGETS = frozenset(["targets", "target", "labels", "label", "y", "tgt_ids", "tgt_y"])
+SECOND_SEQUENCE = frozenset(["tgt", "trg", "decoder_input_ids", "tgt_tokens", "target_ids", "dec_input"])
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
 Make = Callable[[torch.Generator], Inputs]
@@ -54,8 +54,8 @@ def recipe(model: nn.Module, settings: Mapping[str, Any], describe: Callable[[Ex
         return Recipe(make, (text,))
     reason = f": {describe(first)}" if first is not None else ""
     raise CannotBuild(
-        f"no batch could be made for {type(model).__name__}{reason}; write a case that makes one: "
-        "def case(width) -> mulint.Case"
+        f"no batch that mulint tried goes through {type(model).__name__}{reason}; "
+        "pass other --widths or --set, or write a case with a batch: def case(width) -> mulint.Case"
     )
 
 
@@ -105,7 +105,11 @@ def _signature(model: nn.Module) -> tuple[list[str], set[str]]:
 
 
 def _with_rest(
-    model: nn.Module, first: Callable[[torch.Generator], Tensor], names: list[str], required: set[str], extra: list[str]
+    model: nn.Module,
+    first: Callable[[torch.Generator], Tensor],
+    names: list[str],
+    required: set[str],
+    extra: list[str],
 ) -> Make | None:
     """All arguments: the input, targets, and required arguments whose names are understood."""
     embeddings = [m for m in model.modules() if isinstance(m, nn.Embedding)]
@@ -194,9 +198,19 @@ _LAYERS = (
     nn.RNNBase,
     nn.MultiheadAttention,
 )
-_IMAGE_SIZES = frozenset("image_size img_size input_size resolution".split())
+_IMAGE_SIZES = frozenset(["image_size", "img_size", "input_size", "resolution"])
 _CONTEXTS = frozenset(
-    "block_size context_length n_ctx n_positions seq_len max_seq_len max_len max_position_embeddings ctx_len".split()
+    [
+        "block_size",
+        "context_length",
+        "n_ctx",
+        "n_positions",
+        "seq_len",
+        "max_seq_len",
+        "max_len",
+        "max_position_embeddings",
+        "ctx_len",
+    ]
 )
 
 

@@ -16,14 +16,29 @@ from torch import nn
 
 from mulint.tracing.model import CannotBuild
 
-CONFIG_NAMES = frozenset("config cfg conf args params hparams hps c model_args configuration model_config opt".split())
+CONFIG_NAMES = frozenset(
+    [
+        "config",
+        "cfg",
+        "conf",
+        "args",
+        "params",
+        "hparams",
+        "hps",
+        "c",
+        "model_args",
+        "configuration",
+        "model_config",
+        "opt",
+    ]
+)
 DEFAULT_FACTORIES = ("get_default_config", "default_config", "get_default", "default")
 MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """The settable fields of a model with their defaults (``MISSING`` where there is none), and how to build it."""
+    """The settable fields of a model with their defaults (``MISSING`` without one), and how to build it."""
 
     name: str
     defaults: Mapping[str, Any]
@@ -47,19 +62,17 @@ def blueprint(target: Callable[..., Any], name: str) -> Blueprint:
 
 
 def _parameters(target: Callable[..., Any]) -> list[inspect.Parameter]:
-    function = target.__init__ if isinstance(target, type) else target
     try:
-        found = list(inspect.signature(function).parameters.values())
+        found = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):
         return []
-    skip = 1 if isinstance(target, type) else 0
-    return [p for p in found[skip:] if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return [p for p in found if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
 
 
 def _annotation(parameter: inspect.Parameter, target: Callable[..., Any]) -> object:
     if not isinstance(parameter.annotation, str):
         return parameter.annotation
-    function = target.__init__ if isinstance(target, type) else target
+    function = inspect.getattr_static(target, "__init__") if isinstance(target, type) else target
     try:
         return typing.get_type_hints(function).get(parameter.name)
     except Exception:
@@ -69,7 +82,9 @@ def _annotation(parameter: inspect.Parameter, target: Callable[..., Any]) -> obj
 def _is_config(parameter: inspect.Parameter, target: Callable[..., Any]) -> bool:
     annotation = _annotation(parameter, target)
     if isinstance(annotation, type) and annotation is not parameter.empty:
-        plain = annotation.__module__ in ("builtins", "typing", "collections.abc") or issubclass(annotation, nn.Module)
+        plain = annotation.__module__ in ("builtins", "typing", "collections.abc") or issubclass(
+            annotation, nn.Module
+        )
         if dataclasses.is_dataclass(annotation) or (not plain and parameter.name in CONFIG_NAMES):
             return True
     return parameter.name in CONFIG_NAMES and parameter.default in (parameter.empty, None)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,8 @@ from mulint.tracing.request import Request
 
 CASE_WIDTHS = (64.0, 128.0, 256.0, 512.0)
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +66,17 @@ def _is_case(target: Callable[..., Any]) -> bool:
     if returned is Case or str(returned).rpartition(".")[2].strip("'\"") == "Case":
         return True
     required = [p for p in signature.parameters.values() if p.default is p.empty]
-    return len(required) == 1 and len(signature.parameters) == 1 and required[0].name not in blueprints.CONFIG_NAMES
+    return (
+        len(required) == 1 and len(signature.parameters) == 1 and required[0].name not in blueprints.CONFIG_NAMES
+    )
 
 
 def _case_plan(target: Callable[..., Any], request: Request, root: Path) -> Plan:
     for flag, given in (("--knob", request.knobs), ("--follow", request.follow), ("--set", request.settings)):
         if given:
-            raise CannotBuild(f"{flag} is for model classes; {request.name} is a case function and sets its own sizes")
+            raise CannotBuild(
+                f"{flag} is for model classes; {request.name} is a case function and sets its own sizes"
+            )
     widths = _continued(request.widths) or CASE_WIDTHS
     inner = cases.from_case(_whole(target), widths, _dtype(request))
     base = request.base or {"width": widths[0]}
@@ -95,16 +101,31 @@ def _continued(widths: tuple[float, ...]) -> tuple[float, ...]:
     return found
 
 
-def _told(build: Callable[[float, int, torch.device], Built], root: Path) -> Callable[[float, int, torch.device], Built]:
-    """The user's exceptions as one line. The worker reports what else goes wrong as mulint's own."""
+def _told(
+    build: Callable[[float, int, torch.device], Built], root: Path
+) -> Callable[[float, int, torch.device], Built]:
+    """The user's exceptions as one line. What else goes wrong the worker reports as mulint's own."""
+
+    def guarded(doing: str, function: Callable[..., T]) -> Callable[..., T]:
+        def call(*arguments: Any) -> T:
+            try:
+                return function(*arguments)
+            except CannotBuild:
+                raise
+            except Exception as error:
+                raise CannotBuild(f"{doing}: {describe(error, root)}") from error
+
+        return call
 
     def told(width: float, seed: int, device: torch.device) -> Built:
-        try:
-            return build(width, seed, device)
-        except CannotBuild:
-            raise
-        except Exception as error:
-            raise CannotBuild(f"the model cannot be built at width {width:g}: {describe(error, root)}") from error
+        built = guarded(f"the model cannot be built at width {width:g}", build)(width, seed, device)
+        return replace(
+            built,
+            loss=guarded(f"the loss cannot be computed at width {width:g}", built.loss),
+            optimizer=built.optimizer and guarded("the optimizer cannot be built", built.optimizer),
+            scheduler=built.scheduler and guarded("the scheduler cannot be built", built.scheduler),
+            inference=built.inference and guarded("the inference path cannot be run", built.inference),
+        )
 
     return told
 
@@ -118,8 +139,12 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
     recipe = batches.recipe(first, settings.at(widths[0]), lambda error: describe(error, root))
     optimizer = optimizers.find(target, root, torch.device(request.device).type)
     assumptions = [*blueprint.assumptions, *said_of_knobs, *said, *recipe.assumptions]
-    assumptions.append("dropout is off; the loss is what forward returns as a scalar, else computed from its output")
-    assumptions += optimizer.assumptions if optimizer else ["no optimizer was found: learning rates are not judged"]
+    assumptions.append(
+        "dropout is off; the loss is what forward returns as a scalar, else computed from its output"
+    )
+    assumptions += (
+        optimizer.assumptions if optimizer else ["no optimizer was found: learning rates are not judged"]
+    )
     if not request.base:
         assumptions.append(f"the base is the smallest width, {settings.knobs[0]} = {widths[0]:g}")
 

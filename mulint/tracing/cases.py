@@ -64,7 +64,7 @@ def seed_everything(seed: int) -> None:
         sys.modules["numpy"].random.seed(seed)
 
 
-def moved(batch: object, device: torch.device, dtype: torch.dtype | None = None) -> object:
+def moved(batch: Any, device: torch.device, dtype: torch.dtype | None = None) -> Any:
     """The batch with all its tensors on a device; other things in it as they are."""
     if isinstance(batch, Tensor):
         moving = batch.to(device)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.theory import Role
+from mulint.theory import Role, role_of
+from mulint.tracing.catalogue import JOINS
 from mulint.tracing.exponents import Law, of_sizes
-from mulint.tracing.flow import JOINS, Flow, made_by_layer
+from mulint.tracing.flow import Flow, made_by_layer
 from mulint.tracing.model import Attention, Use, UseRole
 from mulint.tracing.values import Factor, ParameterUse, Site, Source
 
@@ -19,24 +20,18 @@ Row = tuple[int, int, Role]
 def role_of_use(laws: Sequence[Law], shape: Sequence[int], use: ParameterUse) -> Role:
     """The role that one use gives to a parameter whose dimensions follow ``laws`` (contracts of roles: by use)."""
     growing = {axis for axis, law in enumerate(laws) if law.grows}
-    if not growing:
-        return Role.SCALAR
-    if use.contracted & growing:
-        return Role.HIDDEN if growing - use.contracted else Role.OUTPUT
-    if use.contracted or use.lookup or use.use.op in JOINS:
-        return Role.INPUT
-    table = sum(size > 1 for size in shape) > 1
-    return Role.INPUT if table and len(growing) == 1 else Role.VECTOR
+    extended = sum(size > 1 for size in shape) > 1 and len(growing) == 1
+    return role_of(
+        contracts_width=bool(use.contracted & growing),
+        produces_width=bool(growing - use.contracted),
+        is_table=bool(use.contracted) or use.lookup or use.use.op in JOINS or extended,
+    )
 
 
 def role_of_shape(laws: Sequence[Law]) -> Role:
     """The likely role of a parameter that the run did not use."""
     growing = sum(law.grows for law in laws)
-    if not growing:
-        return Role.SCALAR
-    if growing > 1:
-        return Role.HIDDEN
-    return Role.INPUT if len(laws) > 1 else Role.VECTOR
+    return role_of(contracts_width=growing > 1, produces_width=growing > 0, is_table=len(laws) > 1)
 
 
 def combined(roles: Sequence[Role]) -> Role:

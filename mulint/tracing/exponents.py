@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 CANDIDATES = tuple(
-    Fraction(n, d) for n, d in ((0, 1), (1, 1), (-1, 1), (1, 2), (-1, 2), (2, 1), (-2, 1), (3, 2), (-3, 2), (1, 4), (-1, 4))
+    Fraction(n, d)
+    for n, d in ((0, 1), (1, 1), (-1, 1), (1, 2), (-1, 2), (2, 1), (-2, 1), (3, 2), (-3, 2), (1, 4), (-1, 4))
 )
-# Sizes rounded up to a multiple (`multiple_of=256`) leave the law by less than this.
-ROUNDING = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,12 @@ class Law:
 
     exponent: Fraction | None
     affine: bool = False
+    rising: bool = False
 
     @property
     def grows(self) -> bool:
-        """Whether the size is infinite in the limit."""
-        return self.exponent is not None and self.exponent > 0
+        """Whether the size is infinite in the limit; sizes without a law count when they only rise."""
+        return self.rising if self.exponent is None else self.exponent > 0
 
 
 CONSTANT = Law(Fraction(0))
@@ -34,8 +35,6 @@ def of_sizes(widths: Sequence[float], sizes: Sequence[int]) -> Law:
     """The law of one dimension: exact, affine (rows that grow beside rows that do not), or rounded."""
     if len(set(sizes)) <= 1:
         return CONSTANT
-    if len(sizes) < 2:
-        return Law(None)
     exact = _power(widths, sizes, 1e-9)
     if exact is not None:
         return Law(exact)
@@ -46,7 +45,9 @@ def of_sizes(widths: Sequence[float], sizes: Sequence[int]) -> Law:
         }
         if len(slopes) == 1 and slopes.pop() > 0:
             return Law(Fraction(1), affine=True)
-    return Law(_power(widths, sizes, ROUNDING))
+    if _is_rounded(widths, sizes):
+        return Law(Fraction(1))
+    return Law(None, rising=all(before <= after for before, after in pairwise(sizes)))
 
 
 def of_numbers(widths: Sequence[float], numbers: Sequence[float]) -> Law:
@@ -54,6 +55,14 @@ def of_numbers(widths: Sequence[float], numbers: Sequence[float]) -> Law:
     if len(numbers) < 2 or any(number == 0 or not math.isfinite(number) for number in numbers):
         return CONSTANT if len({*numbers}) <= 1 else Law(None)
     return Law(_power(widths, [abs(number) for number in numbers], 1e-4))
+
+
+def _is_rounded(widths: Sequence[float], sizes: Sequence[int]) -> bool:
+    """Whether one ``a`` brings all sizes within one step of ``a * w``, the step being what divides all sizes."""
+    step = math.gcd(*sizes)
+    low = max((size - step) / width for size, width in zip(sizes, widths, strict=True))
+    high = min((size + step) / width for size, width in zip(sizes, widths, strict=True))
+    return 0 < low <= high
 
 
 def _power(widths: Sequence[float], values: Sequence[float], tolerance: float) -> Fraction | None:

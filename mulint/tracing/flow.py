@@ -12,6 +12,21 @@ from fractions import Fraction
 from typing import TypeGuard
 
 from mulint.tracing.alignment import Aligned
+from mulint.tracing.catalogue import (
+    ADD,
+    DIVIDE,
+    INVERTED,
+    JOINS,
+    KEEPS,
+    LOOKUPS,
+    MEANS,
+    MULTIPLY,
+    NORMALISERS,
+    NORMS,
+    ONE,
+    POWERS,
+    SUMS,
+)
 from mulint.tracing.exponents import CONSTANT, Law
 from mulint.tracing.operations import (
     Operand,
@@ -36,44 +51,6 @@ from mulint.tracing.values import (
     scaled,
 )
 
-ONE = Fraction(1)
-HALF = Fraction(1, 2)
-
-MULTIPLY = frozenset("mul mul_ multiply __mul__ __rmul__ __imul__".split())
-DIVIDE = frozenset("div div_ divide true_divide __truediv__ __itruediv__".split())
-INVERTED = frozenset("__rdiv__ __rtruediv__".split())
-ADD = frozenset(
-    "add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ rsub subtract where maximum minimum "
-    "masked_fill masked_fill_ masked_scatter lerp addcmul __setitem__ index_add scatter scatter_add clamp_min "
-    "clamp_max clip fill_diagonal_ copy_".split()
-)
-POWERS = {"sqrt": HALF, "rsqrt": -HALF, "reciprocal": -ONE, "square": Fraction(2), "sqrt_": HALF, "rsqrt_": -HALF}
-SUMS = frozenset("sum nansum".split())
-MEANS = frozenset("mean nanmean amax amin max min median std cumsum logsumexp".split())
-NORMS = frozenset("norm vector_norm".split())
-NORMALISERS = {
-    "layer_norm": (2, 4),
-    "rms_norm": (2, 3),
-    "group_norm": (2, 4),
-    "batch_norm": (1, 3),
-    "instance_norm": (1, 3),
-}
-LOOKUPS = frozenset("embedding embedding_bag".split())
-# Operations that keep every number's size: moves, casts, choices among elements, piecewise linear functions.
-KEEPS = frozenset(
-    "t T mT H mH adjoint transpose swapaxes swapdims transpose_ permute movedim moveaxis view reshape flatten unflatten "
-    "squeeze unsqueeze view_as reshape_as expand expand_as repeat repeat_interleave tile broadcast_to split chunk "
-    "unbind __getitem__ narrow tensor_split split_with_sizes select index_select gather take_along_dim unfold "
-    "to float half double bfloat16 type type_as contiguous clone detach data cuda cpu alias positive "
-    "dropout dropout_ dropout1d dropout2d dropout3d feature_dropout alpha_dropout relu relu_ leaky_relu leaky_relu_ "
-    "abs neg __neg__ prelu max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d "
-    "adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d max_pool2d_with_indices "
-    "interpolate upsample_nearest2d pad constant_pad_nd _pad tril triu roll flip sort topk pixel_shuffle "
-    "pixel_unshuffle im2col col2im fold squeeze_ unsqueeze_ view_as_real view_as_complex as_strided unwrap "
-    "threshold hardtanh relu6 diagonal diag_embed nan_to_num to_dense coalesce real imag polar".split()
-)
-JOINS = frozenset("cat concat concatenate stack hstack vstack column_stack".split())
-
 
 class Flow:
     """The state of one reading: values of all nodes, and all uses, factors and attention products found."""
@@ -83,7 +60,6 @@ class Flow:
         self.uses: list[ParameterUse] = []
         self.factors: list[Factor] = []
         self.sites: list[Site] = []
-        self.unknown: dict[str, int] = {}
         for node, name in reference.parameters.items():
             shape = reference.shapes[name]
             origins = tuple(frozenset({(name, axis)}) for axis in range(len(shape)))
@@ -168,7 +144,11 @@ class Flow:
                 axis for i in operand.contracted for other, axis in value.origins[i] if other == name
             )
             produced = frozenset(
-                axis for i in operand.out if i < len(value.origins) for other, axis in value.origins[i] if other == name
+                axis
+                for i in operand.out
+                if i < len(value.origins)
+                for other, axis in value.origins[i]
+                if other == name
             )
             use = ParameterUse(name, operation.event.use, contracted, produced=produced - contracted)
             self.uses.append(use)
@@ -298,7 +278,13 @@ class Flow:
         self.cut(operation, refs[0], values[0])
 
     def transformed(
-        self, operation: Aligned, output: Ref, refs: tuple[Ref, ...], values: list[Value], kind: Kind, degrees: Degrees
+        self,
+        operation: Aligned,
+        output: Ref,
+        refs: tuple[Ref, ...],
+        values: list[Value],
+        kind: Kind,
+        degrees: Degrees,
     ) -> Value:
         event, first = operation.event, values[0]
         origins: tuple[frozenset[tuple[str, int]], ...] = ()
@@ -312,7 +298,7 @@ class Flow:
             origins = tuple(merged)
         same = all(ref.shape == output.shape for ref in refs[:1])
         keeps = event.op in KEEPS or event.op in ADD or event.op in MULTIPLY or event.op in DIVIDE
-        pending = ()
+        pending: tuple[tuple[frozenset[tuple[str, int]], ...], ...] = ()
         if event.op in MULTIPLY and kind is Kind.ACTIVATION:
             pending = tuple(
                 tuple(
@@ -323,7 +309,11 @@ class Flow:
                 if value.kind is Kind.WEIGHT
             )
         number = first.number if event.op in KEEPS else self.number_of(operation, values)
-        pair = event.op in MULTIPLY and len({ref.node for ref in refs}) == 2 and all(v.kind is Kind.ACTIVATION for v in values)
+        pair = (
+            event.op in MULTIPLY
+            and len({ref.node for ref in refs}) == 2
+            and all(v.kind is Kind.ACTIVATION for v in values)
+        )
         return Value(
             kind,
             degrees,
@@ -379,7 +369,7 @@ class Flow:
         return degrees
 
     def factor(self, operation: Aligned, degrees: dict[Source, Fraction], law: Law) -> dict[Source, Fraction]:
-        made = {source: degree for source, degree in degrees.items() if not isinstance(source, Factor)}
+        made: Degrees = {source: degree for source, degree in degrees.items() if not isinstance(source, Factor)}
         factor = Factor(law, operation.event.use, str(operation.event.key[1]), made)
         self.factors.append(factor)
         return {**degrees, factor: ONE}
@@ -390,7 +380,7 @@ class Flow:
         axes = reduced_axes(operation.event, ref)
         growth = sum((laws[axis].exponent or Fraction(0) for axis in axes), Fraction(0))
         degrees = dict(value.degrees)
-        if not growth or op in MEANS and op not in ("mean", "nanmean"):
+        if not growth or (op in MEANS and op not in ("mean", "nanmean")):
             return degrees
         for origins in value.pending:  # (x * w).sum(-1) is a product with w
             for name in sorted({name for axis in axes for name, _ in origins[axis]}):
@@ -458,5 +448,7 @@ def _parameters(values: Iterable[Value]) -> frozenset[str]:
 
 
 def _power(operation: Aligned) -> Fraction:
-    exponent = operation.event.args[1] if len(operation.event.args) > 1 else operation.event.kwargs.get("exponent", 1)
+    exponent = (
+        operation.event.args[1] if len(operation.event.args) > 1 else operation.event.kwargs.get("exponent", 1)
+    )
     return Fraction(exponent).limit_denominator(8) if isinstance(exponent, int | float) else ONE

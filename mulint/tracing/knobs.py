@@ -30,17 +30,28 @@ WIDTH = re.compile(
     r"intermediate_size|mlp_dim|ffn_dim|dim_feedforward|d_ff|d_mlp|d_inner|ffn_hidden_size|inner_dim|dim_ff|growth_rate|"
     r"width_mult(iplier)?|widen_factor|wm|encoder_ffn_dim|decoder_ffn_dim)"
 )
-HEADS = re.compile(r"(n|num|n_|num_)?(q_|query_|kv_|kv|key_value_|attention_|attn_|encoder_|decoder_)*(head|heads)")
-LAYERS = re.compile(r"(n_|num_|n|num)?(hidden_|encoder_|decoder_|enc_|dec_)?(layers?|blocks?)|depth|n_depth|num_depth")
+HEADS = re.compile(
+    r"(n|num|n_|num_)?(q_|query_|kv_|kv|key_value_|attention_|attn_|encoder_|decoder_)*(head|heads)"
+)
+LAYERS = re.compile(
+    r"(n_|num_|n|num)?(hidden_|encoder_|decoder_|enc_|dec_)?(layers?|blocks?)|depth|n_depth|num_depth"
+)
 TOKENS = re.compile(r"(n_|num_|src_|tgt_)?(vocab|tokens?|embeddings)(_size|_sz)?|ntokens?|n_vocab|vocabulary_size")
 CONTEXTS = re.compile(
     r"block_size|context(_length|_size|_len)?|n_ctx|n_positions|(max_)?(seq|sequence)_?(len|length)|max_len(gth)?"
     r"|max_position_embeddings|max_positions?|max_seqlen|ctx_len|T_max"
 )
-DROPOUTS = re.compile(r"(.*_)?(dropout|drop|pdrop|dropout_prob|dropout_p|drop_rate|p_drop|drop_path|drop_path_rate)(_.*)?")
+DROPOUTS = re.compile(
+    r"(.*_)?(dropout|drop|pdrop|dropout_prob|dropout_p|drop_rate|p_drop|drop_path|drop_path_rate)(_.*)?"
+)
 # What a required argument gets when nobody says.
 REQUIRED = (
-    (re.compile(r"(num_|n_)?classes|out(put)?_(dim|size|features)|num_labels|n_out|out_features|dim_out|n_class"), 10),
+    (
+        re.compile(
+            r"(num_|n_)?classes|out(put)?_(dim|size|features)|num_labels|n_out|out_features|dim_out|n_class"
+        ),
+        10,
+    ),
     (re.compile(r"in(put)?_(dim|size|features)|n_in|features|n_features|num_features|d_in|dim_in"), 32),
     (re.compile(r"(in_|input_|img_|image_)?(channels|chans)|in_ch|n_in_channels|nc"), 3),
     (re.compile(r"(image|img|input)_size|resolution"), 32),
@@ -139,14 +150,17 @@ def find(
         raise CannotBuild(f"{plan.name} has no settings, so its width cannot change; write a case: {CASE}")
     if not names:
         raise CannotBuild(
-            f"no setting of {plan.name} was recognised as its width; name one with --knob ({', '.join(plan.defaults)})"
+            f"no setting of {plan.name} was recognised as its width; "
+            f"name one with --knob ({', '.join(plan.defaults)})"
         )
     expressions = {name: _parsed(name, text) for name, text in follow.items()}
     first = Fraction(base[names[0]])
     ratios = {name: Fraction(base[name]) / first for name in names}
     fixed = {name: value for name, value in base.items() if name not in ratios and name not in expressions}
     said = [f"the width is {names[0]}" + "".join(f", and {name} grows with it" for name in names[1:])]
-    heads = {name: value for name, value in fixed.items() if HEADS.fullmatch(name.lower()) and isinstance(value, int)}
+    heads = {
+        name: value for name, value in fixed.items() if HEADS.fullmatch(name.lower()) and isinstance(value, int)
+    }
     said += [f"{name} = {value} is held while the width grows" for name, value in heads.items()]
     said += [f"{name} = {text}" for name, text in follow.items()]
     return Settings(names, fixed, ratios, expressions), said
@@ -210,7 +224,9 @@ def _parsed(name: str, text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:
-        raise CannotBuild(f"--follow '{name}={text}' is not an expression; write e.g. --follow 'd_ff=4 * d_model'") from error
+        raise CannotBuild(
+            f"--follow '{name}={text}' is not an expression; write e.g. --follow 'd_ff=4 * d_model'"
+        ) from error
 
 
 def _evaluate(expression: ast.expr, values: Mapping[str, Any], name: str) -> Any:

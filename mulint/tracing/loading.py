@@ -34,7 +34,7 @@ def load(file: Path, name: str, root: Path) -> Any:
 
 
 def _module(file: Path, root: Path, shown: str) -> ModuleType:
-    dotted = _dotted(file, root)
+    dotted = _dotted(file)
     try:
         if dotted is not None:
             return importlib.import_module(dotted)
@@ -51,7 +51,7 @@ def _module(file: Path, root: Path, shown: str) -> ModuleType:
     return module
 
 
-def _dotted(file: Path, root: Path) -> str | None:
+def _dotted(file: Path) -> str | None:
     """The file's module name inside its package, when it is part of one (relative imports need it)."""
     parts = [file.stem]
     folder = file.parent

@@ -107,7 +107,8 @@ def broadcast(source: Ref, result: Ref) -> tuple[Axes, ...]:
     if shift < 0:
         return _regrouped(source.shape, result.shape)
     return tuple(
-        (i - shift,) if i >= shift and source.shape[i - shift] == size else () for i, size in enumerate(result.shape)
+        (i - shift,) if i >= shift and source.shape[i - shift] == size else ()
+        for i, size in enumerate(result.shape)
     )
 
 
@@ -145,7 +146,8 @@ def _linear(args: list[Any]) -> Product:
     kept = {axis: axis for axis in range(last)}
     out = {0: last} if len(weight.shape) > 1 else {}
     return Product(
-        (Operand(x, (last,), kept), Operand(weight, (len(weight.shape) - 1,), out, weight=True)), _optional(args[2:3])
+        (Operand(x, (last,), kept), Operand(weight, (len(weight.shape) - 1,), out, weight=True)),
+        _optional(args[2:3]),
     )
 
 
@@ -261,9 +263,7 @@ def _getitem(index: Any, source: Ref, result: Ref) -> tuple[Axes, ...]:
         # Gathering by a tensor: the axes behind the indexed ones are kept at the end.
         kept = len(source.shape) - len([part for part in parts if part is not None and part is not Ellipsis])
         lead = len(result.shape) - kept
-        return tuple(
-            (len(source.shape) - kept + i - lead,) if i >= lead else () for i in range(len(result.shape))
-        )
+        return tuple((len(source.shape) - kept + i - lead,) if i >= lead else () for i in range(len(result.shape)))
     if Ellipsis in parts:
         at = parts.index(Ellipsis)
         used = sum(part is not None and part is not Ellipsis for part in parts)

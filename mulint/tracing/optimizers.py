@@ -20,7 +20,7 @@ from mulint.tracing.model import CannotBuild
 
 MAX_FILES = 2000
 MAX_BYTES = 1_000_000
-SKIPPED = frozenset("node_modules site-packages build dist __pycache__ venv env".split())
+SKIPPED = frozenset(["node_modules", "site-packages", "build", "dist", "__pycache__", "venv", "env"])
 # Values for arguments whose call was not found; only their ratios over widths are measured.
 USUAL: dict[str, Any] = {
     "learning_rate": 1e-3,
@@ -78,19 +78,27 @@ def find(target: Callable[..., Any], root: Path, device: str) -> Found | None:
 def _factory(target: Callable[..., Any]) -> tuple[str, Callable[..., Any], bool] | None:
     if isinstance(target, type):
         for name, method in inspect.getmembers(target, inspect.isfunction):
-            if "optim" in name.lower() and not name.startswith("__") and method.__module__ == target.__module__:
+            if "optim" in name.lower() and not name.startswith("__") and not _is_torch(method):
                 return name, method, True
     module = sys.modules.get(target.__module__)
     for name, function in vars(module).items() if module else ():
-        if inspect.isfunction(function) and "optim" in name.lower() and function.__module__ == target.__module__:
-            if len(inspect.signature(function).parameters) >= 1:
-                return name, function, False
+        own = inspect.isfunction(function) and function.__module__ == target.__module__
+        if own and "optim" in name.lower() and inspect.signature(function).parameters:
+            return name, function, False
     return None
+
+
+def _is_torch(method: Callable[..., Any]) -> bool:
+    return method.__module__.partition(".")[0] == "torch"
 
 
 def _built(function: Callable[..., Any], model: nn.Module, values: dict[str, Any], name: str) -> Optimizer:
     made = function(model, **values)
-    candidates = [made, *(made if isinstance(made, tuple | list) else ()), *(made.values() if isinstance(made, dict) else ())]
+    candidates = [
+        made,
+        *(made if isinstance(made, tuple | list) else ()),
+        *(made.values() if isinstance(made, dict) else ()),
+    ]
     for candidate in candidates:
         if isinstance(candidate, Optimizer):
             return candidate
@@ -193,4 +201,8 @@ def _attributes(function: Callable[..., Any], argument: str) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return ", ".join(f"{k}={v!r}" for k, v in vars(value).items()) if isinstance(value, SimpleNamespace) else repr(value)
+    return (
+        ", ".join(f"{k}={v!r}" for k, v in vars(value).items())
+        if isinstance(value, SimpleNamespace)
+        else repr(value)
+    )

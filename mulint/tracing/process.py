@@ -150,7 +150,7 @@ class _Watch:
         code = self.worker.returncode
         if code is not None and code < 0:
             name = signal.Signals(-code).name
-            return f"the model's code crashed the process ({name}); run it by itself to see where, or pass --device cpu"
+            return f"the model's code crashed the process ({name}); run it by itself to see where"
         return (
             f"the model's code ended the process (exit code {code}); "
             "remove the call of exit, or guard the script part with `if __name__ == '__main__':`"

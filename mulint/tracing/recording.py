@@ -20,24 +20,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mulint.tracing.catalogue import PRODUCTS, QUERIES
 from mulint.tracing.model import Use
 
 TORCH = str(Path(torch.__file__).parent)
 MULINT = str(Path(__file__).parent)
 STANDARD = str(Path(contextmanager.__code__.co_filename).parent)
 PASS_THROUGH = ("einops", "torch", "mulint")
-
-# Queries that produce no tensor of the model's computation.
-QUERIES = frozenset(
-    "shape dtype device dim size numel is_nested requires_grad ndim __len__ is_floating_point stride is_cuda "
-    "grad grad_fn is_contiguous data_ptr names layout is_sparse requires_grad_ is_leaf storage_offset nelement "
-    "__hash__ __repr__ __format__ is_complex element_size untyped_storage retain_grad register_hook".split()
-)
-PRODUCTS = frozenset(
-    "mm bmm addmm baddbmm convolution addbmm addmv mv dot "
-    "_scaled_dot_product_flash_attention_for_cpu _scaled_dot_product_attention_math "
-    "_scaled_dot_product_flash_attention _scaled_dot_product_efficient_attention".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,11 +234,11 @@ class _Recorder(TorchFunctionMode):
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
 
 
-class _Products(TorchDispatchMode):
+class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes every product of tensors that no recorded call stands for."""
 
     def __init__(self, recorder: _Recorder) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.recorder = recorder
 
     def __torch_dispatch__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -46,11 +47,14 @@ def trace(builder: Builder, root: Path, progress: Callable[[], None] = lambda: N
     return _read(recordings, _kept_laws(builder, recordings), tuple(assumptions))
 
 
-def _record_all(builder: Builder, root: Path, device: torch.device, progress: Callable[[], None]) -> list[Recording]:
+def _record_all(
+    builder: Builder, root: Path, device: torch.device, progress: Callable[[], None]
+) -> list[Recording]:
     recordings = []
     for width in builder.widths:
         built = builder.build(width, 0, device)
-        recordings.append(record(width, built.model, built.batch, lambda b=built: b.loss(b.model, b.batch), root))
+        run = partial(built.loss, built.model, built.batch)
+        recordings.append(record(width, built.model, built.batch, run, root))
         progress()
     return recordings
 
@@ -69,6 +73,7 @@ def _kept_laws(builder: Builder, recordings: Sequence[Recording]) -> dict[str, L
 
 
 def _first_line(error: BaseException) -> str:
+    error = error.__cause__ or error
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0] if text else ''}"[:200]
 
@@ -128,5 +133,7 @@ def _parameter(
 
 def _fan_in(uses: Sequence[ParameterUse]) -> tuple[int, ...]:
     """Contracted axes of the first use that decides: a lookup has none, also where its table is tied."""
-    decisive = next((use for use in uses if use.lookup), None) or next((use for use in uses if use.contracted), None)
+    decisive = next((use for use in uses if use.lookup), None) or next(
+        (use for use in uses if use.contracted), None
+    )
     return tuple(sorted(decisive.contracted)) if decisive else ()

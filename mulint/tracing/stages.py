@@ -28,10 +28,12 @@ def run(request: Request, progress: Progress) -> traces.Trace:
     progress("roles", 0.0)
     count = len(plan.builder.widths)
     done = iter(range(1, 2 * count + 1))
-    dimensions = roles.trace(plan.builder, Path(request.root), lambda: progress("roles", min(next(done) / count, 1.0)))
+    dimensions = roles.trace(
+        plan.builder, Path(request.root), lambda: progress("roles", min(next(done) / count, 1.0))
+    )
     return traces.Trace(
         model=f"{Path(request.file).name}:{request.name}",
-        widths=plan.builder.widths,
+        widths=tuple(int(width) if width.is_integer() else width for width in plan.builder.widths),
         base=plan.base,
         held=plan.held,
         device=request.device,

@@ -80,7 +80,8 @@ class Value:
 
     ``degrees``: the power in which it contains each weight, factor or attention product, as long as it is
     homogeneous in it (a normalisation brings it to 0, a softmax ends it). ``parameters`` and ``origins``: for a
-    weight, what it is made of, and the parameter axes held by each of its axes. ``inner``: factors of the input of the weight that made it.
+    weight, what it is made of, and the parameter axes held by each of its axes. ``inner``: factors of the
+    input of the layer that made it.
     ``packed``: the use whose rows lie along an axis. ``pending``: elementwise factors that a later sum contracts.
     """
 

@@ -1,0 +1,68 @@
+"""Torch's operations by what they do to the size of numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MULTIPLY = _words("mul mul_ multiply __mul__ __rmul__ __imul__")
+DIVIDE = _words("div div_ divide true_divide __truediv__ __itruediv__")
+INVERTED = _words("__rdiv__ __rtruediv__")
+ADD = _words(
+    """
+    add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ rsub subtract where maximum
+    minimum masked_fill masked_fill_ masked_scatter lerp addcmul __setitem__ index_add scatter
+    scatter_add clamp_min clamp_max clip fill_diagonal_ copy_
+    """
+)
+HALF = Fraction(1, 2)
+ONE = Fraction(1)
+POWERS = {"sqrt": HALF, "rsqrt": -HALF, "reciprocal": -ONE, "square": Fraction(2), "sqrt_": HALF, "rsqrt_": -HALF}
+SUMS = _words("sum nansum")
+MEANS = _words("mean nanmean amax amin max min median std cumsum logsumexp")
+NORMS = _words("norm vector_norm")
+NORMALISERS = {
+    "layer_norm": (2, 4),
+    "rms_norm": (2, 3),
+    "group_norm": (2, 4),
+    "batch_norm": (1, 3),
+    "instance_norm": (1, 3),
+}
+LOOKUPS = _words("embedding embedding_bag")
+# Operations that keep every number's size: moves, casts, choices among elements, piecewise linear functions.
+KEEPS = _words(
+    """
+    t T mT H mH adjoint transpose swapaxes swapdims transpose_ permute movedim moveaxis view reshape
+    flatten unflatten squeeze unsqueeze view_as reshape_as expand expand_as repeat repeat_interleave
+    tile broadcast_to split chunk unbind __getitem__ narrow tensor_split split_with_sizes select
+    index_select gather take_along_dim unfold to float half double bfloat16 type type_as contiguous
+    clone detach data cuda cpu alias positive dropout dropout_ dropout1d dropout2d dropout3d
+    feature_dropout alpha_dropout relu relu_ leaky_relu leaky_relu_ abs neg __neg__ prelu max_pool1d
+    max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d
+    adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d max_pool2d_with_indices interpolate
+    upsample_nearest2d pad constant_pad_nd _pad tril triu roll flip sort topk pixel_shuffle
+    pixel_unshuffle im2col col2im fold squeeze_ unsqueeze_ view_as_real view_as_complex as_strided
+    unwrap threshold hardtanh relu6 diagonal diag_embed nan_to_num to_dense coalesce real imag polar
+    """
+)
+JOINS = _words("cat concat concatenate stack hstack vstack column_stack")
+# Queries that produce no tensor of the model's computation.
+QUERIES = _words(
+    """
+    shape dtype device dim size numel is_nested requires_grad ndim __len__ is_floating_point stride
+    is_cuda grad grad_fn is_contiguous data_ptr names layout is_sparse requires_grad_ is_leaf
+    storage_offset nelement __hash__ __repr__ __format__ is_complex element_size untyped_storage
+    retain_grad register_hook
+    """
+)
+PRODUCTS = _words(
+    """
+    mm bmm addmm baddbmm convolution addbmm addmv mv dot _scaled_dot_product_flash_attention_for_cpu
+    _scaled_dot_product_attention_math _scaled_dot_product_flash_attention
+    _scaled_dot_product_efficient_attention
+    """
+)

@@ -1,0 +1,255 @@
+"""Models that mulint builds itself: configuration, knobs, batch, loss and optimizer found in the user's code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from click.testing import CliRunner, Result
+
+from mulint.cli.trace import trace
+
+SCHEMA = json.loads(
+    (Path(__file__).parents[1] / "mulint/reporting/schemas/trace.schema.json").read_text(encoding="utf-8")
+)
+
+LANGUAGE_MODEL = """
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+@dataclass
+class Settings:
+    vocab_size: int = 5000
+    context: int = 512
+    depth: int = 6
+    n_head: int = 6
+    d_model: int = 384
+    d_ff: int = 1536
+    dropout: float = 0.1
+
+
+class Block(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.n_head = config.n_head
+        self.norm = nn.LayerNorm(config.d_model)
+        self.qkv = nn.Linear(config.d_model, 3 * config.d_model)
+        self.out = nn.Linear(config.d_model, config.d_model)
+        self.up = nn.Linear(config.d_model, config.d_ff)
+        self.down = nn.Linear(config.d_ff, config.d_model)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x):
+        b, t, c = x.shape
+        q, k, v = (h.view(b, t, self.n_head, -1).transpose(1, 2) for h in self.qkv(self.norm(x)).chunk(3, -1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.drop(self.out(y.transpose(1, 2).reshape(b, t, c)))
+        return x + self.down(F.gelu(self.up(x)))
+
+
+class Model(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        print("building", config)
+        self.tokens = nn.Embedding(config.vocab_size, config.d_model)
+        self.places = nn.Embedding(config.context, config.d_model)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+
+    def forward(self, ids, targets=None):
+        assert ids.shape[1] <= self.places.num_embeddings
+        x = self.tokens(ids) + self.places(torch.arange(ids.shape[1], device=ids.device))
+        for block in self.blocks:
+            x = block(x)
+        logits = self.head(x)
+        loss = None if targets is None else F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        return logits, loss
+
+    def make_optimizer(self, weight_decay, lr, betas, device_type):
+        return torch.optim.AdamW(self.parameters(), lr=lr, betas=betas, weight_decay=weight_decay)
+"""
+TRAIN = """
+from model import Model, Settings
+
+weight_decay = 0.05
+lr = 3e-4
+beta2 = 0.99
+model = Model(Settings())
+optimizer = model.make_optimizer(weight_decay, lr, (0.9, beta2), "cuda")
+"""
+CLASSIFIER = """
+import torch
+from torch import nn
+
+
+class Classifier(nn.Module):
+    def __init__(self, in_channels, num_classes, width=32, bottleneck=8):
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, width, 3, padding=1)
+        self.low = nn.Conv2d(width, bottleneck, 1)
+        self.high = nn.Conv2d(bottleneck, width, 1)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, image):
+        x = torch.relu(self.stem(image))
+        x = x + self.high(self.low(x))
+        return {"logits": self.head(x.mean((2, 3)))}
+
+
+class Plain(nn.Module):
+    def __init__(self, size=16):
+        super().__init__()
+        self.first = nn.Linear(5, size)
+        self.second = nn.Linear(size, size)
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+class Fixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+
+def factory(hidden=64):
+    return nn.Sequential(nn.Linear(4, hidden), nn.ReLU(), nn.Linear(hidden, 2))
+
+
+class Odd(nn.Module):
+    def __init__(self, hidden=64):
+        super().__init__()
+        self.layer = nn.Linear(4, hidden)
+
+    def forward(self, graph):
+        return self.layer(graph.nodes)
+"""
+
+
+def run(folder: Path, target: str, *arguments: str) -> Result:
+    (folder / "pyproject.toml").touch()
+    (folder / "model.py").write_text(LANGUAGE_MODEL, encoding="utf-8")
+    (folder / "train.py").write_text(TRAIN, encoding="utf-8")
+    (folder / "vision.py").write_text(CLASSIFIER, encoding="utf-8")
+    return CliRunner().invoke(trace, [str(folder / target), "--stages", "roles", *arguments])
+
+
+def answer(folder: Path, target: str, *arguments: str) -> dict[str, Any]:
+    result = run(folder, target, *arguments, "--output-format", "json")
+    assert result.stderr == ""
+    found: dict[str, Any] = json.loads(result.stdout)
+    jsonschema.validate(found, SCHEMA)
+    return found
+
+
+def roles(found: dict[str, Any]) -> dict[str, str]:
+    return {parameter["name"]: parameter["role"] for parameter in found["parameters"]}
+
+
+def test_language_model_without_a_case(tmp_path: Path) -> None:
+    found = answer(tmp_path, "model.py:Model")
+    assert found["widths"] == [96, 192, 384, 768]
+    assert found["base"] == {"d_model": 96, "d_ff": 384}
+    assert found["held"] == {"vocab_size": 256, "context": 32, "depth": 2, "n_head": 6, "dropout": 0.0}
+    said = "\n".join(found["assumptions"])
+    assert "Model is configured by Settings" in said
+    assert "the width is d_model, and d_ff grows with it" in said
+    assert "n_head = 6 is held" in said
+    assert "a batch of 4 x 32 random token ids below 256 and targets" in said
+    assert "make_optimizer, with the values of its call at train.py:8" in said
+    assert set(roles(found)) >= {"blocks.0.qkv.weight", "blocks.1.down.bias"}
+    assert "blocks.2.up.weight" not in roles(found)
+    kinds = roles(found)
+    assert (kinds["tokens.weight"], kinds["places.weight"], kinds["head.weight"]) == ("input", "input", "output")
+    assert (kinds["blocks.0.qkv.weight"], kinds["blocks.0.qkv.bias"]) == ("hidden", "vector")
+
+
+def test_flags_override_what_is_found(tmp_path: Path) -> None:
+    found = answer(
+        tmp_path,
+        "model.py:Model",
+        "--knob=d_model",
+        "--follow=n_head=d_model // 16",
+        "--follow=d_ff=2 * d_model",
+        "--set=depth=1",
+        "--widths=32,64,96",
+        "--base-width=d_model=64",
+    )
+    assert found["widths"] == [32, 64, 96]
+    assert found["base"] == {"d_model": 64}
+    assert found["held"]["depth"] == 1
+    up = next(parameter for parameter in found["parameters"] if parameter["name"] == "blocks.0.up.weight")
+    assert up["shapes"] == [[64, 32], [128, 64], [192, 96]]
+    assert up["fan_in_dims"] == [1]
+    assert up["uses"][0]["path"] == "model.py"
+
+
+def test_text_report(tmp_path: Path) -> None:
+    result = run(tmp_path, "model.py:Model")
+    assert result.exit_code == 2
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("model.py:Model at widths 96, 192, 384, 768 on cpu")
+    row = next(line for line in lines if line.startswith("blocks.0.qkv.weight"))
+    assert "hidden" in row
+    assert "96 ~ w" in row
+    site = next(line for line in lines if "scaled_dot_product_attention" in line and "contracts" in line)
+    assert site.split()[0].startswith("model.py:")
+    assert "scaled by w^-1/2" in site
+    assert "should be w^-1" in site
+    assert "building" not in result.stdout
+    assert lines[-1].startswith("Verdict inconclusive")
+
+
+def test_classifier_by_keywords(tmp_path: Path) -> None:
+    found = answer(tmp_path, "vision.py:Classifier")
+    assert roles(found) == {
+        "stem.weight": "input",
+        "stem.bias": "vector",
+        "low.weight": "output",
+        "low.bias": "scalar",
+        "high.weight": "input",
+        "high.bias": "vector",
+        "head.weight": "output",
+        "head.bias": "scalar",
+    }
+    assert "no optimizer was found: learning rates are not judged" in found["assumptions"]
+
+
+def test_a_width_that_no_name_tells(tmp_path: Path) -> None:
+    found = answer(tmp_path, "vision.py:Plain")
+    assert found["base"].keys() == {"size"}
+    assert roles(found)["second.weight"] == "hidden"
+
+
+def test_a_factory_function(tmp_path: Path) -> None:
+    found = answer(tmp_path, "vision.py:factory")
+    assert roles(found) == {"0.weight": "input", "0.bias": "vector", "2.weight": "output", "2.bias": "scalar"}
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "expected"),
+    [
+        ("vision.py:Fixed", (), "Fixed has no settings, so its width cannot change; write a case"),
+        ("vision.py:Odd", (), "no batch that mulint tried goes through Odd"),
+        ("model.py:Model", ("--knob", "n_embd"), "Model has no setting n_embd; it has vocab_size, context"),
+        ("model.py:Model", ("--set", "d_modell=3"), "Model has no setting d_modell"),
+        ("model.py:Model", ("--follow", "d_ff=sum(d_model)"), "sum(d_model) is not understood"),
+        (
+            "model.py:Model",
+            ("--widths", "10,20,40"),
+            "shape '[4, 32, 6, -1]' is invalid for input of size 1280 (model.py:33); pass other --widths",
+        ),
+    ],
+)
+def test_what_cannot_be_built(tmp_path: Path, target: str, arguments: tuple[str, ...], expected: str) -> None:
+    result = run(tmp_path, target, *arguments)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert result.stderr.count("\n") == 1
