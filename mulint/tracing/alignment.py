@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,12 @@ class Aligned:
         given = [peer.kwargs.get(name) for peer in self.peers]
         numbers = [value for value in given if isinstance(value, int | float)]
         return of_numbers(self.widths, numbers) if len(numbers) == len(given) else None
+
+    def number(self, ref: Ref) -> Law:
+        """How a tensor of one number changes that no operation made."""
+        position, _ = self._position(ref)
+        numbers = [peer.tensors()[position].number for peer in self.peers]
+        return of_numbers(self.widths, [math.nan if number is None else number for number in numbers])
 
     def _position(self, ref: Ref) -> tuple[int, bool]:
         for position, output in enumerate(self.event.outputs):

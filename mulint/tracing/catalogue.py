@@ -21,6 +21,7 @@ ADD = _words(
 )
 HALF = Fraction(1, 2)
 ONE = Fraction(1)
+POWER = _words("pow pow_ __pow__ __ipow__")
 POWERS = {"sqrt": HALF, "rsqrt": -HALF, "reciprocal": -ONE, "square": Fraction(2), "sqrt_": HALF, "rsqrt_": -HALF}
 SUMS = _words("sum nansum")
 MEANS = _words("mean nanmean amax amin max min median std cumsum logsumexp")

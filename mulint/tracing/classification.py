@@ -132,7 +132,7 @@ def attention_of(flow: Flow) -> tuple[Attention, ...]:
     found: dict[Attention, list[str]] = {}
     for site in flow.sites:
         scale, _ = multiplier([*before.get(site, ()), *after.get(site, ())])
-        scale = None if scale is None else scale + site.builtin
+        scale = None if scale is None or site.builtin is None else scale + site.builtin
         contract = site.contracted.exponent
         required = None if contract is None else -contract
         ok = None if scale is None or required is None else scale == required

@@ -43,8 +43,11 @@ def of_sizes(widths: Sequence[float], sizes: Sequence[int]) -> Law:
             Fraction(sizes[i + 1] - sizes[i]) / (Fraction(widths[i + 1]) - Fraction(widths[i]))
             for i in range(len(sizes) - 1)
         }
-        if len(slopes) == 1 and slopes.pop() > 0:
-            return Law(Fraction(1), affine=True)
+        slope = slopes.pop()
+        if not slopes and slope > 0:
+            rest = sizes[0] - slope * Fraction(widths[0])
+            # Rounding down gives a rest below zero, rounding up one below 1; rows that do not grow are whole.
+            return Law(Fraction(1), affine=rest >= 1)
     if _is_rounded(widths, sizes):
         return Law(Fraction(1))
     return Law(None, rising=all(before <= after for before, after in pairwise(sizes)))
@@ -52,8 +55,10 @@ def of_sizes(widths: Sequence[float], sizes: Sequence[int]) -> Law:
 
 def of_numbers(widths: Sequence[float], numbers: Sequence[float]) -> Law:
     """The law of a scalar factor such as ``d ** -0.5``; signs are ignored."""
-    if len(numbers) < 2 or any(number == 0 or not math.isfinite(number) for number in numbers):
-        return CONSTANT if len({*numbers}) <= 1 else Law(None)
+    if all(number == numbers[0] for number in numbers):  # never true of numbers that could not be read
+        return CONSTANT
+    if any(number == 0 or not math.isfinite(number) for number in numbers):
+        return Law(None)
     return Law(_power(widths, [abs(number) for number in numbers], 1e-4))
 
 

@@ -24,6 +24,7 @@ from mulint.tracing.catalogue import (
     NORMALISERS,
     NORMS,
     ONE,
+    POWER,
     POWERS,
     SUMS,
 )
@@ -81,6 +82,9 @@ class Flow:
     def step(self, operation: Aligned) -> None:
         """Work out the values of one operation's outputs."""
         event = operation.event
+        for ref in event.tensors():
+            if ref.number is not None and ref.node not in self.values:
+                self.values[ref.node] = Value(Kind.CONSTANT, number=operation.number(ref))
         product = product_of(event)
         if product is not None:
             self.set(operation, self.product(operation, product))
@@ -177,7 +181,8 @@ class Flow:
         law = self.contracted_law(operation, operands)
         if len(live) < 2 or law.exponent == 0:
             return Value(kind, multiplied(v.degrees for v in values))
-        return self.site(operation, [self.value(operand.ref) for operand in live[:2]], law, Fraction(0))
+        alpha = operation.scalar("alpha") or CONSTANT
+        return self.site(operation, [self.value(operand.ref) for operand in live[:2]], law, alpha.exponent)
 
     def contracted_law(self, operation: Aligned, operands: list[Operand]) -> Law:
         laws = [operation.laws(operands[0].ref)[axis] for axis in operands[0].contracted]
@@ -185,7 +190,7 @@ class Flow:
             return Law(None)
         return Law(sum((law.exponent or Fraction(0) for law in laws), Fraction(0)))
 
-    def site(self, operation: Aligned, sides: list[Value], law: Law, builtin: Fraction) -> Value:
+    def site(self, operation: Aligned, sides: list[Value], law: Law, builtin: Fraction | None) -> Value:
         made = {source.parameter for side in sides for source in side.degrees if made_by_layer(source)}
         site = Site(operation.event.use, law, builtin, tuple(sorted(made)))
         self.sites.append(site)
@@ -203,10 +208,8 @@ class Flow:
         query, key, value = list(refs_in((operation.event.args, operation.event.kwargs)))[:3]
         law = operation.laws(query)[-1]
         scale = operation.scalar("scale")
-        if scale is None:
-            builtin = -(law.exponent or Fraction(0)) / 2
-        else:
-            builtin = scale.exponent if scale.exponent is not None else Fraction(0)
+        default = None if law.exponent is None else -law.exponent / 2
+        builtin = default if scale is None else scale.exponent
         if law.exponent != 0:
             self.site(operation, [self.value(query), self.value(key)], law, builtin)
         return Value(Kind.ACTIVATION, self.value(value).degrees)
@@ -345,11 +348,11 @@ class Flow:
             return self.with_scalar(operation, scaled(values[0].degrees, -ONE), values, ONE)
         if op in POWERS:
             return scaled(values[0].degrees, POWERS[op])
-        if op in ("pow", "pow_", "__pow__", "__ipow__"):
+        if op in POWER:
             return scaled(values[0].degrees, _power(operation))
         if op in SUMS or op in MEANS or op in NORMS:
             return self.reduced(operation, refs[0], values[0])
-        if op in ("var",):
+        if op == "var":
             return scaled(values[0].degrees, Fraction(2))
         return dict(gains)
 
@@ -396,13 +399,25 @@ class Flow:
         return degrees
 
     def number_of(self, operation: Aligned, values: list[Value]) -> Law | None:
-        known = [value.number for value in values if value.number is not None]
-        if len(values) != 1 or len(known) != 1 or known[0].exponent is None:
+        """How a number computed from numbers changes: ``torch.sqrt(torch.tensor(d) * 2)``."""
+        op = operation.event.op
+        laws = [value.number for value in values if value.number is not None]
+        if len(laws) != len(values):
             return None
-        power = POWERS.get(operation.event.op)
-        if operation.event.op in ("pow", "__pow__"):
-            power = _power(operation)
-        return None if power is None else Law(known[0].exponent * power)
+        laws += operation.scalars()
+        exponents = [law.exponent for law in laws if law.exponent is not None]
+        if not any(law.exponent != 0 for law in laws):
+            return CONSTANT
+        if len(exponents) < len(laws):
+            return Law(None)
+        if op in MULTIPLY:
+            return Law(sum(exponents, Fraction(0)))
+        if op in DIVIDE:
+            return Law(exponents[0] - sum(exponents[1:], Fraction(0)))
+        if op in INVERTED:
+            return Law(exponents[-1] - exponents[0])
+        power = _power(operation) if op in POWER else POWERS.get(op)
+        return Law(None if power is None else exponents[0] * power)
 
     def created(self, operation: Aligned) -> None:
         """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``."""

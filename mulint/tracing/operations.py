@@ -135,6 +135,8 @@ def reduced_axes(event: Event, source: Ref) -> Axes:
     given = event.kwargs.get("dim", event.args[position] if len(event.args) > position else None)
     if event.op == "vector_norm":
         given = event.kwargs.get("dim", event.args[2] if len(event.args) > 2 else None)
+    if isinstance(given, Ref):  # the elementwise maximum of two tensors removes nothing
+        return ()
     if given is None or isinstance(given, bool | str):
         return tuple(range(rank))
     return tuple(axis % rank for axis in _axes(given)) if rank else ()

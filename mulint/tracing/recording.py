@@ -6,6 +6,7 @@ A ``TorchFunctionMode`` sees each call with its spelling, its Python scalars and
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,10 +32,14 @@ PASS_THROUGH = ("einops", "torch", "mulint")
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """A tensor as seen by an operation: the node that made it, and its shape."""
+    """A tensor as seen by an operation: the node that made it, and its shape.
+
+    ``number``: the value of a tensor of one number that no operation made; not a number on meta.
+    """
 
     node: int
     shape: tuple[int, ...]
+    number: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ class _Recorder(TorchFunctionMode):
 
     def ref(self, value: object) -> object:
         if isinstance(value, Tensor):
-            return Ref(self.node(value), tuple(value.shape))
+            return self.tensor(value)
         if isinstance(value, tuple | list):
             return tuple(self.ref(item) for item in value)
         if isinstance(value, dict):
@@ -156,6 +161,14 @@ class _Recorder(TorchFunctionMode):
         if isinstance(value, bool | int | float | str | type(None) | slice) or value is Ellipsis:
             return value
         return type(value).__name__
+
+    def tensor(self, value: Tensor) -> Ref:
+        known = id(value) in self.nodes
+        node = self.node(value)
+        if known or value.numel() != 1 or not value.is_floating_point():
+            return Ref(node, tuple(value.shape))
+        number = math.nan if value.device.type == "meta" else float(value.detach())
+        return Ref(node, tuple(value.shape), number)
 
     @contextmanager
     def follow_modules(self, model: nn.Module) -> Iterator[None]:

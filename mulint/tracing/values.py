@@ -44,13 +44,14 @@ class ParameterUse:
 class Site:
     """A product of two activations over a growing dimension, as in attention.
 
-    ``builtin``: exponent of the scale that the operation itself applies. ``makers``: the parameters whose
+    ``builtin``: exponent of the scale that the operation itself applies, ``None``
+    if unknown. ``makers``: the parameters whose
     layers made the two activations.
     """
 
     use: Use
     contracted: Law
-    builtin: Fraction
+    builtin: Fraction | None
     makers: tuple[str, ...] = ()
 
 
