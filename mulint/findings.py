@@ -1,13 +1,15 @@
-"""What a rule reports: findings, and the edits that would repair them.
+"""What a check reports: findings, the edits that would repair them, and how much was understood.
 
-Plain data shared by rules, rewriting and reporting; the JSON form is described by
+Plain data shared by program, rules, rewriting and reporting; the JSON form is described by
 ``reporting/schemas/check.schema.json``. Lines and columns are 1-based and count characters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 
 class Severity(StrEnum):
@@ -101,3 +103,72 @@ class Finding:
     related: tuple[Related, ...] = ()
     fix: Fix | None = None
     fingerprint: str = ""
+
+
+class Intent(StrEnum):
+    """Whether departures from μP are faults in a package, weakest first."""
+
+    NONE = "none"
+    EVIDENT = "evident"
+    OPTED_IN = "opted-in"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A top-level folder of the project (``.`` for the files beside it), and why it has its intent."""
+
+    path: str
+    intent: Intent
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """How much of a project the analysis could follow."""
+
+    files: int
+    modules: int
+    parameters: int
+    optimizers: int
+    schedulers: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """Something that could not be followed, and the reason."""
+
+    path: str
+    line: int
+    what: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileError:
+    """A file that could not be checked: MU901 not parsed, MU904 not read, MU905 internal error."""
+
+    code: str
+    path: str
+    line: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything one run of ``check`` has to say.
+
+    ``excerpts`` holds the lines of files with findings, by path; ``skipped`` the files over the size limit;
+    ``files`` and ``torch_files`` how many files were named and how many of them mention torch.
+    """
+
+    root: Path
+    intent: Intent
+    packages: tuple[Package, ...]
+    findings: tuple[Finding, ...]
+    understood: Understood
+    not_understood: tuple[NotUnderstood, ...]
+    errors: tuple[FileError, ...]
+    skipped: tuple[FileError, ...]
+    excerpts: Mapping[str, tuple[str, ...]]
+    files: int
+    torch_files: int

@@ -8,28 +8,18 @@ from fractions import Fraction
 from functools import cached_property
 
 from mulint.facts import FileFacts
+from mulint.findings import Intent, NotUnderstood, Package, Understood
 from mulint.program.dimensions import Symbol
 from mulint.program.entry import observe
-from mulint.program.intent import Intent, Package, package_of, packages
+from mulint.program.intent import package_of, packages
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
-from mulint.program.records import NotUnderstood, Observations
+from mulint.program.records import Failure, Observations
 from mulint.program.values import Number
 from mulint.program.widths import growth, width_symbols
 from mulint.theory import Role
 
-__all__ = ["Intent", "NotUnderstood", "Package", "Program", "Understood", "link"]
-
-
-@dataclass(frozen=True, slots=True)
-class Understood:
-    """How much of a project the analysis could follow."""
-
-    files: int
-    modules: int
-    parameters: int
-    optimizers: int
-    schedulers: int
+__all__ = ["Failure", "Program", "link"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +33,11 @@ class Program:
     packages: tuple[Package, ...]
     understood: Understood
     not_understood: tuple[NotUnderstood, ...]
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Where mulint itself failed."""
+        return tuple(self.seen.failures)
 
     @cached_property
     def optimizers(self) -> tuple[OptimizerView, ...]:

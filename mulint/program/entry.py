@@ -11,6 +11,7 @@ from mulint.facts import syntax as s
 from mulint.program import classes
 from mulint.program.interpreter import Interpreter
 from mulint.program.library.modules import named_modules
+from mulint.program.records import Failure
 from mulint.program.run import Arguments, OutOfBudget
 from mulint.program.scopes import Files
 from mulint.program.values import (
@@ -64,6 +65,8 @@ def _attempt(run: Interpreter, path: str, line: int, action: Callable[[], object
         run.note(Site(path, (line, 1, line, 1)), "code reached from here", "it is too large to be followed whole")
     except RecursionError:
         run.note(Site(path, (line, 1, line, 1)), "code reached from here", "it nests too deeply to be followed")
+    except Exception as error:  # one entry point must not end the run; reported as MU905
+        run.seen.failures.append(Failure(path, line, error))
 
 
 def _module_classes(run: Interpreter) -> Iterator[ClassValue]:

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
 from mulint.facts import FileFacts
 from mulint.facts import syntax as s
+from mulint.findings import Intent, Package
 from mulint.program.dimensions import Symbol
 from mulint.program.records import Observations
 from mulint.program.values import Number, Site, as_number
 from mulint.program.widths import ratio_base, size_symbols
 
 _PACKAGES = frozenset({"mup", "unit_scaling"})
-
-
-class Intent(StrEnum):
-    """Whether departures from μP are faults in a package, weakest first."""
-
-    NONE = "none"
-    EVIDENT = "evident"
-    OPTED_IN = "opted-in"
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A top-level folder of the project (``.`` for the files beside it), and why it has its intent."""
-
-    path: str
-    intent: Intent
-    because: str
 
 
 def package_of(path: str) -> str:

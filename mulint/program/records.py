@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mulint.findings import NotUnderstood
 from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site
 
 if TYPE_CHECKING:
@@ -204,13 +205,12 @@ class RateWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class NotUnderstood:
-    """Something that could not be followed, and the reason."""
+class Failure:
+    """An error of mulint's own while it followed the code that starts at a place."""
 
     path: str
     line: int
-    what: str
-    because: str
+    error: Exception
 
 
 @dataclass(slots=True)
@@ -228,3 +228,4 @@ class Observations:
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     modules: set[tuple[str, str]] = field(default_factory=set)
     not_understood: list[NotUnderstood] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mulint.facts.syntax import Expression, Span, Statement
-from mulint.program.records import NotUnderstood, Observations
+from mulint.findings import NotUnderstood
+from mulint.program.records import Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     Choice,

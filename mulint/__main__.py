@@ -1,0 +1,5 @@
+"""``python -m mulint``."""
+
+from mulint.cli import main
+
+main()

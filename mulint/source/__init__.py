@@ -1,0 +1,1 @@
+"""Files of a project: found, decoded, filtered, with the suppressions written in them."""

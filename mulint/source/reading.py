@@ -1,0 +1,77 @@
+"""Bytes to text: encodings, byte order marks, sizes; every refusal is one line that says what to do."""
+
+from __future__ import annotations
+
+import io
+import re
+import tokenize
+from dataclasses import dataclass
+from pathlib import Path
+
+_TORCH = re.compile(rb"\b(torch|mup|unit_scaling|pytorch_lightning|lightning)\b")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One decoded file: path relative to the project root, text without a byte order mark."""
+
+    path: str
+    text: str
+    mentions_torch: bool
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines as Python counts them: only CR, LF and CRLF end one."""
+        return tuple(re.split(r"\r\n|\r|\n", self.text))
+
+
+class CannotRead(Exception):
+    """A file could not be read or decoded; ``too_large`` marks one that was skipped for its size."""
+
+    def __init__(self, message: str, *, line: int = 1, too_large: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.too_large = too_large
+
+
+def read(root: Path, path: str, max_size: int) -> SourceFile:
+    """Read and decode one file as Python would (PEP 263).
+
+    Raises:
+        CannotRead: it is missing, unreadable, larger than ``max_size`` bytes, or not in its encoding.
+    """
+    try:
+        size = (root / path).stat().st_size
+        if size > max_size:
+            raise CannotRead(
+                f"skipped: {size / 1e6:.1f} MB is over the limit of {max_size / 1e6:g} MB; "
+                "raise max-file-size in [tool.mulint] to check it",
+                too_large=True,
+            )
+        data = (root / path).read_bytes()
+    except OSError as error:
+        reason = error.strerror or "cannot be opened"
+        raise CannotRead(f"cannot be read: {reason}; check the path and its permissions") from None
+    return decode(path, data)
+
+
+def decode(path: str, data: bytes) -> SourceFile:
+    """Decode the bytes of one file.
+
+    Raises:
+        CannotRead: the bytes are not text in the declared encoding.
+    """
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        text = data.decode(encoding)
+    except SyntaxError as error:
+        raise CannotRead(f"cannot be decoded: {error}; fix the coding comment or save it as UTF-8") from None
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise CannotRead(
+            f"cannot be decoded: byte 0x{data[error.start]:02x} is not {error.encoding}; "
+            "save it as UTF-8 or declare its encoding on the first line",
+            line=line,
+        ) from None
+    return SourceFile(path, text.removeprefix("\ufeff"), _TORCH.search(data) is not None)
