@@ -31,9 +31,12 @@ class Aligned:
         return tuple(of_sizes(self.widths, sizes) for sizes in zip(*shapes, strict=True))
 
     def sizes(self, ref: Ref, axis: int) -> tuple[int, ...]:
-        """One size per width."""
+        """One size per width; empty where the operation has no such tensor at some width."""
         position, output = self._position(ref)
-        return tuple((peer.outputs if output else peer.tensors())[position].shape[axis] for peer in self.peers)
+        found = [peer.outputs if output else peer.tensors() for peer in self.peers]
+        if any(position >= len(refs) or axis >= len(refs[position].shape) for refs in found):
+            return ()
+        return tuple(refs[position].shape[axis] for refs in found)
 
     def scalars(self) -> tuple[Law, ...]:
         """How the Python numbers among the arguments change, in order."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from mulint.theory import Role, role_of
 from mulint.tracing.catalogue import JOINS
 from mulint.tracing.exponents import Law, of_sizes
-from mulint.tracing.flow import Flow, made_by_layer
+from mulint.tracing.ledger import Ledger, made_by_layer
 from mulint.tracing.model import Attention, Use, UseRole
 from mulint.tracing.values import Factor, ParameterUse, Site, Source
 
@@ -67,10 +67,12 @@ def is_packed(laws: Sequence[Law], uses: Sequence[ParameterUse]) -> bool:
     return any(laws[axis].affine for use in uses if use.contracted for axis in use.produced)
 
 
-def assign(flow: Flow, roles: Mapping[ParameterUse, Role]) -> dict[ParameterUse, list[tuple[Factor, Fraction]]]:
+def assign(
+    ledger: Ledger, roles: Mapping[ParameterUse, Role]
+) -> dict[ParameterUse, list[tuple[Factor, Fraction]]]:
     """Give every factor to the uses whose multiplier it is; factors of attention products stay with them."""
     assigned: dict[ParameterUse, list[tuple[Factor, Fraction]]] = {}
-    for factor in flow.factors:
+    for factor in ledger.factors:
         if factor.law.exponent == ZERO or factor.sites or any(isinstance(s, Site) for s in factor.producers):
             continue
         for use, degree in owners(factor, roles).items():
@@ -118,19 +120,19 @@ def use_roles(
     return tuple(dict.fromkeys(UseRole(use.use, roles[use], *multiplier(assigned.get(use, ()))) for use in uses))
 
 
-def attention_of(flow: Flow) -> tuple[Attention, ...]:
+def attention_of(ledger: Ledger) -> tuple[Attention, ...]:
     """Every product of activations over a growing dimension, once per place, with its factors added up."""
     after: dict[Source, list[tuple[Factor, Fraction]]] = {}
-    for factor in flow.factors:
+    for factor in ledger.factors:
         for source, degree in factor.producers.items():
             if isinstance(source, Site):
                 after.setdefault(source, []).append((factor, 1 / degree if degree else degree))
     before: dict[Site, list[tuple[Factor, Fraction]]] = {}
-    for factor in flow.factors:
+    for factor in ledger.factors:
         for site, degree in factor.sites.items():
             before.setdefault(site, []).append((factor, degree))
     found: dict[Attention, list[str]] = {}
-    for site in flow.sites:
+    for site in ledger.sites:
         scale, _ = multiplier([*before.get(site, ()), *after.get(site, ())])
         scale = None if scale is None or site.builtin is None else scale + site.builtin
         contract = site.contracted.exponent

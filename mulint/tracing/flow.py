@@ -9,33 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
-from typing import TypeGuard
 
 from mulint.tracing.alignment import Aligned
-from mulint.tracing.catalogue import (
-    ADD,
-    DIVIDE,
-    INVERTED,
-    JOINS,
-    KEEPS,
-    LOOKUPS,
-    MEANS,
-    MULTIPLY,
-    NORMALISERS,
-    NORMS,
-    ONE,
-    POWER,
-    POWERS,
-    SUMS,
-)
+from mulint.tracing.catalogue import ADD, DIVIDE, KEEPS, LOOKUPS, MULTIPLY, NORMALISERS, ONE
+from mulint.tracing.elementwise import degrees as degrees_of
+from mulint.tracing.elementwise import number_of
 from mulint.tracing.exponents import CONSTANT, Law
+from mulint.tracing.ledger import Ledger, factors_in
 from mulint.tracing.operations import (
     Operand,
     Product,
     moved_axes,
     product_of,
     recurrent_weights,
-    reduced_axes,
     split_axis,
 )
 from mulint.tracing.recording import Recording, Ref, refs_in
@@ -44,23 +30,19 @@ from mulint.tracing.values import (
     Factor,
     Kind,
     ParameterUse,
-    Site,
     Source,
     Value,
     added,
     multiplied,
-    scaled,
 )
 
 
 class Flow:
-    """The state of one reading: values of all nodes, and all uses, factors and attention products found."""
+    """The state of one reading: what is known of every tensor, and the ledger of what was found."""
 
     def __init__(self, reference: Recording, kept: Mapping[str, Law]) -> None:
         self.values: dict[int, Value] = {}
-        self.uses: list[ParameterUse] = []
-        self.factors: list[Factor] = []
-        self.sites: list[Site] = []
+        self.ledger = Ledger()
         for node, name in reference.parameters.items():
             shape = reference.shapes[name]
             origins = tuple(frozenset({(name, axis)}) for axis in range(len(shape)))
@@ -129,7 +111,7 @@ class Flow:
             if produced and uses:
                 packed = uses[0], max(produced) - len(output.shape)
         made_of = _parameters(self.value(operand.ref) for operand in weights) if not others else frozenset()
-        return Value(kind, degrees, origins, made_of, inner=_factors(incoming), packed=packed)
+        return Value(kind, degrees, origins, made_of, inner=factors_in(incoming), packed=packed)
 
     def is_weight(self, operand: Operand, product: Product) -> bool:
         if any(other.weight for other in product.operands):
@@ -155,7 +137,7 @@ class Flow:
                 if other == name
             )
             use = ParameterUse(name, operation.event.use, contracted, produced=produced - contracted)
-            self.uses.append(use)
+            self.ledger.uses.append(use)
             uses.append(use)
             self.reach(value.degrees, use)
         return uses
@@ -182,26 +164,13 @@ class Flow:
         if len(live) < 2 or law.exponent == 0:
             return Value(kind, multiplied(v.degrees for v in values))
         alpha = operation.scalar("alpha") or CONSTANT
-        return self.site(operation, [self.value(operand.ref) for operand in live[:2]], law, alpha.exponent)
+        return self.ledger.site(operation, [self.value(operand.ref) for operand in live[:2]], law, alpha.exponent)
 
     def contracted_law(self, operation: Aligned, operands: list[Operand]) -> Law:
         laws = [operation.laws(operands[0].ref)[axis] for axis in operands[0].contracted]
         if any(law.exponent is None for law in laws):
             return Law(None)
         return Law(sum((law.exponent or Fraction(0) for law in laws), Fraction(0)))
-
-    def site(self, operation: Aligned, sides: list[Value], law: Law, builtin: Fraction | None) -> Value:
-        made = {source.parameter for side in sides for source in side.degrees if made_by_layer(source)}
-        site = Site(operation.event.use, law, builtin, tuple(sorted(made)))
-        self.sites.append(site)
-        for source, degree in multiplied(_factors(side.degrees) for side in sides).items():
-            if isinstance(source, Factor):
-                source.sites[site] = degree
-        first, second = (_factors(side.inner) for side in sides)
-        for source in first.keys() ^ second.keys():  # a factor on the query alone, in front of its projection
-            if isinstance(source, Factor) and not any(made_by_layer(use) for use in source.producers):
-                source.sites[site] = first.get(source, second.get(source, ONE))
-        return Value(Kind.ACTIVATION, {site: ONE})
 
     def attention(self, operation: Aligned) -> Value:
         """``scaled_dot_product_attention``, whose scale defaults to 1/sqrt of the query's last dimension."""
@@ -211,7 +180,7 @@ class Flow:
         default = None if law.exponent is None else -law.exponent / 2
         builtin = default if scale is None else scale.exponent
         if law.exponent != 0:
-            self.site(operation, [self.value(query), self.value(key)], law, builtin)
+            self.ledger.site(operation, [self.value(query), self.value(key)], law, builtin)
         return Value(Kind.ACTIVATION, self.value(value).degrees)
 
     def recurrent(self, operation: Aligned, weights: tuple[Ref, ...]) -> Value:
@@ -234,7 +203,7 @@ class Flow:
         use = ParameterUse("", operation.event.use, frozenset())
         for name in sorted(value.parameters):
             use = ParameterUse(name, operation.event.use, frozenset(), lookup)
-            self.uses.append(use)
+            self.ledger.uses.append(use)
             for source in value.degrees:
                 if isinstance(source, Factor):
                     source.consumers[use] = value.degrees[source]
@@ -275,7 +244,7 @@ class Flow:
             lookup = event.op in ("__getitem__", "index_select", "gather")
             uses = [self.consume(operation, ref, lookup) for ref in refs if self.weighs(ref)]
             kind = Kind.ACTIVATION
-        degrees = self.degrees(operation, refs, values, uses)
+        degrees = degrees_of(self.ledger, operation, refs, values, uses)
         for output in event.outputs:
             self.values[output.node] = self.transformed(operation, output, refs, values, kind, degrees)
         self.cut(operation, refs[0], values[0])
@@ -311,7 +280,7 @@ class Flow:
                 for ref, value in zip(refs, values, strict=True)
                 if value.kind is Kind.WEIGHT
             )
-        number = first.number if event.op in KEEPS else self.number_of(operation, values)
+        number = first.number if event.op in KEEPS else number_of(operation, values)
         pair = (
             event.op in MULTIPLY
             and len({ref.node for ref in refs}) == 2
@@ -329,96 +298,6 @@ class Flow:
             number=number,
         )
 
-    def degrees(
-        self, operation: Aligned, refs: tuple[Ref, ...], values: list[Value], uses: list[ParameterUse]
-    ) -> dict[Source, Fraction]:
-        op = operation.event.op
-        gains: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
-        if op in KEEPS:
-            return {**values[0].degrees, **gains}
-        if op in JOINS or op in ADD:
-            summed = added(v.degrees for v in values if v.kind is not Kind.WEIGHT or not uses)
-            return {**self.with_scalar(operation, summed, values, ONE if op not in ADD else None), **gains}
-        if op in MULTIPLY:
-            return self.with_scalar(operation, multiplied([*(v.degrees for v in values), gains]), values, ONE)
-        if op in DIVIDE:
-            parts = [values[0].degrees, *(scaled(v.degrees, -ONE) for v in values[1:]), gains]
-            return self.with_scalar(operation, multiplied(parts), values, -ONE)
-        if op in INVERTED:
-            return self.with_scalar(operation, scaled(values[0].degrees, -ONE), values, ONE)
-        if op in POWERS:
-            return scaled(values[0].degrees, POWERS[op])
-        if op in POWER:
-            return scaled(values[0].degrees, _power(operation))
-        if op in SUMS or op in MEANS or op in NORMS:
-            return self.reduced(operation, refs[0], values[0])
-        if op == "var":
-            return scaled(values[0].degrees, Fraction(2))
-        return dict(gains)
-
-    def with_scalar(
-        self, operation: Aligned, degrees: dict[Source, Fraction], values: list[Value], power: Fraction | None
-    ) -> dict[Source, Fraction]:
-        """Add the factor that a Python number or a one-number tensor brings in."""
-        if power is None:
-            return degrees
-        laws = list(operation.scalars()) or [v.number for v in values[1:] if v.number is not None]
-        if not operation.scalars() and values[0].number is not None and values[0].kind is Kind.CONSTANT:
-            laws = [values[0].number]
-        for law in laws[:1]:
-            if law.exponent != 0:
-                exponent = None if law.exponent is None else law.exponent * power
-                return self.factor(operation, degrees, Law(exponent))
-        return degrees
-
-    def factor(self, operation: Aligned, degrees: dict[Source, Fraction], law: Law) -> dict[Source, Fraction]:
-        made: Degrees = {source: degree for source, degree in degrees.items() if not isinstance(source, Factor)}
-        factor = Factor(law, operation.event.use, str(operation.event.key[1]), made)
-        self.factors.append(factor)
-        return {**degrees, factor: ONE}
-
-    def reduced(self, operation: Aligned, ref: Ref, value: Value) -> dict[Source, Fraction]:
-        op = operation.event.op
-        laws = operation.laws(ref)
-        axes = reduced_axes(operation.event, ref)
-        growth = sum((laws[axis].exponent or Fraction(0) for axis in axes), Fraction(0))
-        degrees = dict(value.degrees)
-        if not growth or (op in MEANS and op not in ("mean", "nanmean")):
-            return degrees
-        for origins in value.pending:  # (x * w).sum(-1) is a product with w
-            for name in sorted({name for axis in axes for name, _ in origins[axis]}):
-                contracted = frozenset(i for axis in axes for other, i in origins[axis] if other == name)
-                self.uses.append(ParameterUse(name, operation.event.use, contracted))
-        if value.pair:
-            builtin = -growth if op in MEANS else Fraction(0)
-            return dict(self.site(operation, [value, Value(Kind.ACTIVATION)], Law(growth), builtin).degrees)
-        if op in SUMS:
-            return self.factor(operation, degrees, Law(growth))
-        if op in NORMS:
-            return self.factor(operation, degrees, Law(growth / 2))
-        return degrees
-
-    def number_of(self, operation: Aligned, values: list[Value]) -> Law | None:
-        """How a number computed from numbers changes: ``torch.sqrt(torch.tensor(d) * 2)``."""
-        op = operation.event.op
-        laws = [value.number for value in values if value.number is not None]
-        if len(laws) != len(values):
-            return None
-        laws += operation.scalars()
-        exponents = [law.exponent for law in laws if law.exponent is not None]
-        if not any(law.exponent != 0 for law in laws):
-            return CONSTANT
-        if len(exponents) < len(laws):
-            return Law(None)
-        if op in MULTIPLY:
-            return Law(sum(exponents, Fraction(0)))
-        if op in DIVIDE:
-            return Law(exponents[0] - sum(exponents[1:], Fraction(0)))
-        if op in INVERTED:
-            return Law(exponents[-1] - exponents[0])
-        power = _power(operation) if op in POWER else POWERS.get(op)
-        return Law(None if power is None else exponents[0] * power)
-
     def created(self, operation: Aligned) -> None:
         """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``."""
         laws = operation.scalars()
@@ -435,6 +314,8 @@ class Flow:
         starts = self.first_starts(operation, ref, axis)
         for output in operation.event.outputs:
             sizes = operation.sizes(output, axis)
+            if len(sizes) != len(starts):
+                return
             ends = tuple(start + size for start, size in zip(starts, sizes, strict=True))
             use.pieces.append((starts, ends))
             starts = ends
@@ -449,21 +330,5 @@ class Flow:
         return tuple(starts)
 
 
-def made_by_layer(source: Source) -> TypeGuard[ParameterUse]:
-    """A source that is a layer: a contraction or a lookup, not a bias or a gain."""
-    return isinstance(source, ParameterUse) and not source.elementwise
-
-
-def _factors(degrees: Degrees) -> dict[Source, Fraction]:
-    return {source: degree for source, degree in degrees.items() if isinstance(source, Factor)}
-
-
 def _parameters(values: Iterable[Value]) -> frozenset[str]:
     return frozenset(name for value in values for name in value.parameters)
-
-
-def _power(operation: Aligned) -> Fraction:
-    exponent = (
-        operation.event.args[1] if len(operation.event.args) > 1 else operation.event.kwargs.get("exponent", 1)
-    )
-    return Fraction(exponent).limit_denominator(8) if isinstance(exponent, int | float) else ONE

@@ -84,20 +84,20 @@ def _read(recordings: Sequence[Recording], kept: Mapping[str, Law], assumptions:
     flow.read(operations)
     laws = {name: parameter_laws(recordings, name) for r in recordings for name in r.shapes}
     uses: dict[str, list[ParameterUse]] = {name: [] for name in laws}
-    for use in flow.uses:
+    for use in flow.ledger.uses:
         uses[use.parameter].append(use)
     roles = {
         use: classification.role_of_use(laws[name], reference.shapes[name], use)
         for name, found in uses.items()
         for use in found
     }
-    assigned = classification.assign(flow, roles)
+    assigned = classification.assign(flow.ledger, roles)
     parameters = tuple(
         _parameter(name, recordings, laws[name], uses[name], classification.use_roles(uses[name], roles, assigned))
         for name in laws
     )
     unseen = tuple(f"{use.path}:{use.line}: {use.op} was not followed" for use in dict.fromkeys(reference.unseen))
-    return Dimensions(parameters, classification.attention_of(flow), assumptions, unseen)
+    return Dimensions(parameters, classification.attention_of(flow.ledger), assumptions, unseen)
 
 
 def _parameter(

@@ -1,0 +1,120 @@
+"""Degrees of the results of elementwise operations and reductions, and numbers computed from numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from mulint.tracing.alignment import Aligned
+from mulint.tracing.catalogue import (
+    ADD,
+    DIVIDE,
+    INVERTED,
+    JOINS,
+    KEEPS,
+    MEANS,
+    MULTIPLY,
+    NORMS,
+    ONE,
+    POWER,
+    POWERS,
+    SUMS,
+)
+from mulint.tracing.exponents import CONSTANT, Law
+from mulint.tracing.ledger import Ledger
+from mulint.tracing.operations import reduced_axes
+from mulint.tracing.recording import Ref
+from mulint.tracing.values import Kind, ParameterUse, Source, Value, added, multiplied, scaled
+
+
+def degrees(
+    ledger: Ledger, operation: Aligned, refs: tuple[Ref, ...], values: list[Value], uses: list[ParameterUse]
+) -> dict[Source, Fraction]:
+    """The degrees of an elementwise operation's or a reduction's result; ``uses`` are of the weights in it."""
+    op = operation.event.op
+    gains: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
+    if op in KEEPS:
+        return {**values[0].degrees, **gains}
+    if op in JOINS or op in ADD:
+        return {**added(v.degrees for v in values if v.kind is not Kind.WEIGHT or not uses), **gains}
+    if op in MULTIPLY:
+        return _with_scalar(ledger, operation, multiplied([*(v.degrees for v in values), gains]), values, ONE)
+    if op in DIVIDE:
+        parts = [values[0].degrees, *(scaled(v.degrees, -ONE) for v in values[1:]), gains]
+        return _with_scalar(ledger, operation, multiplied(parts), values, -ONE)
+    if op in INVERTED:
+        return _with_scalar(ledger, operation, scaled(values[0].degrees, -ONE), values, ONE)
+    if op in POWERS:
+        return scaled(values[0].degrees, POWERS[op])
+    if op in POWER:
+        return scaled(values[0].degrees, _power(operation))
+    if op in SUMS or op in MEANS or op in NORMS:
+        return _reduced(ledger, operation, refs[0], values[0])
+    if op == "var":
+        return scaled(values[0].degrees, Fraction(2))
+    return dict(gains)
+
+
+def _with_scalar(
+    ledger: Ledger, operation: Aligned, degrees: dict[Source, Fraction], values: list[Value], power: Fraction
+) -> dict[Source, Fraction]:
+    """Add the factor that a Python number or a one-number tensor brings in."""
+    laws = list(operation.scalars()) or [v.number for v in values[1:] if v.number is not None]
+    if not operation.scalars() and values[0].number is not None and values[0].kind is Kind.CONSTANT:
+        laws = [values[0].number]
+    for law in laws[:1]:
+        if law.exponent != 0:
+            exponent = None if law.exponent is None else law.exponent * power
+            return ledger.factor(operation, degrees, Law(exponent))
+    return degrees
+
+
+def _reduced(ledger: Ledger, operation: Aligned, ref: Ref, value: Value) -> dict[Source, Fraction]:
+    """A sum over a growing dimension: a product with what was multiplied in before, else a factor by itself."""
+    op = operation.event.op
+    laws = operation.laws(ref)
+    axes = reduced_axes(operation.event, ref)
+    growth = sum((laws[axis].exponent or Fraction(0) for axis in axes), Fraction(0))
+    degrees = dict(value.degrees)
+    if not growth or (op in MEANS and op not in ("mean", "nanmean")):
+        return degrees
+    for origins in value.pending:  # (x * w).sum(-1) is a product with w
+        for name in sorted({name for axis in axes for name, _ in origins[axis]}):
+            contracted = frozenset(i for axis in axes for other, i in origins[axis] if other == name)
+            ledger.uses.append(ParameterUse(name, operation.event.use, contracted))
+    if value.pair:
+        builtin = -growth if op in MEANS else Fraction(0)
+        return dict(ledger.site(operation, [value, Value(Kind.ACTIVATION)], Law(growth), builtin).degrees)
+    if op in SUMS:
+        return ledger.factor(operation, degrees, Law(growth))
+    if op in NORMS:
+        return ledger.factor(operation, degrees, Law(growth / 2))
+    return degrees
+
+
+def number_of(operation: Aligned, values: list[Value]) -> Law | None:
+    """How a number computed from numbers changes: ``torch.sqrt(torch.tensor(d) * 2)``."""
+    op = operation.event.op
+    laws = [value.number for value in values if value.number is not None]
+    if len(laws) != len(values):
+        return None
+    laws += operation.scalars()
+    exponents = [law.exponent for law in laws if law.exponent is not None]
+    if not any(law.exponent != 0 for law in laws):
+        return CONSTANT
+    if len(exponents) < len(laws):
+        return Law(None)
+    if op in MULTIPLY:
+        return Law(sum(exponents, Fraction(0)))
+    if op in DIVIDE:
+        return Law(exponents[0] - sum(exponents[1:], Fraction(0)))
+    if op in INVERTED:
+        return Law(exponents[-1] - exponents[0])
+    power = _power(operation) if op in POWER else POWERS.get(op)
+    return Law(None if power is None else exponents[0] * power)
+
+
+def _power(operation: Aligned) -> Fraction:
+    exponent = (
+        operation.event.args[1] if len(operation.event.args) > 1 else operation.event.kwargs.get("exponent", 1)
+    )
+    return Fraction(exponent).limit_denominator(8) if isinstance(exponent, int | float) else ONE
