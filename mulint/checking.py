@@ -56,9 +56,7 @@ def check(paths: Sequence[Path], root: Path, configuration: Configuration, *, ve
         findings=tuple(sorted(reported, key=lambda f: (f.place, f.code))),
         understood=program.understood,
         not_understood=tuple(n for n in program.not_understood if n.path in selection.named),
-        errors=tuple(
-            e for e in (*errors, *unparsed, *internal) if e.path in (*selection.named, *selection.missing)
-        ),
+        errors=tuple(e for e in (*errors, *unparsed, *internal) if e.path in asked),
         skipped=skipped,
         excerpts=_excerpts(reported, sources),
         files=len(named),

@@ -56,7 +56,9 @@ def test_quotients_agree_where_they_exist(
     assert (top[0] * bottom[0]).divide(bottom[0]) == top[0]
 
 
-@given(leaf(), st.sampled_from([Fraction(1, 2), Fraction(-1, 2), Fraction(-1), Fraction(3, 2), Fraction(2)]), sizes)
+@given(
+    leaf(), st.sampled_from([Fraction(1, 2), Fraction(-1, 2), Fraction(-1), Fraction(3, 2), Fraction(2)]), sizes
+)
 def test_powers_agree(base: tuple[Dimension, str], exponent: Fraction, at: dict[Symbol, int]) -> None:
     power = base[0].power(exponent)
     assert power is not None
@@ -70,7 +72,7 @@ def test_growth_is_the_measured_exponent(expression: tuple[Dimension, str]) -> N
     if "-" in source:
         return
     n = SYMBOLS[0]
-    at = {s: 3.0 for s in SYMBOLS}
+    at = dict.fromkeys(SYMBOLS, 3.0)
     low, high = (dimension.evaluate({**at, n: w}) for w in (1e30, 1e40))
     assert float(dimension.growth({n})) == pytest.approx(math.log10(high / low) / 10, abs=1e-3)
 
@@ -105,7 +107,9 @@ DIMENSIONS = ("n", "4 * n", "3 * n + 2", "n * k", "n * k // k", "int(8 * n / 2)"
     st.integers(1, 6).map(lambda v: 2 * v),
     st.integers(1, 4),
 )
-def test_what_is_said_of_a_shape_is_true_of_the_built_module(template: str, a: str, b: str, n: int, k: int) -> None:
+def test_what_is_said_of_a_shape_is_true_of_the_built_module(
+    template: str, a: str, b: str, n: int, k: int
+) -> None:
     call = template.format(a=a, b=b)
     source = (
         "import torch\n"

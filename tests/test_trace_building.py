@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
-from mulint.cli.trace import trace
+from mulint.cli import group
 
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "mulint/reporting/schemas/trace.schema.json").read_text(encoding="utf-8")
@@ -138,7 +138,7 @@ def run(folder: Path, target: str, *arguments: str) -> Result:
     (folder / "model.py").write_text(LANGUAGE_MODEL, encoding="utf-8")
     (folder / "train.py").write_text(TRAIN, encoding="utf-8")
     (folder / "vision.py").write_text(CLASSIFIER, encoding="utf-8")
-    return CliRunner().invoke(trace, [str(folder / target), "--stages", "roles", *arguments])
+    return CliRunner().invoke(group, ["trace", str(folder / target), "--stages", "roles", *arguments])
 
 
 def answer(folder: Path, target: str, *arguments: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mulint.cli.trace import trace
+from mulint.cli import group
 from mulint.tracing.process import TraceFailed, run
 from mulint.tracing.request import Limits, Request
 
@@ -114,7 +114,7 @@ def test_command_line(tmp_path: Path) -> None:
     file.write_text(HEAD + BODY.format(before="print('chatter', flush=True)"), encoding="utf-8")
     runner = CliRunner()
     arguments = [f"{file}:case", "--widths", "8,16", "--stages", "roles", "--output-format", "json"]
-    result = runner.invoke(trace, arguments)
+    result = runner.invoke(group, ["trace", *arguments])
     assert result.exit_code == 2, result.output
     answer = json.loads(result.stdout)
     assert answer["verdict"] == "inconclusive"
@@ -139,7 +139,7 @@ def test_arguments_that_are_wrong(
 ) -> None:
     (tmp_path / "cases.py").write_text(HEAD + BODY.format(before="pass"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(trace, arguments)
+    result = CliRunner().invoke(group, ["trace", *arguments])
     assert result.exit_code == 2
     assert expected in result.stderr
     assert result.stderr.count("\n") == 1

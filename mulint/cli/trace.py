@@ -11,13 +11,14 @@ from typing import Any
 
 import click
 
+from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
 from mulint.reporting import trace_json, trace_text
+from mulint.source.discovery import project_root
 from mulint.traces import Trace
 from mulint.tracing.process import Progress, TraceFailed, run
 from mulint.tracing.request import STAGES, Limits, Request
 
-EXIT = {"pass": 0, "fail": 1, "inconclusive": 2}
-ROOT_MARKS = ("pyproject.toml", ".git")
+EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
 
 
 @click.command()
@@ -51,10 +52,9 @@ def trace(**options: Any) -> None:
         with _progress() as progress:
             result = run(request, limits, progress)
     except TraceFailed as failure:
-        click.echo(f"mulint trace: {failure}", err=True)
         if options["verbose"] and failure.output:
             click.echo(failure.output.rstrip(), err=True)
-        sys.exit(2)
+        raise CannotRun(str(failure)) from None
     _show(result, options["output_format"])
     sys.exit(EXIT[result.verdict])
 
@@ -67,16 +67,16 @@ def _show(result: Trace, output_format: str) -> None:
 def _request(options: dict[str, Any]) -> Request:
     path, colon, name = options["target"].rpartition(":")
     if not colon or not path or not name:
-        raise TraceFailed(f"{options['target']} does not name a function or class; write path/file.py:name")
+        raise CannotRun(f"{options['target']} does not name a function or class; write path/file.py:name")
     file = Path(path).absolute()
     stages = tuple(stage.strip() for stage in options["stages"].split(",") if stage.strip())
     wrong = [stage for stage in stages if stage not in STAGES]
     if wrong or not stages:
-        raise TraceFailed(f"--stages {options['stages']}: choose from {', '.join(STAGES)}")
+        raise CannotRun(f"--stages {options['stages']}: choose from {', '.join(STAGES)}")
     return Request(
         file=str(file),
         name=name,
-        root=str(_root(file)),
+        root=str(project_root([file if file.exists() else file.parent])),
         knobs=options["knobs"],
         follow=dict(_pair("--follow", text) for text in options["follow"]),
         settings={key: _literal(value) for key, value in (_pair("--set", text) for text in options["settings"])},
@@ -90,18 +90,10 @@ def _request(options: dict[str, Any]) -> Request:
     )
 
 
-def _root(file: Path) -> Path:
-    """The closest folder above the file that looks like a project, else the file's own."""
-    for folder in file.parents:
-        if any((folder / mark).exists() for mark in ROOT_MARKS):
-            return folder
-    return file.parent if file.parent.is_dir() else Path.cwd()
-
-
 def _pair(flag: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip() or not value.strip():
-        raise TraceFailed(f"{flag} {text}: write NAME=VALUE")
+        raise CannotRun(f"{flag} {text}: write NAME=VALUE")
     return name.strip(), value.strip()
 
 
@@ -118,9 +110,9 @@ def _widths(text: str | None) -> tuple[float, ...]:
     try:
         found = tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise TraceFailed(f"--widths {text}: write numbers with commas, as in 64,128,256") from None
+        raise CannotRun(f"--widths {text}: write numbers with commas, as in 64,128,256") from None
     if not found or min(found) <= 0 or len(set(found)) != len(found):
-        raise TraceFailed(f"--widths {text}: write different positive numbers, as in 64,128,256")
+        raise CannotRun(f"--widths {text}: write different positive numbers, as in 64,128,256")
     return found
 
 
@@ -133,7 +125,7 @@ def _base(text: str | None) -> dict[str, float]:
         try:
             base[name] = float(value)
         except ValueError:
-            raise TraceFailed(f"--base-width {text}: write a number, or NAME=NUMBER") from None
+            raise CannotRun(f"--base-width {text}: write a number, or NAME=NUMBER") from None
     return base
 
 

@@ -135,6 +135,7 @@ def set_attribute(run: Run, value: Value, name: str, new: Value, site: Site) -> 
     if isinstance(value, ModuleValue):
         new = modules.adopt(run, value, name, new, site)
     old = value.attributes.get(name)
-    if run.uncertainty and old is not None and not isinstance(old, Knob):
+    level = 0 if isinstance(value, Knob) else value.level
+    if run.uncertainty > level and old is not None and not isinstance(old, Knob):
         new = join(old, new)
     value.attributes[name] = new

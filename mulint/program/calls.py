@@ -77,14 +77,14 @@ def instantiate(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
         return _optimizer(run, kind, arguments)
     initialiser = classes.method(kind, "__init__")
     if classes.is_module_class(kind):
-        module = ModuleValue(kind, arguments.site)
+        module = ModuleValue(kind, arguments.site, level=run.uncertainty)
         run.seen.modules.add((kind.path, kind.name))
         if initialiser is not None:
             invoke(run, initialiser, arguments, module)
         else:
             modules.construct_base(run, module, arguments)
         return module
-    instance = ObjectValue(kind)
+    instance = ObjectValue(kind, level=run.uncertainty)
     if initialiser is not None:
         invoke(run, initialiser, arguments, instance)
     elif classes.is_dataclass(kind):

@@ -52,7 +52,8 @@ class Weight:
     """One parameter tensor.
 
     ``dims`` are its sizes. ``contracted`` are the indices summed over by the operation that uses it, None
-    until a use shows them; ``lookup`` marks tables that are indexed.
+    until a use shows them; ``lookup`` marks tables that are indexed. ``level`` is how many unknown conditions
+    surround its construction: what happens at the same level happens whenever the weight exists.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Weight:
     applications: list[Application] = field(default_factory=list)
     ties: list[Site] = field(default_factory=list)
     frozen: bool = False
+    level: int = 0
 
     @property
     def symbol(self) -> str:

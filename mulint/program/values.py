@@ -207,6 +207,7 @@ class ObjectValue:
 
     kind: ClassValue
     attributes: dict[str, Value] = field(default_factory=dict)
+    level: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -218,6 +219,7 @@ class ModuleValue:
     layer: Layer | None = None
     container: str = ""
     attributes: dict[str, Value] = field(default_factory=dict)
+    level: int = 0
 
     @property
     def children(self) -> dict[str, ModuleValue]:

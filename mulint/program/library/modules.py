@@ -54,7 +54,7 @@ def is_layer_name(name: str) -> bool:
 def construct(run: Run, name: str, arguments: Arguments) -> Value:
     """Construct a module of the library by its public name."""
     public = canonical(name)
-    module = ModuleValue(None, arguments.site, container=public)
+    module = ModuleValue(None, arguments.site, container=public, level=run.uncertainty)
     fill(run, module, public, arguments)
     return module
 
@@ -92,6 +92,7 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
             weight_row.contracted,
             weight_row.lookup,
             layer,
+            level=run.uncertainty,
         )
         layer.weights[weight_row.name] = weight
         run.seen.weights.append(weight)
@@ -171,7 +172,7 @@ def _adopt_weight(run: Run, module: ModuleValue, name: str, weight: Weight, site
             _wrapped_again(weight, replaced.weight)
         if module.layer is not None and replaced.weight in module.layer.weights.values():
             module.layer.weights[name] = weight
-        if not run.uncertainty:
+        if run.uncertainty <= module.level:
             run.seen.weights = [w for w in run.seen.weights if w is not replaced.weight]
     elif weight.layer is None and not weight.name:
         weight.name = name

@@ -138,7 +138,7 @@ def _parameter(run: Run, arguments: Arguments) -> Value:
         return Unknown("a parameter made of an unknown value")
     if data.weight is not None:
         return data
-    weight = Weight("", arguments.site, arguments.owner.partition(".")[0], data.dims)
+    weight = Weight("", arguments.site, arguments.owner.partition(".")[0], data.dims, level=run.uncertainty)
     if truth(arguments.get("requires_grad", 1) or Constant(True)) is False:
         weight.frozen = True
     initialisers.record(run, weight, "normal_", arguments.site, data.factor, "fan_in", "torch")
