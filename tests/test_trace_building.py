@@ -16,6 +16,12 @@ SCHEMA = json.loads(
     (Path(__file__).parents[1] / "mulint/reporting/schemas/trace.schema.json").read_text(encoding="utf-8")
 )
 
+
+@pytest.fixture(autouse=True)
+def _work_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 LANGUAGE_MODEL = """
 from dataclasses import dataclass
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -22,6 +23,11 @@ def case(width):
 """
 
 
+@pytest.fixture(autouse=True)
+def _work_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def failure(tmp_path: Path, source: str, name: str = "case", limits: Limits = Limits(seconds=60)) -> str:  # noqa: B008
     """The message of a trace that must fail, after checking that nothing it started is still there."""
     file = tmp_path / "cases.py"
@@ -37,13 +43,13 @@ def failure(tmp_path: Path, source: str, name: str = "case", limits: Limits = Li
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Processes whose working directory is a folder; killed ones may take a moment to go."""
+    """Other processes whose working directory is a folder; killed ones may take a moment to go."""
     found: list[int] = []
     for _ in range(50):
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
-                if (entry / "cwd").readlink() == folder:
+                if (entry / "cwd").readlink() == folder and entry.name != str(os.getpid()):
                     found.append(int(entry.name))
             except OSError:
                 continue
@@ -134,11 +140,8 @@ def test_command_line(tmp_path: Path) -> None:
         (["cases.py:case", "--dtype", "int3"], "choose one of float32"),
     ],
 )
-def test_arguments_that_are_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], expected: str
-) -> None:
+def test_arguments_that_are_wrong(tmp_path: Path, arguments: list[str], expected: str) -> None:
     (tmp_path / "cases.py").write_text(HEAD + BODY.format(before="pass"), encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(group, ["trace", *arguments])
     assert result.exit_code == 2
     assert expected in result.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,13 +56,16 @@ def trace(**options: Any) -> None:
         if options["verbose"] and failure.output:
             click.echo(failure.output.rstrip(), err=True)
         raise CannotRun(str(failure)) from None
-    _show(result, options["output_format"])
+    _show(result, Path(request.root), options["output_format"])
     sys.exit(EXIT[result.verdict])
 
 
-def _show(result: Trace, output_format: str) -> None:
-    render = trace_json.render if output_format == "json" else trace_text.render
-    click.echo(render(result), nl=False)
+def _show(result: Trace, root: Path, output_format: str) -> None:
+    def shown(path: str) -> str:
+        return Path(os.path.relpath(root / path)).as_posix()
+
+    text = trace_json.render(result) if output_format == "json" else trace_text.render(result, shown)
+    click.echo(text, nl=False)
 
 
 def _request(options: dict[str, Any]) -> Request:

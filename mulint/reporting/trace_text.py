@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from mulint.traces import ActivationTrace, AttentionTrace, ParameterTrace, Trace, UseSite
+
+Shown = Callable[[str], str]
 
 HEADER = ("parameter", "role", "used at", "fan-in", "init", "lr", "multiplier", "update slope", "verdict")
 MARKS = {True: "", False: " !", None: ""}
@@ -13,26 +15,26 @@ MARKS = {True: "", False: " !", None: ""}
 DENOMINATOR = 4
 
 
-def render(trace: Trace) -> str:
-    """The whole report, lines ended by newlines."""
-    return "\n".join(_lines(trace)) + "\n"
+def render(trace: Trace, shown: Shown) -> str:
+    """The whole report; ``shown`` turns a path of the project into the one to print."""
+    return "\n".join(_lines(trace, shown)) + "\n"
 
 
-def _lines(trace: Trace) -> Iterator[str]:
+def _lines(trace: Trace, shown: Shown) -> Iterator[str]:
     widths = ", ".join(f"{width:g}" for width in trace.widths)
     yield f"{trace.model} at widths {widths} on {trace.device} ({trace.dtype}), base {_pairs(trace.base)}"
     yield ""
-    yield from _columns([HEADER, *(_row(parameter) for parameter in trace.parameters)])
+    yield from _columns([HEADER, *(_row(parameter, shown) for parameter in trace.parameters)])
     if trace.attention:
         yield ""
         yield "Attention (products of activations over a growing dimension)"
-        yield from _columns([_attention(site) for site in trace.attention], indent="  ")
+        yield from _columns([_attention(site, shown) for site in trace.attention], indent="  ")
     if trace.activations:
         yield ""
         yield "Activations"
-        yield from _columns(list(_activations(trace.activations)), indent="  ")
+        yield from _columns(list(_activations(trace.activations, shown)), indent="  ")
     yield from _section(
-        "Culprits", (f"{c.path}:{c.line}: {c.code} {c.parameter}: {c.what}" for c in trace.culprits)
+        "Culprits", (f"{shown(c.path)}:{c.line}: {c.code} {c.parameter}: {c.what}" for c in trace.culprits)
     )
     yield from _section("Assumed", trace.assumptions)
     yield from _section("Not seen", trace.cannot_see)
@@ -40,7 +42,7 @@ def _lines(trace: Trace) -> Iterator[str]:
     yield _verdict(trace)
 
 
-def _row(parameter: ParameterTrace) -> tuple[str, ...]:
+def _row(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:
     name = " = ".join((parameter.name, *parameter.aliases))
     role = parameter.role
     if parameter.rows is not None:
@@ -48,7 +50,7 @@ def _row(parameter: ParameterTrace) -> tuple[str, ...]:
     return (
         name,
         role,
-        _uses(parameter.uses),
+        _uses(parameter.uses, shown),
         _fan_in(parameter),
         _found(parameter, "init", parameter.init.exponent),
         _found(parameter, "update", parameter.lr.exponent),
@@ -58,11 +60,11 @@ def _row(parameter: ParameterTrace) -> tuple[str, ...]:
     )
 
 
-def _uses(uses: Sequence[UseSite]) -> str:
+def _uses(uses: Sequence[UseSite], shown: Shown) -> str:
     if not uses:
         return "-"
-    shown = ", ".join(f"{use.path}:{use.line} {use.op}" for use in uses[:2])
-    return shown + (f" (+{len(uses) - 2})" if len(uses) > 2 else "")
+    text = ", ".join(f"{shown(use.path)}:{use.line} {use.op}" for use in uses[:2])
+    return text + (f" (+{len(uses) - 2})" if len(uses) > 2 else "")
 
 
 def _fan_in(parameter: ParameterTrace) -> str:
@@ -88,10 +90,10 @@ def _found(parameter: ParameterTrace, name: str, exponent: float | None) -> str:
     return f"{_exponent(exponent)} (want {_exponent(judged.expected - offset)}){MARKS[judged.ok]}"
 
 
-def _attention(site: AttentionTrace) -> tuple[str, ...]:
+def _attention(site: AttentionTrace, shown: Shown) -> tuple[str, ...]:
     verdict = {True: "ok", False: f"should be {_power(site.required)}", None: "unknown"}[site.ok]
     return (
-        f"{site.path}:{site.line}:{site.column}",
+        f"{shown(site.path)}:{site.line}:{site.column}",
         site.op,
         f"contracts {_power(site.contract_exponent)}",
         f"scaled by {_power(site.scale_exponent)}",
@@ -99,7 +101,7 @@ def _attention(site: AttentionTrace) -> tuple[str, ...]:
     )
 
 
-def _activations(activations: Sequence[ActivationTrace]) -> Iterator[tuple[str, ...]]:
+def _activations(activations: Sequence[ActivationTrace], shown: Shown) -> Iterator[tuple[str, ...]]:
     """Per statistic how many modules keep its threshold, and those that do not."""
     for quantity in dict.fromkeys(activation.quantity for activation in activations):
         group = [activation for activation in activations if activation.quantity == quantity]
@@ -111,7 +113,7 @@ def _activations(activations: Sequence[ActivationTrace]) -> Iterator[tuple[str, 
                     quantity,
                     activation.module,
                     f"slope {_slope(activation.slope, activation.ci)}",
-                    f"{activation.path}:{activation.line}",
+                    f"{shown(activation.path)}:{activation.line}",
                 )
 
 

@@ -137,7 +137,7 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
     widths = _continued(request.widths) or knobs.widths(settings, values)
     first = _construct(blueprint, settings.at(widths[0]), widths[0], root)
     recipe = batches.recipe(first, settings.at(widths[0]), lambda error: describe(error, root))
-    optimizer = optimizers.find(target, root, torch.device(request.device).type)
+    optimizer = optimizers.find(target, Path(request.file), root, torch.device(request.device).type)
     assumptions = [*blueprint.assumptions, *said_of_knobs, *said, *recipe.assumptions]
     assumptions.append(
         "dropout is off; the loss is what forward returns as a scalar, else computed from its output"

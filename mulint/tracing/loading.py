@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,7 +17,7 @@ def load(file: Path, name: str, root: Path) -> Any:
     Raises:
         CannotBuild: the file cannot be imported or has no such name.
     """
-    shown = shown_path(file, root)
+    shown = shown_path(file)
     if not file.is_file():
         raise CannotBuild(f"{shown} does not exist; name a file as path/file.py:function")
     for folder in (root, root / "src", file.parent):
@@ -81,16 +80,17 @@ def describe(error: BaseException, root: Path) -> str:
     place = ""
     trace = error.__traceback__
     while trace is not None:
-        filename = trace.tb_frame.f_code.co_filename
-        if filename.startswith(str(root) + os.sep) and "site-packages" not in filename:
-            place = f" ({shown_path(Path(filename), root)}:{trace.tb_lineno})"
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if file.is_relative_to(root) and "site-packages" not in file.parts:
+            place = f" ({shown_path(file)}:{trace.tb_lineno})"
         trace = trace.tb_next
     return f"{kind}: {text[:300]}{place}{_remedy(kind, text)}"
 
 
-def shown_path(file: Path, root: Path) -> str:
-    """A path as it is printed: relative to the root where it lies below it."""
-    return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+def shown_path(file: Path) -> str:
+    """A path as messages print it: relative to the working directory where it lies below it."""
+    here = Path.cwd()
+    return file.relative_to(here).as_posix() if file.is_relative_to(here) else str(file)
 
 
 def _remedy(kind: str, text: str) -> str:

@@ -47,14 +47,14 @@ class Found:
     assumptions: tuple[str, ...]
 
 
-def find(target: Callable[..., Any], root: Path, device: str) -> Found | None:
+def find(target: Callable[..., Any], file: Path, root: Path, device: str) -> Found | None:
     """A method of the model's class, else a function of its file, whose name says that it builds an optimizer."""
     factory = _factory(target)
     if factory is None:
         return None
     name, function, is_method = factory
     parameters = list(inspect.signature(function).parameters.values())[1:]
-    call, place, literals = _call_site(root, name)
+    call, place, literals = _call_site(file.parent, root, name)
     values: dict[str, Any] = {}
     guessed: list[str] = []
     for position, parameter in enumerate(parameters):
@@ -70,7 +70,7 @@ def find(target: Callable[..., Any], root: Path, device: str) -> Found | None:
             guessed.append(f"{parameter.name} = {_shown(value)}")
         values[parameter.name] = value
     text = f"the optimizer is that of {name}"
-    text += f", with the values of its call at {shown_path(place, root)}:{call.lineno}" if call and place else ""
+    text += f", with the values of its call at {shown_path(place)}:{call.lineno}" if call and place else ""
     said = (text, *((f"{name} is called with {', '.join(guessed)}",) if guessed else ()))
     return Found(lambda model: _built(function, model, values, name), said)
 
@@ -107,9 +107,11 @@ def _built(function: Callable[..., Any], model: nn.Module, values: dict[str, Any
     raise CannotBuild(f"{name} returned {type(made).__name__}, not an optimizer; write a case with optimizer=...")
 
 
-def _call_site(root: Path, name: str) -> tuple[ast.Call | None, Path | None, dict[str, Any]]:
-    """The first call of a function in the project whose arguments can be read, with its file's literals."""
-    for file in sorted(_python_files(root), key=lambda file: "train" not in file.stem):
+def _call_site(near: Path, root: Path, name: str) -> tuple[ast.Call | None, Path | None, dict[str, Any]]:
+    """A call of the function, with its file's literals: near the model and in training scripts first."""
+    for file in sorted(
+        _python_files(root), key=lambda file: (not file.is_relative_to(near), "train" not in file.stem)
+    ):
         try:
             text = file.read_text(encoding="utf-8")
             if f"{name}(" not in text:

@@ -60,7 +60,6 @@ def run(request: Request, limits: Limits = Limits(), progress: Progress | None =
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            cwd=request.root,
             env={**os.environ, **ENVIRONMENT, "MULINT_REQUEST": request.to_json()},
             pass_fds=(write,),
             start_new_session=True,
