@@ -77,7 +77,7 @@ def instantiate(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
         return _optimizer(run, kind, arguments)
     initialiser = classes.method(kind, "__init__")
     if classes.is_module_class(kind):
-        module = ModuleValue(kind, arguments.site, level=run.uncertainty)
+        module = ModuleValue(kind, arguments.site, level=run.uncertainty, owner=arguments.owner)
         run.seen.modules.add((kind.path, kind.name))
         if initialiser is not None:
             invoke(run, initialiser, arguments, module)

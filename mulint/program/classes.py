@@ -139,6 +139,25 @@ def knob_instance(run: Run, kind: ClassValue) -> ObjectValue:
     return result
 
 
+def _fitting_class(parameter: s.Parameter, function: FunctionValue) -> ClassValue | None:
+    """The only dataclass in sight that has everything a function reads from an unannotated parameter."""
+    read = {
+        node.name
+        for node in s.walk(function.node.body)
+        if isinstance(node, s.Attribute) and isinstance(node.value, s.Name) and node.value.id == parameter.name
+    }
+    if not read:
+        return None
+    top = list(function.scope.outward())[-1]
+    in_sight = dict.fromkeys(v for v in top.names.values() if isinstance(v, ClassValue) and is_dataclass(v))
+    fitting = [
+        kind
+        for kind in in_sight
+        if all(any(name == n for n, _, _ in fields(kind)) or class_attribute(kind, name) for name in read)
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
 def _is_text(value: Value | None) -> bool:
     return isinstance(value, Constant) and isinstance(value.value, str)
 
@@ -150,6 +169,10 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
         for option in options(annotated):
             if isinstance(option, ClassValue) and is_dataclass(option):
                 return knob_instance(run, option)
+    else:
+        fitting = _fitting_class(parameter, function)
+        if fitting is not None:
+            return knob_instance(run, fitting)
     default = run.evaluate(parameter.default, function.scope) if parameter.default else None
     if default is not None and (isinstance(default, External | ClassValue | FunctionValue) or _is_text(default)):
         return default

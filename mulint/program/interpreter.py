@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, expressions, statements
-from mulint.program.library import initialisers, modules, optimizers, python, tensors, torch_calls
+from mulint.program.library import indexing, initialisers, modules, optimizers, python, tensors, torch_calls
 from mulint.program.library.layers import canonical
 from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of, tensors_in
 from mulint.program.scopes import Files, Scope
@@ -16,6 +16,7 @@ from mulint.program.values import (
     Constant,
     External,
     FunctionValue,
+    GroupValue,
     Method,
     ModuleValue,
     OptimizerValue,
@@ -151,6 +152,9 @@ class Interpreter(Run):
     def _method(self, method: Method, arguments: Arguments) -> Value:
         receiver = method.receiver
         match receiver:
+            case GroupValue():
+                key = arguments.get("key", 0)
+                return indexing.group_item(self, str(key.value) if isinstance(key, Constant) else "?")
             case Tensor():
                 return torch_calls.method(self, receiver, method.name, arguments)
             case ModuleValue():

@@ -197,11 +197,15 @@ class SchedulerRecord:
 
 @dataclass(frozen=True, slots=True)
 class RateWrite:
-    """An assignment to the ``lr`` of one or every parameter group."""
+    """An assignment to the ``lr`` of one or every parameter group.
+
+    ``relative`` is True when something read from the group takes part in the value.
+    """
 
     site: Site
     value: Value
     every: bool
+    relative: bool
     owner: str
     record: OptimizerRecord | None
 

@@ -81,6 +81,7 @@ class Run(ABC):
         self.uncertainty = 0
         self.order = 0
         self.branch: Site | None = None
+        self.group_reads = 0
         self.imports: set[tuple[str, str]] = set()
         self._noted: set[NotUnderstood] = set()
 

@@ -66,6 +66,7 @@ def _statement(run: Run, node: s.Statement, scope: Scope, frame: Frame) -> bool:
 def _assign(run: Run, node: s.Assign, scope: Scope) -> None:
     if node.value is None:
         return
+    run.group_reads = 0
     value = run.evaluate(node.value, scope)
     first = node.targets[0]
     if scope.parent is None and isinstance(first, s.Name):
@@ -83,6 +84,7 @@ def _module_constant(value: Value, target: s.Name, node: s.Expression, scope: Sc
 
 
 def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
+    run.group_reads = 0
     current = run.evaluate(node.target, scope)
     value = run.evaluate(node.value, scope)
     assign(run, node.target, binary(run, node.operator, current, value, scope, node.span), scope)

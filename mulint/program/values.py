@@ -220,6 +220,7 @@ class ModuleValue:
     container: str = ""
     attributes: dict[str, Value] = field(default_factory=dict)
     level: int = 0
+    owner: str = ""
 
     @property
     def children(self) -> dict[str, ModuleValue]:

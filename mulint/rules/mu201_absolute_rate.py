@@ -56,7 +56,7 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.records import RateWrite
-from mulint.program.values import Number, Site, Tensor, as_number
+from mulint.program.values import Number, Site
 from mulint.rules.rule import Header, subject
 from mulint.theory import Role
 
@@ -70,7 +70,7 @@ def find(program: Program) -> Iterator[Finding]:
         writes.setdefault(write.site, []).append(write)
     for site, same in writes.items():
         scaled = program.reachable(site.path, Role.HIDDEN, Role.INPUT, Role.OUTPUT)
-        if not scaled or not any(w.every for w in same) or any(_from_group(w) or _is_zero(w) for w in same):
+        if not scaled or not any(w.every for w in same) or any(w.relative or _is_zero(w) for w in same):
             continue
         yield RULE.finding(
             site,
@@ -85,12 +85,6 @@ def find(program: Program) -> Iterator[Finding]:
                 if _may_be(v.record.site, site)
             ],
         )
-
-
-def _from_group(write: RateWrite) -> bool:
-    number = as_number(write.value)
-    symbols = [symbol for size in number.alternatives for symbol in size.symbols]
-    return any(symbol.kind == "group" for symbol in symbols) or isinstance(write.value, Tensor)
 
 
 def _is_zero(write: RateWrite) -> bool:

@@ -63,13 +63,14 @@ def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
             return GroupValue(record, every=False)
         case GroupValue():
             key = index.value if isinstance(index, Constant) else "?"
-            return group_item(str(key))
+            return group_item(run, str(key))
         case _:
             return Unknown("an item of an unknown value")
 
 
-def group_item(key: str) -> Value:
+def group_item(run: Run, key: str) -> Value:
     """A value read back from a parameter group; ``params`` are its weights."""
+    run.group_reads += 1
     if key == "params":
         return Unknown("the weights of a group")
     return Knob(Symbol(f"group.{key}", kind="group"))
@@ -197,6 +198,11 @@ def unpacked(value: Value, count: int) -> list[Value]:
             return [Unknown("unpacked from an unknown value")] * count
 
 
+def _reads_group(value: Value) -> bool:
+    symbols = (symbol for size in as_number(value).alternatives for symbol in size.symbols)
+    return any(symbol.kind == "group" for symbol in symbols)
+
+
 def _axes(count: int, missing: int) -> list[Value]:
     """Sizes of leading axes that are not known, but are themselves wherever they appear again."""
     names = [f"axis {index - count}" for index in range(missing)]
@@ -222,7 +228,10 @@ def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scop
                     option.complete = False
             case GroupValue():
                 if index == Constant("lr"):
-                    write = RateWrite(site_of(scope, span), value, option.every, scope.symbol, option.record)
+                    relative = run.group_reads > 0 or _reads_group(value)
+                    write = RateWrite(
+                        site_of(scope, span), value, option.every, relative, scope.symbol, option.record
+                    )
                     run.seen.rate_writes.append(write)
             case ModuleValue() if isinstance(index, Constant):
                 run.set_attribute(option, str(index.value), value, site_of(scope, span))

@@ -78,7 +78,10 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
     if row is None:
         return
     values = arguments.bind(row.signature)
-    layer = Layer(public, arguments.site, arguments.owner.partition(".")[0], values)
+    # A subclass of a layer is built where its own constructor is called, not where it calls its base's.
+    site = module.site if module.kind is not None else arguments.site
+    owner = module.owner if module.kind is not None else arguments.owner
+    layer = Layer(public, site, owner.partition(".")[0], values)
     sizes = {name: _size(values.get(name), row.defaults.get(name)) for name in row.signature}
     for weight_row in row.weights:
         if weight_row.switch and truth(values.get(weight_row.switch, Constant(True))) is False:
@@ -86,7 +89,7 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
             continue
         weight = Weight(
             weight_row.name,
-            arguments.site,
+            site,
             layer.owner,
             weight_row.dims(sizes),
             weight_row.contracted,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.program import classes
+from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.library.indexing import unpacked
 from mulint.program.run import Arguments, Run, iterate, join_all, sources_of, truth
 from mulint.program.values import (
@@ -250,9 +251,12 @@ def _power(run: Run, arguments: Arguments) -> Value:
     return UNKNOWN_NUMBER if constant is None else base.power(Fraction(constant).limit_denominator(64))
 
 
-def _unknown_number(run: Run, arguments: Arguments) -> Value:
-    del run, arguments
-    return UNKNOWN_NUMBER
+def _opaque(run: Run, arguments: Arguments) -> Value:
+    """A number of its own, so that what it is multiplied with stays known."""
+    del run
+    site = arguments.site
+    name = f"number {site.path}:{site.span[0]}:{site.span[1]}"
+    return Number((Dimension.of(Symbol(name, site.path, site.line, kind="size")),))
 
 
 def _reversed(run: Run, arguments: Arguments) -> Value:
@@ -312,10 +316,10 @@ FUNCTIONS: dict[str, Handler] = {
     "numpy.sqrt": _root,
     "math.pow": _power,
     "builtins.pow": _power,
-    "math.log": _unknown_number,
-    "math.log2": _unknown_number,
-    "math.cos": _unknown_number,
-    "math.exp": _unknown_number,
+    "math.log": _opaque,
+    "math.log2": _opaque,
+    "math.cos": _opaque,
+    "math.exp": _opaque,
     "copy.deepcopy": _identity,
     "copy.copy": _identity,
     "types.SimpleNamespace": _dict,
