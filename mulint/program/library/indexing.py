@@ -131,7 +131,9 @@ def _tensor_item(tensor: Tensor, index: Value) -> Value:
     if last_kept and tensor.dims:
         count = len(tensor.dims) - removed
         kept = tensor.dims[removed:] if removed < len(tensor.dims) else ()
-        return replace(tensor, dims=kept, open=count <= 0, weight=None)
+        # A slice of a weight with all its dimensions is still used as that weight.
+        sliced = removed == 0 and len(touched) == len(indices)
+        return replace(tensor, dims=kept, open=count <= 0, weight=tensor.weight if sliced else None)
     return replace(tensor, dims=(), open=True, weight=None)
 
 

@@ -14,6 +14,7 @@ from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
     DictValue,
+    External,
     Knob,
     ListValue,
     Method,
@@ -279,7 +280,29 @@ def _identity(run: Run, arguments: Arguments) -> Value:
     return _first(arguments)
 
 
+# Command-line options: whatever they are, they come from outside.
+
+
+def _parser(run: Run, arguments: Arguments) -> Value:
+    del run, arguments
+    return External("argparse.parser")
+
+
+def _parsed(run: Run, arguments: Arguments) -> Value:
+    del run
+    return Knob(Symbol("args", arguments.site.path, arguments.site.line))
+
+
+def _partly_parsed(run: Run, arguments: Arguments) -> Value:
+    return ListValue([_parsed(run, arguments), Unknown("the remaining arguments")])
+
+
 FUNCTIONS: dict[str, Handler] = {
+    "argparse.ArgumentParser": _parser,
+    "argparse.parser.add_argument_group": _parser,
+    "argparse.parser.add_mutually_exclusive_group": _parser,
+    "argparse.parser.parse_args": _parsed,
+    "argparse.parser.parse_known_args": _partly_parsed,
     "builtins.range": _range,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
