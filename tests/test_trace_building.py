@@ -259,3 +259,30 @@ def test_what_cannot_be_built(tmp_path: Path, target: str, arguments: tuple[str,
     assert result.exit_code == 2
     assert expected in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+@pytest.mark.parametrize(("fixture", "scale", "ok"), [("gpt", -0.5, False), ("gpt_mup", -1.0, True)])
+def test_the_fixtures_are_built(fixture: str, scale: float, ok: bool) -> None:
+    arguments = ["trace", str(FIXTURES / fixture / "model.py:GPT"), "--stages", "roles", "--output-format", "json"]
+    found = json.loads(CliRunner().invoke(group, arguments).stdout)
+    kinds = roles(found)
+    assert kinds["tok_embed.weight"] == kinds["pos_embed.weight"] == "input"
+    assert {kinds[f"layers.0.{name}.weight"] for name in ("attn.qkv", "attn.proj", "ffn.up")} == {"hidden"}
+    assert {kinds[name] for name in kinds if name.endswith("bias") or "norm" in name} == {"vector"}
+    (table,) = (parameter for parameter in found["parameters"] if parameter["aliases"])
+    assert table["aliases"] == ["lm_head.weight"]
+    (packed,) = (parameter for parameter in found["parameters"] if parameter["name"] == "layers.1.attn.qkv.weight")
+    expected = {"name": "attention", "value": scale, "expected": -1, "ok": ok}
+    assert expected in packed["invariants"]
+
+
+def test_settings_that_hold_the_base_are_filled() -> None:
+    target = str(FIXTURES / "gpt_mup" / "model.py:GPT")
+    arguments = ["trace", target, "--stages=roles", "--base-width=n_embd=128", "--output-format=json"]
+    found = json.loads(CliRunner().invoke(group, arguments).stdout)
+    assert found["base"] == {"n_embd": 128}
+    assert "base_n_embd = 128, as in the base" in found["assumptions"]
+    assert "base_n_head = 4, as in the base" in found["assumptions"]

@@ -135,10 +135,13 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
     values, said = knobs.fixed_settings(blueprint, request.settings)
     settings, said_of_knobs = knobs.find(blueprint, values, request.knobs, request.follow, _changes(blueprint))
     widths = _continued(request.widths) or knobs.widths(settings, values)
+    given = {name: int(size) if size.is_integer() else size for name, size in request.base.items()}
+    at_base = {**settings.at(request.base.get(settings.knobs[0], widths[0])), **given}
+    settings, said_of_base = knobs.based(settings, at_base)
     first = _construct(blueprint, settings.at(widths[0]), widths[0], root)
     recipe = batches.recipe(first, settings.at(widths[0]), lambda error: describe(error, root))
     optimizer = optimizers.find(target, Path(request.file), root, torch.device(request.device).type)
-    assumptions = [*blueprint.assumptions, *said_of_knobs, *said, *recipe.assumptions]
+    assumptions = [*blueprint.assumptions, *said_of_knobs, *said_of_base, *said, *recipe.assumptions]
     assumptions.append(
         "dropout is off; the loss is what forward returns as a scalar, else computed from its output"
     )

@@ -7,7 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -44,6 +44,7 @@ CONTEXTS = re.compile(
 DROPOUTS = re.compile(
     r"(.*_)?(dropout|drop|pdrop|dropout_prob|dropout_p|drop_rate|p_drop|drop_path|drop_path_rate)(_.*)?"
 )
+BASES = re.compile(r"(mup_)?base_(?P<after>\w+)|(mup_)?(?P<before>\w+)_base")
 # What a required argument gets when nobody says.
 REQUIRED = (
     (
@@ -183,6 +184,22 @@ def widths(settings: Settings, values: Mapping[str, Any]) -> tuple[float, ...]:
     unit = math.lcm(unit, *(ratio.denominator for ratio in settings.ratios.values()))
     start = math.ceil(smallest / unit) * unit
     return tuple(float(start * 2**i) for i in range(4))
+
+
+def based(settings: Settings, base: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+    """Fill the settings that hold the base of the parametrization (``base_n_embd``) and are ``None`` by default.
+
+    ``base`` has the values that all settings take in the base model.
+    """
+    found = {}
+    for name, value in settings.fixed.items():
+        match = BASES.fullmatch(name)
+        of = str(match["before"] or match["after"]) if match else ""
+        of = settings.knobs[0] if of in ("width", "dim") else of
+        if value is None and of in base:
+            found[name] = base[of]
+    said = [f"{name} = {value!r}, as in the base" for name, value in found.items()]
+    return replace(settings, fixed={**settings.fixed, **found}), said
 
 
 def _by_building(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from mulint import traces
 from mulint.tracing import building, roles
-from mulint.tracing.model import ParameterDims, Use
+from mulint.tracing.model import Attention, ParameterDims, Use
 from mulint.tracing.request import Request
 
 Progress = Callable[[str, float], None]
@@ -39,7 +39,7 @@ def run(request: Request, progress: Progress) -> traces.Trace:
         device=request.device,
         dtype=request.dtype,
         assumptions=(*plan.assumptions, *dimensions.assumptions),
-        parameters=tuple(_parameter(dims) for dims in dimensions.parameters),
+        parameters=tuple(_parameter(dims, dimensions.attention) for dims in dimensions.parameters),
         attention=tuple(
             traces.AttentionTrace(
                 site.path,
@@ -57,7 +57,7 @@ def run(request: Request, progress: Progress) -> traces.Trace:
     )
 
 
-def _parameter(dims: ParameterDims) -> traces.ParameterTrace:
+def _parameter(dims: ParameterDims, attention: Sequence[Attention]) -> traces.ParameterTrace:
     return traces.ParameterTrace(
         name=dims.name,
         aliases=dims.aliases,
@@ -68,6 +68,11 @@ def _parameter(dims: ParameterDims) -> traces.ParameterTrace:
         fan_in_dims=dims.fan_in_dims,
         uses=tuple(map(_site, dims.uses)),
         multiplier=traces.Multiplier(_number(dims.multiplier), tuple(map(_site, dims.multiplier_places))),
+        invariants=tuple(
+            traces.Invariant("attention", _number(site.scale_exponent), _number(site.required), site.ok)
+            for site in attention
+            if dims.name in site.parameters
+        ),
         reason="" if dims.uses else "this batch does not use it",
     )
 
