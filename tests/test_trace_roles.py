@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import mup
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -500,3 +501,32 @@ def test_rounded_and_affine_sizes() -> None:
         "down.bias": "vector",
     }
     assert traced.parameters["up.weight"].dims == (Fraction(1), Fraction(1))
+
+
+class Packaged(nn.Module):
+    """A readout of the mup package, tied or not."""
+
+    def __init__(self, width: int, tied: bool) -> None:
+        super().__init__()
+        self.table = nn.Embedding(11, width)
+        self.hidden = nn.Linear(width, width, bias=False)
+        self.head = mup.MuSharedReadout(self.table.weight, bias=False) if tied else mup.MuReadout(width, 11)
+
+    def forward(self, ids: Tensor) -> Any:
+        x = torch.relu(self.hidden(self.table(ids)))
+        return self.head(x)  # packaged head
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_readouts_of_the_mup_package(tied: bool) -> None:
+    def make(width: int) -> nn.Module:
+        model = Packaged(width, tied)
+        mup.set_base_shapes(model, Packaged(64, tied), delta=Packaged(128, tied), rescale_params=False)
+        return model
+
+    traced = Traced(make, tokens)
+    parameter = traced.parameters["table.weight" if tied else "head.weight"]
+    readout = parameter.use_roles[-1]
+    assert (str(readout.role), readout.multiplier, readout.use.line) == ("output", -1, line_of("packaged head"))
+    assert str(parameter.role) == ("input" if tied else "output")
+    assert traced.multiplier("hidden.weight") == 0

@@ -27,7 +27,8 @@ from mulint.tracing.model import Use
 TORCH = str(Path(torch.__file__).parent)
 MULINT = str(Path(__file__).parent)
 STANDARD = str(Path(contextmanager.__code__.co_filename).parent)
-PASS_THROUGH = ("einops", "torch", "mulint")
+# Installed packages whose layers stand for the line that calls them.
+PASS_THROUGH = ("einops", "mup", "mulint", "torch")
 
 
 @dataclass(frozen=True, slots=True)
