@@ -377,6 +377,8 @@ def _identical(left: Value, right: Value) -> bool | None:
         # A weight is there for certain; an activation handed to a forward pass may be left out by a caller.
         surely = isinstance(other, _SURELY_SOMETHING) or (isinstance(other, Tensor) and other.weight is not None)
         return False if surely else None
+    if isinstance(left, Tensor) and isinstance(right, Tensor) and left.weight and right.weight:
+        return left.weight is right.weight
     return True if left is right and not isinstance(left, Unknown) else None
 
 

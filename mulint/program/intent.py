@@ -9,10 +9,9 @@ from mulint.facts import syntax as s
 from mulint.findings import Intent, Package
 from mulint.program.dimensions import Symbol
 from mulint.program.records import Observations
+from mulint.program.statements import MUP_PACKAGES
 from mulint.program.values import Number, Site, as_number
 from mulint.program.widths import ratio_base, size_symbols
-
-_PACKAGES = frozenset({"mup", "unit_scaling"})
 
 
 def package_of(path: str) -> str:
@@ -48,7 +47,7 @@ def _imports(files: Sequence[FileFacts]) -> Iterator[tuple[Site, str]]:
     for facts in files:
         bound: dict[str, s.Import] = {}
         for node in s.walk(facts.body):
-            if isinstance(node, s.Import) and not node.level and node.module.partition(".")[0] in _PACKAGES:
+            if isinstance(node, s.Import) and not node.level and node.module.partition(".")[0] in MUP_PACKAGES:
                 bound[node.binds] = node
         if not bound:
             continue

@@ -105,6 +105,9 @@ def init_exponent(init: InitCall, weight: Weight, of: Growth) -> Fraction | None
     if scale is None or fan_in is None or any(p is None for p in produced):
         return None
     fan_out = max((p for p in produced if p is not None), default=Fraction(0))
+    if init.origin == "mup" and not init.function.startswith(("kaiming", "xavier")):
+        # mup.init scales what it is given for weights with two wide dimensions.
+        return scale - fan_in / 2 if fan_out else scale
     return init_std_exponent(
         init.function,
         fan_in_exponent=fan_in,

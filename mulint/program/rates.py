@@ -56,12 +56,20 @@ class OptimizerView:
         """Whether every group's rate is known not to depend on the width."""
         return all(g.exponent == 0 for g in self.groups)
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether its rates depend on the width, by its groups or by itself."""
+        return (self.family is not None and self.family.width_scaled) or any(g.exponent for g in self.groups)
+
     def exponent_for(self, parameter: Parameter) -> Fraction | None:
         """The exponent of the rate that a weight gets; None if unknown or not in this optimizer."""
         found = {g.exponent for g in self.groups if g.parameters and parameter in g.parameters}
         if not found and not self.follows_weights:
             found = {g.exponent for g in self.groups}
-        return found.pop() if len(found) == 1 else None
+        exponent = found.pop() if len(found) == 1 else None
+        if exponent is None or self.family is None or not self.family.width_scaled or parameter.role is None:
+            return exponent
+        return exponent + self.family.rate_exponent(parameter.role)
 
 
 def optimizer_views(
@@ -73,10 +81,17 @@ def optimizer_views(
     best: dict[object, list[OptimizerView]] = {}
     for view in views:
         best.setdefault(view.record.site, []).append(view)
+    chosen = []
     for candidates in best.values():
         telling = [v for v in candidates if Role.HIDDEN in v.roles]
         followed = [v for v in candidates if v.follows_weights and v.roles]
-        yield (telling or followed or candidates)[0]
+        chosen.append((telling or followed or candidates)[0])
+    # Where one function may build a scaled optimizer or a plain one, the author keeps both parametrizations.
+    scaled = {(v.record.site.path, v.record.owner) for v in chosen if v.record.conditional and v.is_scaled}
+    for view in chosen:
+        alternative = view.record.conditional and (view.record.site.path, view.record.owner) in scaled
+        if view.is_scaled or not alternative:
+            yield view
 
 
 def _view(record: OptimizerRecord, by_weight: Mapping[int, Parameter], widths: frozenset[Symbol]) -> OptimizerView:

@@ -176,7 +176,7 @@ class GroupRecord:
 
 @dataclass(eq=False, slots=True)
 class OptimizerRecord:
-    """One construction of an optimizer."""
+    """One construction of an optimizer; ``conditional`` if it hangs on a condition that is not known."""
 
     type: str
     site: Site
@@ -184,7 +184,7 @@ class OptimizerRecord:
     groups: list[GroupRecord]
     options: dict[str, Value]
     complete: bool
-    package_scaled: bool = False
+    conditional: bool = False
 
 
 @dataclass(frozen=True, slots=True)

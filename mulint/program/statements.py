@@ -23,6 +23,7 @@ from mulint.program.values import (
 )
 
 _MOST_ITERATIONS = 64
+MUP_PACKAGES = frozenset({"mup", "unit_scaling"})
 
 
 def execute(run: Run, body: Sequence[s.Statement], scope: Scope, frame: Frame) -> bool:
@@ -161,7 +162,9 @@ def _try(run: Run, node: s.Try, scope: Scope, frame: Frame) -> bool:
 
 
 def _import(run: Run, node: s.Import, scope: Scope) -> None:
-    path = run.files.resolve(node.module, scope.path, node.level)
+    # A vendored copy of a μP package means the package: the tables know what its names do.
+    known = not node.level and node.module.partition(".")[0] in MUP_PACKAGES
+    path = None if known else run.files.resolve(node.module, scope.path, node.level)
     if path is not None:
         run.imports.add((scope.path, path))
     if node.name is None:
@@ -177,7 +180,7 @@ def _import(run: Run, node: s.Import, scope: Scope) -> None:
         if found is not None:
             scope.names[node.binds] = found
             return
-    inner = run.files.resolve(submodule, scope.path, node.level)
+    inner = None if known else run.files.resolve(submodule, scope.path, node.level)
     if inner is not None:
         run.imports.add((scope.path, inner))
         scope.names[node.binds] = _module(run, inner)

@@ -77,7 +77,7 @@ def find(program: Program) -> Iterator[Finding]:
     """Adaptive optimizers with one rate and hidden weights."""
     for view in program.optimizers:
         family = view.family
-        if family is None or not family.is_adaptive or not view.is_one_rate:
+        if family is None or not family.is_adaptive or family.width_scaled or not view.is_one_rate:
             continue
         hidden = held_or_reachable(program, view, Role.HIDDEN)
         due = family.rate_exponent(Role.HIDDEN)

@@ -76,7 +76,7 @@ def find(program: Program) -> Iterator[Finding]:
     """SGD with one rate and weights that need a growing one."""
     for view in program.optimizers:
         family = view.family
-        if family is None or not family.is_sgd or not view.is_one_rate:
+        if family is None or not family.is_sgd or family.width_scaled or not view.is_one_rate:
             continue
         growing = [
             p

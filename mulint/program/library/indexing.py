@@ -60,7 +60,7 @@ def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
                 return run.attribute(container, index.value, site)
             return Knob(container.symbol)
         case GroupsValue(record=record):
-            return GroupValue(record, every=False)
+            return GroupValue(record, every=as_number(index).whole != 0)
         case GroupValue():
             key = index.value if isinstance(index, Constant) else "?"
             return group_item(run, str(key))

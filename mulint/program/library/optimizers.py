@@ -38,6 +38,7 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
     params = given.pop("params", Unknown("no parameters given"))
     groups, complete = _groups(params)
     record = OptimizerRecord(name, arguments.site, arguments.owner, groups, given, complete and arguments.complete)
+    record.conditional = run.uncertainty > 0
     run.seen.optimizers.append(record)
     return OptimizerValue(record)
 

@@ -227,6 +227,15 @@ def _type(run: Run, arguments: Arguments) -> Value:
     return Unknown("a type")
 
 
+def _identity_number(run: Run, arguments: Arguments) -> Value:
+    """``id(p)``: good for nothing but comparing, so a text that is the same for the same weight or module."""
+    del run
+    value = _first(arguments)
+    if isinstance(value, Tensor) and value.weight is not None:
+        return Constant(f"id {id(value.weight)}")
+    return Constant(f"id {id(value)}") if isinstance(value, ModuleValue) else Unknown("an identity")
+
+
 def _partial(run: Run, arguments: Arguments) -> Value:
     del run
     function = _first(arguments)
@@ -331,6 +340,7 @@ FUNCTIONS: dict[str, Handler] = {
     "builtins.setattr": _setattr,
     "builtins.hasattr": _hasattr,
     "builtins.type": _type,
+    "builtins.id": _identity_number,
     "builtins.next": _next,
     "builtins.reversed": _reversed,
     "builtins.any": _any_of,

@@ -1,0 +1,248 @@
+"""One fault at a time: exact replacements in the correct μP fixtures, each with the one code it must give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Injection:
+    """Replace the only occurrence of ``old`` in one file of a fixture by ``new``."""
+
+    name: str
+    fixture: str
+    path: str
+    old: str
+    new: str
+    code: str
+
+
+INJECTIONS = (
+    Injection(
+        "hidden rate left at the base rate",
+        "gpt_mup",
+        "model.py",
+        """                "lr": learning_rate / ratio,
+""",
+        """                "lr": learning_rate,
+""",
+        "MU101",
+    ),
+    Injection(
+        "one group for the MLP under Adam",
+        "mlp_mup",
+        "train_adam.py",
+        """    groups = [{"params": hidden, "lr": args.lr / model.ratio}, {"params": head + others, "lr": args.lr}]
+    optimizer = Adam(groups)
+""",
+        """    optimizer = Adam(hidden + head + others, lr=args.lr)
+""",
+        "MU101",
+    ),
+    Injection(
+        "one rate under SGD",
+        "mlp_mup",
+        "train_sgd.py",
+        """    optimizer = torch.optim.SGD(groups, lr=args.lr, momentum=0.9)
+""",
+        """    optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9)
+""",
+        "MU102",
+    ),
+    Injection(
+        "embeddings scaled with every other matrix",
+        "gpt_mup",
+        "model.py",
+        """            {"params": embeddings, "lr": learning_rate, "lr_scale": 1.0, "weight_decay": weight_decay},
+""",
+        """            {"params": embeddings, "lr": learning_rate / ratio, "lr_scale": 1.0 / ratio, "weight_decay": 0.1},
+""",
+        "MU104",
+    ),
+    Injection(
+        "groups by number of dimensions",
+        "gpt_mup_untied",
+        "model.py",
+        """    matrices = [model.mixer.here.weight, model.mixer.past.weight, model.head.weight]
+""",
+        """    matrices = [p for p in model.parameters() if p.ndim >= 2]
+""",
+        "MU104",
+    ),
+    Injection(
+        "torch's AdamW on a mup model",
+        "mup_package",
+        "train.py",
+        """    optimizer = MuAdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay)
+""",
+        """    optimizer = torch.optim.AdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay)
+""",
+        "MU108",
+    ),
+    Injection(
+        "the AdamW that mup re-exports",
+        "mup_package",
+        "train.py",
+        """    optimizer = MuAdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay)
+""",
+        """    from mup.optim import AdamW
+
+    optimizer = AdamW(model.parameters(), lr=args.lr, weight_decay=args.weight_decay)
+""",
+        "MU108",
+    ),
+    Injection(
+        "an absolute rate each step",
+        "gpt_mup",
+        "train.py",
+        """        group["lr"] = lr * group["lr_scale"]
+""",
+        """        group["lr"] = lr
+""",
+        "MU201",
+    ),
+    Injection(
+        "an absolute rate through an index",
+        "gpt_mup",
+        "train.py",
+        """    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]
+""",
+        """    for i, _ in enumerate(optimizer.param_groups):
+        optimizer.param_groups[i]["lr"] = lr
+""",
+        "MU201",
+    ),
+    Injection(
+        "a constant std in _init_weights",
+        "gpt_mup",
+        "model.py",
+        """            nn.init.normal_(module.weight, mean=0.0, std=0.02 * self.config.width_ratio**-0.5)
+""",
+        """            nn.init.normal_(module.weight, mean=0.0, std=0.02)
+""",
+        "MU301",
+    ),
+    Injection(
+        "a constant std for the residual projections",
+        "gpt_mup",
+        "model.py",
+        """                nn.init.normal_(p, mean=0.0, std=std * config.width_ratio**-0.5)
+""",
+        """                p.data.normal_(0.0, std)
+""",
+        "MU301",
+    ),
+    Injection(
+        "torch's init where mup's was",
+        "mup_package",
+        "train.py",
+        """from mup.init import normal_
+""",
+        """from torch.nn.init import normal_
+""",
+        "MU301",
+    ),
+    Injection(
+        "a constant std for a readout without multiplier",
+        "gpt_mup_untied",
+        "model.py",
+        """        nn.init.zeros_(self.head.weight)
+""",
+        """        nn.init.normal_(self.head.weight, std=0.02)
+""",
+        "MU304",
+    ),
+    Injection(
+        "a head without its multiplier",
+        "mlp_mup",
+        "model.py",
+        """        return self.head(self.features(x) / self.ratio)
+""",
+        """        return self.head(self.features(x))
+""",
+        "MU401",
+    ),
+    Injection(
+        "a plain linear readout in a mup model",
+        "mup_package",
+        "model.py",
+        """        self.readout = MuReadout(d_model, classes, readout_zero_init=True)
+""",
+        """        self.readout = nn.Linear(d_model, classes)
+""",
+        "MU401",
+    ),
+    Injection(
+        "a readout that learns at the base rate",
+        "gpt_mup_untied",
+        "model.py",
+        """    matrices = [model.mixer.here.weight, model.mixer.past.weight, model.head.weight]
+""",
+        """    matrices = [model.mixer.here.weight, model.mixer.past.weight]
+""",
+        "MU401",
+    ),
+    Injection(
+        "the multiplier on the training path only",
+        "mlp_mup",
+        "model.py",
+        """        return self.head(self.features(x) / self.ratio)
+""",
+        """        if self.training:
+            return self.head(self.features(x) / self.ratio)
+        return self.head(self.features(x))
+""",
+        "MU403",
+    ),
+    Injection(
+        "an embedding times the root of the width",
+        "gpt_mup",
+        "model.py",
+        """        x = self.drop(self.tok_embed(tokens) + self.pos_embed(positions))
+""",
+        """        x = self.tok_embed(tokens) * math.sqrt(self.config.n_embd)
+        x = self.drop(x + self.pos_embed(positions))
+""",
+        "MU404",
+    ),
+    Injection(
+        "the fused attention with torch's own scale",
+        "gpt_mup",
+        "model.py",
+        """            y = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True, scale=scale)
+""",
+        """            y = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True)
+""",
+        "MU405",
+    ),
+    Injection(
+        "the manual attention without its ratio",
+        "gpt_mup",
+        "model.py",
+        """            scores = scores * self.head_ratio**-0.5
+""",
+        "",
+        "MU405",
+    ),
+    Injection(
+        "one over the root of d in a mup model",
+        "mup_package",
+        "model.py",
+        """        logits = torch.matmul(q, k.transpose(2, 3)) * 8 / d
+""",
+        """        logits = torch.matmul(q, k.transpose(2, 3)) * d**-0.5
+""",
+        "MU405",
+    ),
+    Injection(
+        "a tied readout without its multiplier",
+        "gpt_mup",
+        "model.py",
+        """        self.lm_head = Readout(config.n_embd, config.vocab_size, config.width_ratio)
+""",
+        """        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+""",
+        "MU409",
+    ),
+)

@@ -1,0 +1,55 @@
+"""What ``check`` says of the example repositories, plain, correct, and with one fault each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.injections import INJECTIONS, Injection
+from tests.repositories import FIXTURES, check, copy, inject, marked, sites
+
+PLAIN = ("gpt", "mlp")
+CORRECT = ("gpt_mup", "gpt_mup_untied", "mlp_mup", "mup_package")
+
+
+@pytest.mark.parametrize("fixture", PLAIN)
+def test_exactly_what_is_marked_is_found_as_notes(fixture: str) -> None:
+    report = check(FIXTURES / fixture)
+    assert sorted(sites(report)) == sorted(marked(FIXTURES / fixture))
+    assert report["intent"] == "none"
+    assert {f["severity"] for f in report["findings"]} == {"note"}
+    assert {f["severity_if_scaled"] for f in report["findings"]} == {"error"}
+
+
+@pytest.mark.parametrize("fixture", PLAIN)
+def test_with_the_table_notes_become_errors(fixture: str, tmp_path: Path) -> None:
+    root = copy(fixture, tmp_path)
+    with (root / "pyproject.toml").open("a") as file:
+        file.write("\n[tool.mulint]\n")
+    report = check(root)
+    assert report["intent"] == "opted-in"
+    assert {f["severity"] for f in report["findings"]} == {"error"}
+    assert sorted(sites(report)) == sorted(marked(root))
+
+
+@pytest.mark.parametrize("fixture", CORRECT)
+def test_correct_parametrizations_are_evident_and_silent(fixture: str) -> None:
+    report = check(FIXTURES / fixture)
+    assert sites(report) == []
+    assert report["intent"] == "evident"
+    assert report["understood"]["parameters"] > 5
+    assert report["understood"]["optimizers"] >= 1
+
+
+@pytest.mark.parametrize("injection", INJECTIONS, ids=lambda i: i.name)
+def test_an_injected_fault_gives_its_code_and_no_other(injection: Injection, tmp_path: Path) -> None:
+    report = check(inject(injection, tmp_path))
+    assert [f["code"] for f in report["findings"]] == [injection.code]
+    assert report["findings"][0]["severity"] == "error"
+
+
+def test_every_rule_has_an_injection() -> None:
+    from mulint.rules import RULES
+
+    assert {rule.code for rule in RULES} == {injection.code for injection in INJECTIONS}
