@@ -5,6 +5,7 @@ Exponents are powers of the width. ``None`` is unknown, never a guess.
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from dataclasses import dataclass, fields, is_dataclass
@@ -191,6 +192,8 @@ def _plain(value: object) -> object:
         return [_plain(item) for item in value]
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no such numbers
+        return None
     return value
 
 

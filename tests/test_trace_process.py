@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -42,10 +44,10 @@ def failure(tmp_path: Path, source: str, name: str = "case", limits: Limits = Li
     return message
 
 
-def processes_in(folder: Path) -> list[int]:
+def processes_in(folder: Path, patience: int = 50) -> list[int]:
     """Other processes whose working directory is a folder; killed ones may take a moment to go."""
     found: list[int] = []
-    for _ in range(50):
+    for _ in range(patience):
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
@@ -99,6 +101,19 @@ def test_code_that_takes_all_memory(tmp_path: Path) -> None:
 def test_children_are_ended_too(tmp_path: Path) -> None:
     statement = "import subprocess; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)']); 1/0"
     assert "ZeroDivisionError" in failure(tmp_path, BODY.format(before=statement))
+
+
+def test_the_worker_ends_with_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "cases.py"
+    file.write_text(HEAD + BODY.format(before="open('started', 'w').close(); time.sleep(1000)"), encoding="utf-8")
+    command = subprocess.Popen([sys.executable, "-m", "mulint", "trace", f"{file}:case"], cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "started").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(processes_in(tmp_path, patience=1)) == 2
+    command.kill()
+    command.wait()
+    assert processes_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,9 +14,12 @@ from typing import Any
 
 from mulint.tracing.request import Request
 
+PR_SET_PDEATHSIG = 1
+
 
 def main() -> None:
     """Read the request from the environment, make the trace, answer with one line of JSON."""
+    _end_with_parent()
     channel = int(sys.argv[1])
     os.set_inheritable(channel, False)
     request = Request.from_json(os.environ.pop("MULINT_REQUEST"))
@@ -27,6 +33,13 @@ def main() -> None:
     send(_answer(request, lambda stage, done: send({"stage": stage, "done": done})))
     sys.stdout.flush()
     os._exit(0)  # nothing of the user's code, no thread and no atexit handler, may keep the process
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to kill this process when the command line dies without saying so."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _answer(request: Request, progress: Callable[[str, float], None]) -> dict[str, Any]:
