@@ -436,6 +436,8 @@ class Deep(nn.Module):
             x = x * torch.tensor(1 / width)
         if where == "buffer":
             x = x * self.kept
+        if where == "loss":
+            return self.head(x).pow(2).mean() / width
         if where == "weight":
             return F.linear(x, self.head.weight / width)
         out: Tensor = self.head(x)
@@ -446,6 +448,7 @@ class Deep(nn.Module):
     ("where", "expected"),
     [
         ("nowhere", (0, 0, 0)),
+        ("loss", (0, 0, 0)),
         ("embedding", (HALF, 0, 0)),
         ("middle", (0, -HALF, 0)),
         ("inside", (0, 0, -1)),

@@ -87,7 +87,11 @@ def owners(factor: Factor, roles: Mapping[ParameterUse, Role]) -> dict[Parameter
     stands; else to a readout that takes it in; else to the layers that made what it multiplies; else to those
     that take it in.
     """
-    made = {source: degree for source, degree in factor.producers.items() if isinstance(source, ParameterUse)}
+    made = {
+        source: degree
+        for source, degree in factor.producers.items()
+        if isinstance(source, ParameterUse) and degree == 1  # not a square, as in a loss
+    }
     layers = {use: degree for use, degree in made.items() if made_by_layer(use)}
     for group in (factor.consumers, made):
         inside = {use: degree for use, degree in group.items() if _owner(use) == factor.module and factor.module}

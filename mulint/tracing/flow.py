@@ -53,9 +53,13 @@ class Flow:
             self.values[node] = Value(Kind.ACTIVATION)
 
     def read(self, operations: Iterable[Aligned]) -> None:
-        """Follow every operation in order."""
+        """Follow every operation in order; one with arguments that are not understood ends what it takes in."""
         for operation in operations:
-            self.step(operation)
+            try:
+                self.step(operation)
+            except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
+                self.ledger.unread.append(operation.event.use)
+                self.set(operation, Value(Kind.ACTIVATION))
 
     def value(self, ref: Ref) -> Value:
         """What is known of a tensor; constants unless seen before."""

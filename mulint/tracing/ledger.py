@@ -9,16 +9,18 @@ from typing import TypeGuard
 from mulint.tracing.alignment import Aligned
 from mulint.tracing.catalogue import ONE
 from mulint.tracing.exponents import Law
+from mulint.tracing.model import Use
 from mulint.tracing.values import Degrees, Factor, Kind, ParameterUse, Site, Source, Value, multiplied
 
 
 class Ledger:
-    """All uses, factors and products of activations, in the order of the run."""
+    """All uses, factors and products of activations, in the order of the run; and what could not be read."""
 
     def __init__(self) -> None:
         self.uses: list[ParameterUse] = []
         self.factors: list[Factor] = []
         self.sites: list[Site] = []
+        self.unread: list[Use] = []
 
     def factor(self, operation: Aligned, degrees: dict[Source, Fraction], law: Law) -> dict[Source, Fraction]:
         """Note a scalar that changes with the width; the degrees with it."""

@@ -96,7 +96,10 @@ def _read(recordings: Sequence[Recording], kept: Mapping[str, Law], assumptions:
         _parameter(name, recordings, laws[name], uses[name], classification.use_roles(uses[name], roles, assigned))
         for name in laws
     )
-    unseen = tuple(f"{use.path}:{use.line}: {use.op} was not followed" for use in dict.fromkeys(reference.unseen))
+    unseen = tuple(
+        f"{use.path}:{use.line}: {use.op} was not followed"
+        for use in dict.fromkeys((*reference.unseen, *flow.ledger.unread))
+    )
     return Dimensions(parameters, classification.attention_of(flow.ledger), assumptions, unseen)
 
 
