@@ -116,7 +116,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int = 4, power: float | None = -0.5, norm: bool = False) -> None:
         super().__init__()
-        self.packed = nn.Linear(width, 3 * width, bias=False)
+        self.packed = nn.Linear(width, 3 * width, bias=False)  # packed made
         self.out = nn.Linear(width, width, bias=False)
         self.heads, self.power = heads, power
         self.norm = norm
@@ -138,8 +138,8 @@ class Attention(nn.Module):
 class Transformer(nn.Module):
     def __init__(self, width: int, tied: bool = True, **attention: Any) -> None:
         super().__init__()
-        self.tokens = nn.Embedding(11, width)
-        self.positions = nn.Parameter(torch.zeros(1, 5, width))
+        self.tokens = nn.Embedding(11, width)  # tokens made
+        self.positions = nn.Parameter(torch.zeros(1, 5, width))  # positions made
         self.norm = nn.LayerNorm(width)
         self.attention = Attention(width, **attention)
         self.up = nn.Linear(width, 4 * width)
@@ -147,7 +147,7 @@ class Transformer(nn.Module):
         self.last = nn.LayerNorm(width)
         self.head = nn.Linear(width, 11, bias=False)
         if tied:
-            self.head.weight = self.tokens.weight
+            self.head.weight = self.tokens.weight  # tied here
 
     def forward(self, ids: Tensor) -> Any:
         x = self.tokens(ids) + self.positions
@@ -178,6 +178,9 @@ def test_transformer_with_tied_readout() -> None:
     assert [str(use.role) for use in table.use_roles] == ["input", "output"]
     assert [use.multiplier for use in table.use_roles] == [Fraction(0), Fraction(-1)]
     assert table.multiplier == 0
+    assert [site.line for site in table.sites] == [line_of("tokens made"), line_of("tied here")]
+    assert [site.line for site in traced.parameters["positions"].sites] == [line_of("positions made")]
+    assert [site.line for site in traced.parameters["attention.packed.weight"].sites] == [line_of("packed made")]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ class ParameterDims:
     or an elementwise use).
     ``multiplier``: exponent of the scalar factors on the path of the uses that have the parameter's role,
     ``None`` if unknown. ``use_roles`` has it use by use.
+    ``sites``: where the parameter's layers are constructed in the user's code, one for every name.
     ``rows``: (start, end, role) for packed tensors, else ``None``.
     ``shapes``: one per width; empty at a width at which the parameter does not exist.
     """
@@ -89,6 +90,7 @@ class ParameterDims:
     multiplier_places: tuple[Use, ...] = ()
     rows: tuple[tuple[int, int, Role], ...] | None = None
     use_roles: tuple[UseRole, ...] = ()
+    sites: tuple[Use, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,12 @@ A ``TorchFunctionMode`` sees each call with its spelling, its Python scalars and
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any
 
-import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -23,12 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mulint.tracing.catalogue import PRODUCTS, QUERIES
 from mulint.tracing.model import Use
-
-TORCH = str(Path(torch.__file__).parent)
-MULINT = str(Path(__file__).parent)
-STANDARD = str(Path(contextmanager.__code__.co_filename).parent)
-# Installed packages whose layers stand for the line that calls them.
-PASS_THROUGH = ("einops", "mup", "mulint", "torch")
+from mulint.tracing.places import Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +67,7 @@ class Recording:
     unseen: list[Use] = field(default_factory=list)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sites: dict[str, Use] = field(default_factory=dict)
 
 
 def refs_in(value: object) -> Iterator[Ref]:
@@ -129,12 +122,11 @@ class _Recorder(TorchFunctionMode):
     def __init__(self, width: float, model: nn.Module, batch: object, root: Path) -> None:
         super().__init__()
         self.recording = Recording(width)
-        self.root = root
         self.nodes: dict[int, int] = {}
         self.keep: list[object] = []  # identities stay unique only while the tensors live, and number the nodes
         self.seen: dict[tuple[object, ...], int] = {}
         self.modules: list[str] = [""]
-        self.places: dict[tuple[CodeType, int], tuple[int, int]] = {}
+        self.places = Places(root)
         self.inside = 0
         first, self.recording.aliases = named_parameters(model)
         for name, parameter in first.items():
@@ -214,38 +206,10 @@ class _Recorder(TorchFunctionMode):
             if _writes(name):  # the same object holds a new value from here on
                 self.nodes.pop(id(tensor), None)
             outputs.append(Ref(self.node(tensor), tuple(tensor.shape)))
-        site, use = self.place(name)
+        site, use = self.places.find(name)
         key = (name, self.modules[-1], site)
         count = self.seen[key] = self.seen.get(key, -1) + 1
         self.recording.events.append(Event(name, (*key, count), use, before[0], before[1], tuple(outputs)))
-
-    def place(self, op: str) -> tuple[tuple[object, ...], Use]:
-        """The innermost place in code that is neither torch, mulint nor the standard library."""
-        frame: FrameType | None = sys._getframe(2)
-        chain: list[object] = []
-        found: Use | None = None
-        while frame is not None:
-            filename = frame.f_code.co_filename
-            if filename.startswith(MULINT) and chain:
-                break
-            if not filename.startswith(MULINT):
-                chain.append((filename, frame.f_lasti))
-                if found is None and not _is_plumbing(filename):
-                    line, column = self.position(frame)
-                    found = Use(self.relative(filename), line, column, op)
-            frame = frame.f_back
-        return tuple(chain), found or Use("", 0, 0, op)
-
-    def position(self, frame: FrameType) -> tuple[int, int]:
-        key = frame.f_code, frame.f_lasti
-        if key not in self.places:
-            line, _, column, _ = list(frame.f_code.co_positions())[frame.f_lasti // 2]
-            self.places[key] = line or frame.f_lineno, (column or 0) + 1
-        return self.places[key]
-
-    def relative(self, filename: str) -> str:
-        path = Path(filename)
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
 
 
 class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -260,7 +224,7 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         name = func._schema.name.split("::")[-1]
         if name in PRODUCTS and not self.recorder.inside:
-            self.recorder.recording.unseen.append(self.recorder.place(name)[1])
+            self.recorder.recording.unseen.append(self.recorder.places.find(name)[1])
         return func(*args, **(kwargs or {}))
 
 
@@ -303,11 +267,3 @@ def _tensors_in(value: object) -> Iterator[Tensor]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _tensors_in(item)
-
-
-def _is_plumbing(filename: str) -> bool:
-    if filename.startswith((TORCH, "<")):
-        return True
-    if "site-packages" in filename:
-        return Path(filename.split("site-packages/")[-1]).parts[0] in PASS_THROUGH
-    return filename.startswith(STANDARD)

@@ -14,7 +14,8 @@ from mulint.tracing import classification
 from mulint.tracing.alignment import align, parameter_laws
 from mulint.tracing.exponents import Law, of_numbers
 from mulint.tracing.flow import Flow
-from mulint.tracing.model import Attention, Builder, ParameterDims, UseRole
+from mulint.tracing.model import Attention, Builder, ParameterDims, Use, UseRole
+from mulint.tracing.places import Constructions
 from mulint.tracing.recording import Recording, kept_numbers, record
 from mulint.tracing.values import ParameterUse
 
@@ -52,9 +53,13 @@ def _record_all(
 ) -> list[Recording]:
     recordings = []
     for width in builder.widths:
-        built = builder.build(width, 0, device)
+        constructions = Constructions(root)
+        with constructions.watch():
+            built = builder.build(width, 0, device)
         run = partial(built.loss, built.model, built.batch)
-        recordings.append(record(width, built.model, built.batch, run, root))
+        recording = record(width, built.model, built.batch, run, root)
+        recording.sites = constructions.of(built.model)
+        recordings.append(recording)
         progress()
     return recordings
 
@@ -131,7 +136,14 @@ def _parameter(
         multiplier_places=tuple(dict.fromkeys(place for use in own for place in use.places)),
         rows=rows,
         use_roles=use_roles,
+        sites=_sites(name, recordings),
     )
+
+
+def _sites(name: str, recordings: Sequence[Recording]) -> tuple[Use, ...]:
+    recording = next(r for r in recordings if name in r.shapes)
+    names = (name, *recording.aliases[name])
+    return tuple(dict.fromkeys(recording.sites[one] for one in names if one in recording.sites))
 
 
 def _fan_in(uses: Sequence[ParameterUse]) -> tuple[int, ...]:

@@ -1,0 +1,101 @@
+"""Where the user's code stands: the innermost frame outside torch and mulint, with its column."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+
+import torch
+from torch import nn
+
+from mulint.tracing.model import Use
+
+TORCH = str(Path(torch.__file__).parent)
+MULINT = str(Path(__file__).parent)
+STANDARD = str(Path(contextlib.__file__).parent)
+# Installed packages whose layers stand for the line that calls them.
+PASS_THROUGH = ("einops", "mup", "mulint", "torch")
+
+
+class Places:
+    """Finds places in files; paths are relative to the root where they lie below it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.positions: dict[tuple[CodeType, int], tuple[int, int]] = {}
+
+    def find(self, op: str) -> tuple[tuple[object, ...], Use]:
+        """The whole chain of calls as a key, and the innermost place of the user's code in it."""
+        frame: FrameType | None = sys._getframe(1)
+        chain: list[object] = []
+        found: Use | None = None
+        while frame is not None:
+            filename = frame.f_code.co_filename
+            if filename.startswith(MULINT):
+                if chain:
+                    break
+            else:
+                chain.append((filename, frame.f_lasti))
+                if found is None and not _is_plumbing(filename):
+                    found = Use(self.relative(filename), *self.position(frame), op)
+            frame = frame.f_back
+        return tuple(chain), found or Use("", 0, 0, op)
+
+    def position(self, frame: FrameType) -> tuple[int, int]:
+        """Line and column, 1-based, of the expression that a frame is working on."""
+        key = frame.f_code, frame.f_lasti
+        if key not in self.positions:
+            line, _, column, _ = list(frame.f_code.co_positions())[frame.f_lasti // 2]
+            self.positions[key] = line or frame.f_lineno, (column or 0) + 1
+        return self.positions[key]
+
+    def relative(self, filename: str) -> str:
+        """A path as results carry it."""
+        path = Path(filename)
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+
+class Constructions:
+    """Where every parameter was made: the line that constructs its layer, or assigns it.
+
+    Tied weights have several places, the one that makes the tensor first.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.places = Places(root)
+        self.found: dict[tuple[int, str], Use] = {}
+
+    @contextlib.contextmanager
+    def watch(self) -> Iterator[None]:
+        """Note the place of every parameter that a module registers."""
+        original = nn.Module.register_parameter
+
+        def register(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
+            self.found[id(module), name] = self.places.find(type(module).__name__)[1]
+            original(module, name, param)
+
+        nn.Module.register_parameter = register  # type: ignore[method-assign, assignment]
+        try:
+            yield
+        finally:
+            nn.Module.register_parameter = original  # type: ignore[method-assign]
+
+    def of(self, model: nn.Module) -> dict[str, Use]:
+        """By every name that a parameter has."""
+        return {
+            f"{prefix}.{name}".lstrip("."): self.found[id(module), name]
+            for prefix, module in model.named_modules()
+            for name in module._parameters
+            if (id(module), name) in self.found
+        }
+
+
+def _is_plumbing(filename: str) -> bool:
+    if filename.startswith((TORCH, "<")):
+        return True
+    if "site-packages" in filename:
+        return Path(filename.split("site-packages/")[-1]).parts[0] in PASS_THROUGH
+    return filename.startswith(STANDARD)
