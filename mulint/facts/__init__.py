@@ -31,6 +31,8 @@ def extract(path: str, text: str) -> FileFacts:
     Raises:
         CannotParse: the text is not valid for the Python that runs mulint, or nests too deeply.
     """
+    if "\0" in text:
+        raise CannotParse(text[: text.index("\0")].count("\n") + 1, "it holds a null byte; remove the character")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -39,7 +41,5 @@ def extract(path: str, text: str) -> FileFacts:
     except SyntaxError as error:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
         raise CannotParse(error.lineno or 1, f"{error.msg} (read as Python {version})") from None
-    except ValueError as error:
-        raise CannotParse(1, f"{error}; remove the character") from None
     except (RecursionError, MemoryError):
         raise CannotParse(1, "expressions nest too deeply; split the longest expression") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
 from mulint.program.library import modules
@@ -134,6 +136,8 @@ def set_attribute(run: Run, value: Value, name: str, new: Value, site: Site) -> 
         return
     if isinstance(value, ModuleValue):
         new = modules.adopt(run, value, name, new, site)
+    if isinstance(new, Number) and new.constant is None:
+        new = replace(new, origin=site)
     old = value.attributes.get(name)
     level = 0 if isinstance(value, Knob) else value.level
     if run.uncertainty > level and old is not None and not isinstance(old, Knob):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mulint.facts import syntax as s
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS, canonical
-from mulint.program.run import Run
+from mulint.program.run import Arguments, Run
 from mulint.program.values import (
     ClassValue,
     Constant,
@@ -17,6 +17,7 @@ from mulint.program.values import (
     ListValue,
     ModuleValue,
     ObjectValue,
+    Site,
     Value,
     options,
 )
@@ -169,6 +170,8 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
         for option in options(annotated):
             if isinstance(option, ClassValue) and is_dataclass(option):
                 return knob_instance(run, option)
+            if isinstance(option, ClassValue) and is_module_class(option):
+                return run.call(option, Arguments((), {}, Site(path, parameter.span), complete=False))
     else:
         fitting = _fitting_class(parameter, function)
         if fitting is not None:

@@ -10,7 +10,7 @@ from functools import cached_property
 from mulint.program.dimensions import Symbol
 from mulint.program.parameters import Parameter, rate_of
 from mulint.program.records import GroupRecord, OptimizerRecord
-from mulint.program.values import Constant, Number, Value, as_number
+from mulint.program.values import ONE, Constant, Number, Value, as_number
 from mulint.program.widths import growth
 from mulint.theory import Optimizer, Role, lookup
 
@@ -53,8 +53,12 @@ class OptimizerView:
 
     @property
     def is_one_rate(self) -> bool:
-        """Whether every group's rate is known not to depend on the width."""
-        return all(g.exponent == 0 for g in self.groups)
+        """Whether every group's rate is known not to depend on the width.
+
+        Where groups differ by a factor that is itself a knob, that knob may well be a width ratio.
+        """
+        first = self.groups[0].rate if self.groups else ONE
+        return all(g.exponent == 0 and (g.rate / first).constant is not None for g in self.groups)
 
     @property
     def is_scaled(self) -> bool:

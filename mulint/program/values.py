@@ -47,9 +47,13 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number: one of a few symbolic alternatives; none at all means an unknown number."""
+    """A number: one of a few symbolic alternatives; none at all means an unknown number.
+
+    ``origin`` is the assignment to an attribute that it was read back from.
+    """
 
     alternatives: tuple[Dimension, ...] = ()
+    origin: Site | None = field(default=None, compare=False)
 
     @staticmethod
     def of(value: float | Fraction) -> Number:
@@ -253,7 +257,8 @@ class Tensor:
 
     def scaled(self, factor: Number, site: Site) -> Tensor:
         """The tensor times a scalar that appears at ``site``."""
-        return replace(self, factor=self.factor * factor, factor_sites=(*self.factor_sites, site), weight=None)
+        sites = (site,) if factor.origin is None else (factor.origin, site)
+        return replace(self, factor=self.factor * factor, factor_sites=(*self.factor_sites, *sites), weight=None)
 
     def reshaped(self, dims: tuple[Number, ...], *, open_: bool = False) -> Tensor:
         """The same numbers in another shape."""

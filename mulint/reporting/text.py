@@ -73,7 +73,8 @@ def _problems(report: Report, shown: Shown) -> Iterator[str]:
 def summary(report: Report, shown: Shown, *, verbose: bool) -> Iterator[str]:
     """What was found, what was understood and what was not, and whether the code asks for μP."""
     if report.files == 0:
-        yield "No Python files were found under the given paths."
+        if not report.errors and not report.skipped:
+            yield "No Python files were found under the given paths."
         return
     yield _counts(report)
     if report.torch_files == 0:

@@ -37,12 +37,10 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
 
 
-def origin(program: Program, number: Number) -> list[tuple[Site, str]]:
-    """Where the width knobs inside a size are declared."""
-    found = []
-    for size in number.alternatives:
-        for symbol in sorted(size.symbols):
-            if symbol in program.widths and symbol.line:
-                span = (symbol.line, 1, symbol.line, 1)
-                found.append((Site(symbol.path, span), f"the width {symbol.short} comes from here"))
-    return found
+def origin(program: Program, near: str, sizes: Iterable[Number]) -> list[tuple[Site, str]]:
+    """Where the width inside some sizes is declared, in the file ``near`` if it is declared there."""
+    symbols = {s for number in sizes for size in number.alternatives for s in size.symbols if s in program.widths}
+    declared = sorted((s.path != near, s) for s in symbols if s.line)
+    return [
+        (Site(s.path, (s.line, 1, s.line, 1)), f"the width {s.short} comes from here") for _, s in declared[:1]
+    ]

@@ -84,6 +84,6 @@ def find(program: Program) -> Iterator[Finding]:
             found="no multiplier, and a learning rate constant in the width",
             related=[
                 *((use.site, f"{readout.name} is applied here") for use in readout.uses),
-                *describe.origin(program, readout.parameter.weight.fan_in),
+                *describe.origin(program, readout.site.path, readout.sizes),
             ],
         )

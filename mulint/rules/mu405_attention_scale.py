@@ -133,5 +133,6 @@ def _finding(program: Program, branches: dict[Site, AttentionRecord]) -> Finding
         related=[
             *((other, "another branch of the same attention") for other, _ in others),
             *((s, "the scale comes from here") for s in attention.factor_sites if s != site),
+            *([(attention.site, "the logits are computed here")] if attention.site != site else []),
         ],
     )

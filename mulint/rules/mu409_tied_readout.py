@@ -83,6 +83,6 @@ def find(program: Program) -> Iterator[Finding]:
             related=[
                 *((tie, "the weights are tied here") for tie in weight.ties),
                 *((use.site, f"{readout.name} is applied here") for use in readout.uses),
-                *describe.origin(program, weight.dims[-1]),
+                *describe.origin(program, readout.site.path, readout.sizes),
             ],
         )

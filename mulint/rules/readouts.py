@@ -10,7 +10,7 @@ from mulint.program import Program
 from mulint.program.parameters import Parameter, final_inits, init_exponent, multiplier, same_site
 from mulint.program.rates import OptimizerView
 from mulint.program.records import Application
-from mulint.program.values import Site
+from mulint.program.values import Number, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Readout:
 
     ``multipliers`` are the width exponents on each path. ``rates`` are those of the learning rates it may
     get; ``init`` that of its scale (None: unknown or zero). ``site`` is where the readout is built, which
-    for a tied weight is the layer that applies it.
+    for a tied weight is the layer that applies it. ``sizes`` are its width in every context it is built in.
     """
 
     parameter: Parameter
@@ -29,6 +29,7 @@ class Readout:
     rates: frozenset[Fraction | None]
     init: Fraction | None
     symbol: str
+    sizes: tuple[Number, ...]
 
     @property
     def name(self) -> str:
@@ -42,14 +43,18 @@ def readouts(program: Program) -> Iterator[Readout]:
     uses = [use for group in groups for p in group for use in p.readouts]
     scaled = {use.branch for use in uses if use.branch and multiplier(use, program.growth) != {0}}
     for group in groups:
-        parameter = max(group, key=lambda p: len(p.readouts))
+        # Of several contexts the one that an optimizer trains says most.
+        held = [p for p in group if any(_holds(view, p) for view in program.optimizers)]
+        parameter = max(held or group, key=lambda p: len(p.readouts))
         # Where one call may apply a scaled readout or a plain one, the author keeps both parametrizations.
         judged = [u for u in parameter.readouts if u.branch not in scaled or multiplier(u, program.growth) != {0}]
         if judged:
-            yield _readout(program, parameter, tuple(judged))
+            yield _readout(program, parameter, tuple(judged), tuple(p.weight.dims[-1] for p in group))
 
 
-def _readout(program: Program, parameter: Parameter, uses: tuple[Application, ...]) -> Readout:
+def _readout(
+    program: Program, parameter: Parameter, uses: tuple[Application, ...], sizes: tuple[Number, ...]
+) -> Readout:
     layer = next((u.layer for u in uses if u.layer is not None), None)
     rates = {view.exponent_for(parameter) for view in program.optimizers if _may_hold(view, parameter)}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
@@ -61,10 +66,13 @@ def _readout(program: Program, parameter: Parameter, uses: tuple[Application, ..
         frozenset(rates),
         inits[-1] if inits else None,
         layer.symbol if layer else parameter.weight.symbol,
+        sizes,
     )
 
 
 def _may_hold(view: OptimizerView, parameter: Parameter) -> bool:
-    if not view.follows_weights:
-        return True
+    return not view.follows_weights or _holds(view, parameter)
+
+
+def _holds(view: OptimizerView, parameter: Parameter) -> bool:
     return any(parameter in (g.parameters or ()) for g in view.groups)

@@ -50,19 +50,24 @@ def view(tensor: Tensor, arguments: Arguments) -> Value:
             for i, size in enumerate(sizes):
                 rest = rest if i == index else rest * size
             sizes[index] = total / rest
-        elif trailing == 1 and len(sizes) > 1:
-            sizes[index] = _remainder(tensor, sizes)
+        elif trailing == 1 and tensor.open:
+            sizes[index] = _remainder(tensor, sizes[:-1])
     return tensor.reshaped(tuple(sizes))
 
 
-def _remainder(tensor: Tensor, sizes: list[Number]) -> Number:
-    """The last size of ``view(b, t, -1)`` when the leading sizes are those the tensor starts with."""
-    if tensor.open or len(sizes) < 2 or len(tensor.dims) < len(sizes):
+def _remainder(tensor: Tensor, leading: list[Number]) -> Number:
+    """The last size of ``view(b, t, heads, -1)`` when ``b`` and ``t`` are the axes the tensor came with."""
+    split = [size for size in leading if not _is_axis(size)]
+    if len(split) == len(leading):
         return UNKNOWN_NUMBER
-    rest = ONE
-    for size in tensor.dims[len(sizes) - 1 :]:
-        rest = rest * size
+    rest = tensor.last
+    for size in split:
+        rest = rest / size
     return rest
+
+
+def _is_axis(size: Number) -> bool:
+    return size.only is not None and {symbol.kind for symbol in size.only.symbols} == {"size"}
 
 
 def transpose(tensor: Tensor, arguments: Arguments) -> Value:

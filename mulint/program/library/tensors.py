@@ -205,6 +205,8 @@ def scaled_dot_product_attention(
     own = query.last.power(Fraction(-1, 2)) if factor is None else factor
     total = own * query.factor * key.factor
     sites = (*query.factor_sites, *key.factor_sites)
+    if factor is not None and factor.origin is not None:
+        sites = (*sites, factor.origin)
     run.seen.attentions.append(
         AttentionRecord(site, sites, query.last, total, owner, implied=implied and not sites)
     )
