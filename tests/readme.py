@@ -1,0 +1,21 @@
+"""Writes the README's rule table from the rules' own pages: ``python -m tests.readme``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mulint.rules import RULES
+
+README = Path(__file__).parent.parent / "README.md"
+_TABLE = re.compile(r"(<!-- rules: .*? -->\n).*?(<!-- end of rules -->)", re.S)
+
+
+def with_table(text: str) -> str:
+    """The README with the table of all rules as they are now."""
+    rows = "".join(f"| {rule.code} `{rule.name}` | {rule.summary} |\n" for rule in RULES)
+    return _TABLE.sub(lambda m: f"{m[1]}\n| rule | finds |\n|---|---|\n{rows}\n{m[2]}", text)
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text()))
