@@ -1,0 +1,175 @@
+"""The invariants audit: for every parameter the products of exponents that its role needs, measured.
+
+Exponents of init, learning rate, decay and ε come from the model and optimizer that the user's code builds,
+those of multipliers from the dimension trace. Only the gauge-invariant products are judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mulint.theory import (
+    Gauge,
+    Kind,
+    Optimizer,
+    Role,
+    init_departure,
+    required_init,
+    required_update,
+    update_departure,
+)
+from mulint.traces import Exponent, Init, Invariant, Update
+from mulint.tracing.measurement import Measurement
+from mulint.tracing.model import ParameterDims
+from mulint.tracing.statistics import Fit, fit
+
+# A wrong exponent is off by at least 1/2 except for u-μP's choices; measured inits are good to a tenth.
+EXACT, MEASURED = 0.1, 0.25
+UPDATE_HIGH, UPDATE_LOW = 0.35, -0.45
+DENOMINATOR = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """One product that is off: ``init`` or ``update``, for one role of the parameter, by which power."""
+
+    name: str
+    role: Role
+    by: float
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What the audit found for one parameter."""
+
+    dims: ParameterDims
+    init: Init
+    lr: Exponent
+    weight_decay: Exponent
+    epsilon: Exponent
+    update: Update
+    invariants: tuple[Invariant, ...]
+    departures: tuple[Departure, ...]
+    notes: tuple[str, ...]
+
+
+def audit(dims: Sequence[ParameterDims], measurements: Sequence[Measurement]) -> tuple[Audit, ...]:
+    """Judge every parameter from measurements at three widths or more."""
+    return tuple(_audit(one, measurements) for one in dims)
+
+
+def _audit(dims: ParameterDims, measurements: Sequence[Measurement]) -> Audit:
+    measured = [m for m in measurements if dims.name in m.init]
+    zero = bool(measured) and all(m.init[dims.name] == 0 for m in measured)
+    drawn = None if zero else fit((m.width, m.init[dims.name]) for m in measured)
+    rate = _of_groups(dims.name, measured, lambda m: m.rates[dims.name].lr)
+    decay = _of_groups(dims.name, measured, lambda m: m.rates[dims.name].weight_decay)
+    epsilon = _of_groups(dims.name, measured, lambda m: m.rates[dims.name].epsilon or 0.0)
+    update = fit((m.width, m.update[dims.name]) for m in measured if dims.name in m.update)
+    family = measured[0].family if measured else None
+    invariants, departures, notes = [], [], []
+    for role, multiplier in _roles(dims):
+        for invariant, departure, note in (
+            _init(role, multiplier, drawn, zero=zero),
+            _update(role, multiplier, drawn, rate, update, family),
+        ):
+            invariants.append(invariant)
+            departures.extend(filter(None, [departure]))
+            notes.extend(filter(None, [note]))
+    if decay is not None and rate is not None and family is not None and family.decays_with_rate:
+        invariants.append(Invariant("weight_decay", rate.slope + decay.slope, 0.0, None))
+    return Audit(
+        dims,
+        Init(None if drawn is None else drawn.slope, None if drawn is None else drawn.interval, zero),
+        Exponent(None if rate is None else rate.slope),
+        Exponent(None if decay is None else decay.slope),
+        Exponent(None if epsilon is None else epsilon.slope),
+        _shown_update(dims, update),
+        tuple(invariants),
+        tuple(departures),
+        tuple(notes),
+    )
+
+
+def _of_groups(name: str, measured: Sequence[Measurement], value: Callable[[Measurement], float]) -> Fit | None:
+    return fit((m.width, value(m)) for m in measured if name in m.rates)
+
+
+def _roles(dims: ParameterDims) -> list[tuple[Role, Fraction | None]]:
+    """The roles to judge: of a tied table both that of the table and that of the readout."""
+    found = [(dims.role, dims.multiplier)]
+    for use in dims.use_roles:
+        if use.role is Role.OUTPUT and dims.role is Role.INPUT:
+            found.append((use.role, use.multiplier))
+    return list(dict.fromkeys(found))
+
+
+Judged = tuple[Invariant, Departure | None, str]
+
+
+def _init(role: Role, multiplier: Fraction | None, drawn: Fit | None, *, zero: bool) -> Judged:
+    if role in (Role.SCALAR, Role.MIXED):
+        return Invariant("init", None, None, None), None, ""
+    expected = float(required_init(role))
+    if zero:
+        return Invariant("init", None, expected, True), None, ""
+    if drawn is None or multiplier is None:
+        return Invariant("init", None, expected, None), None, ""
+    value = drawn.slope + float(multiplier)
+    off = float(init_departure(role, Gauge(multiplier, _near(drawn.slope), Fraction(0))))
+    wrong = abs(off) > MEASURED
+    if role is Role.VECTOR:
+        note = "drawn with a size that depends on the width (torch's default for biases)" if wrong else ""
+        return Invariant("init", value, expected, None if wrong else True), None, note
+    departure = Departure("init", role, off, Kind.ADAPTIVE) if wrong else None
+    return Invariant("init", value, expected, not wrong), departure, ""
+
+
+def _update(
+    role: Role,
+    multiplier: Fraction | None,
+    drawn: Fit | None,
+    rate: Fit | None,
+    update: Fit | None,
+    family: Optimizer | None,
+) -> Judged:
+    if role in (Role.SCALAR, Role.MIXED) or multiplier is None or rate is None:
+        return Invariant("update", None, None, None), None, ""
+    if family is None or family.kind is Kind.ORTHOGONAL:
+        return _measured_update(role, multiplier, update)
+    gauge = Gauge(multiplier, Fraction(0) if drawn is None else _near(drawn.slope), _near(rate.slope))
+    value, expected = gauge.update_product(family.kind), _expected(role, family.kind)
+    off = float(update_departure(role, family.kind, gauge)) if family.kind is Kind.SGD else float(value - expected)
+    wrong = abs(off) > EXACT
+    departure = Departure("update", role, off, family.kind) if wrong else None
+    return Invariant("update", float(value), float(expected), not wrong), departure, ""
+
+
+def _expected(role: Role, kind: Kind) -> Fraction:
+    return required_update(role, Kind.SGD if kind is Kind.SGD else Kind.ADAPTIVE)
+
+
+def _measured_update(role: Role, multiplier: Fraction, update: Fit | None) -> Judged:
+    """For families that no table knows: multiplier times update norm must not depend on the width."""
+    if update is None:
+        return Invariant("update", None, 0.0, None), None, ""
+    value = update.slope + float(multiplier)
+    wrong = value > UPDATE_HIGH or value < UPDATE_LOW
+    departure = Departure("update", role, value, Kind.ORTHOGONAL) if wrong else None
+    return Invariant("update", value, 0.0, not wrong), departure, ""
+
+
+def _shown_update(dims: ParameterDims, update: Fit | None) -> Update:
+    if update is None:
+        return Update(None)
+    shift = float(dims.multiplier or 0)
+    return Update(update.slope + shift, (update.low + shift, update.high + shift))
+
+
+def _near(slope: float) -> Fraction:
+    """The simple fraction that a slope means, or the slope itself to two digits."""
+    simple = Fraction(round(slope * DENOMINATOR), DENOMINATOR)
+    return simple if abs(float(simple) - slope) < EXACT else Fraction(slope).limit_denominator(100)

@@ -1,0 +1,147 @@
+"""A few steps of the user's own optimizer at a small rate, and what they did to every parameter."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mulint.theory import Optimizer as Family
+from mulint.theory import lookup
+from mulint.tracing.model import Built, CannotBuild
+
+# At a small rate the response is linear: nothing saturates, and faults show as whole exponents.
+SMALL_RATE = {"adaptive": 1e-4, "sgd": 1e-3}
+STEPS = 3
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model ready to be trained: in training mode, without dropout, with the user's optimizer if any."""
+
+    built: Built
+    optimizer: Optimizer | None
+    family: Family | None
+    names: dict[int, str]
+
+    @property
+    def model(self) -> nn.Module:
+        """The model."""
+        return self.built.model
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What the optimizer's groups give to one parameter."""
+
+    lr: float
+    weight_decay: float
+    epsilon: float | None
+
+
+def prepare(built: Built) -> Prepared:
+    """Switch off dropout and build the optimizer.
+
+    Raises:
+        CannotBuild: the user's optimizer function raises or returns something else.
+    """
+    model = built.model
+    model.train()
+    _without_dropout(model)
+    names = {id(p): name for name, p in model.named_parameters()}
+    if built.optimizer is None:
+        return Prepared(built, None, None, names)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            optimizer = built.optimizer(model)
+    except Exception as error:
+        raise CannotBuild(
+            f"the optimizer cannot be built: {type(error).__name__}: {error}; give a case with its own optimizer"
+        ) from error
+    if not isinstance(optimizer, Optimizer):
+        raise CannotBuild(
+            f"the optimizer function returns {type(optimizer).__name__}; it must return a torch optimizer"
+        )
+    kind = type(optimizer)
+    family = lookup(f"{kind.__module__}.{kind.__qualname__}", optimizer.defaults)
+    return Prepared(built, optimizer, family, names)
+
+
+def _without_dropout(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+        elif isinstance(getattr(module, "dropout", None), float):
+            setattr(module, "dropout", 0.0)  # noqa: B010 - nn.MultiheadAttention, nn.LSTM, and attention written by hand
+
+
+def rates(prepared: Prepared) -> dict[str, Rates]:
+    """The rate, decay and ε of every parameter by name, as the optimizer was built."""
+    found: dict[str, Rates] = {}
+    if prepared.optimizer is None:
+        return found
+    for group in prepared.optimizer.param_groups:
+        given = Rates(float(group["lr"]), float(group.get("weight_decay", 0.0)), group.get("eps"))
+        for parameter in group["params"]:
+            if id(parameter) in prepared.names:
+                found[prepared.names[id(parameter)]] = given
+    return found
+
+
+def small_factor(prepared: Prepared) -> float:
+    """The factor that brings the largest rate down to the small one; the same must be used at every width."""
+    if prepared.optimizer is None:
+        return 1.0
+    largest = max(float(group["lr"]) for group in prepared.optimizer.param_groups)
+    kind = "sgd" if prepared.family is not None and prepared.family.is_sgd else "adaptive"
+    return SMALL_RATE[kind] / largest if largest else 1.0
+
+
+def scale_rates(prepared: Prepared, factor: float) -> None:
+    """Multiply every group's rate by one factor, so that their ratios stay."""
+    if prepared.optimizer is not None:
+        for group in prepared.optimizer.param_groups:
+            group["lr"] = group["lr"] * factor
+
+
+def step(prepared: Prepared) -> float:
+    """One training step on the fixed batch; returns the loss before it.
+
+    Raises:
+        CannotBuild: the loss is not one number.
+    """
+    assert prepared.optimizer is not None
+    prepared.optimizer.zero_grad(set_to_none=True)
+    loss = prepared.built.loss(prepared.model, prepared.built.batch)
+    if loss.numel() != 1:
+        raise CannotBuild("the loss is not one number; return a scalar tensor to train on")
+    loss.backward()  # type: ignore[no-untyped-call]
+    prepared.optimizer.step()
+    return float(loss.detach())
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of every parameter by name."""
+    return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+@contextmanager
+def weights_of(module: nn.Module, values: dict[str, Tensor]) -> Iterator[None]:
+    """The module's own parameters replaced by other values, and put back."""
+    own = dict(module.named_parameters(recurse=False))
+    before = {name: p.detach().clone() for name, p in own.items()}
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(values[name])
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, parameter in own.items():
+                parameter.copy_(before[name])

@@ -1,0 +1,109 @@
+"""From audit, attention and coordinates to a verdict, the parameters at fault, and the limit the code tends to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from mulint.theory import Kind, Role, law, required_init, required_update
+from mulint.traces import ActivationTrace, Culprit, Limit, Verdict
+from mulint.tracing.invariants import Audit, Departure
+from mulint.tracing.model import Attention
+
+_UPDATE_CODES = {Role.HIDDEN: "MU101", Role.OUTPUT: "MU401", Role.INPUT: "MU105", Role.VECTOR: "MU105"}
+_INIT_CODES = {Role.HIDDEN: "MU301", Role.OUTPUT: "MU304", Role.INPUT: "MU302"}
+
+
+def culprits(audits: Sequence[Audit], attention: Sequence[Attention]) -> tuple[Culprit, ...]:
+    """What decides a failing verdict, each with the place in the user's code where it is built or computed."""
+    found: dict[tuple[str, str], Culprit] = {}
+    for audit in audits:
+        for culprit in _of_parameter(audit, audits):
+            found.setdefault((culprit.parameter, culprit.code), culprit)
+    for site in attention:
+        if site.ok is False:
+            name = ", ".join(site.parameters) or site.op
+            found.setdefault((f"{site.path}:{site.line}", "MU405"), _attention(site, name))
+    return tuple(found.values())
+
+
+def _of_parameter(audit: Audit, audits: Sequence[Audit]) -> Iterator[Culprit]:
+    update = [d for d in audit.departures if d.name == "update"]
+    for departure in audit.departures:
+        if departure.name == "init" and departure.role is Role.OUTPUT and update:
+            continue  # the missing multiplier explains both
+        code = _code(departure, audit, audits)
+        path, line = _place(audit, tied=code == "MU409")
+        yield Culprit(audit.dims.name, code, path, line, _what(departure))
+
+
+def _code(departure: Departure, audit: Audit, audits: Sequence[Audit]) -> str:
+    role = departure.role
+    tied = role is Role.OUTPUT and audit.dims.role is Role.INPUT
+    if tied:
+        return "MU409"
+    if departure.name == "init":
+        return _INIT_CODES[role]
+    if departure.kind is Kind.SGD and role is not Role.OUTPUT:
+        return "MU102"
+    if role in (Role.INPUT, Role.VECTOR) and departure.by < 0 and _vectors_keep_their_rate(audits):
+        return "MU104"
+    if role is Role.OUTPUT and departure.by < 0:
+        return "MU104"
+    return _UPDATE_CODES[role]
+
+
+def _vectors_keep_their_rate(audits: Sequence[Audit]) -> bool:
+    """Whether some vector's update is right: then not the global rate is scaled but a group too many."""
+    return any(a.dims.role is Role.VECTOR and not any(d.name == "update" for d in a.departures) for a in audits)
+
+
+def _place(audit: Audit, *, tied: bool) -> tuple[str, int]:
+    """Where the parameter's layer is built; of a tied one the layer that reads it out."""
+    sites = audit.dims.sites[1:] if tied and len(audit.dims.sites) > 1 else audit.dims.sites
+    for use in (*sites, *audit.dims.uses):
+        return use.path, use.line
+    return "", 0
+
+
+def _what(departure: Departure) -> str:
+    off = law(Fraction(departure.by).limit_denominator(4))
+    if departure.name == "init":
+        return f"init is off by {off}; {departure.role} weights need {law(required_init(departure.role))}"
+    if departure.kind is Kind.ORTHOGONAL:
+        return f"the measured update grows as {off}; it must not depend on the width"
+    needed = required_update(departure.role, Kind.SGD if departure.kind is Kind.SGD else Kind.ADAPTIVE)
+    return f"update is off by {off}; {departure.role} weights need multiplier and rate together ∝ {law(needed)}"
+
+
+def _attention(site: Attention, name: str) -> Culprit:
+    found = "unknown" if site.scale_exponent is None else law(site.scale_exponent)
+    due = "unknown" if site.required is None else law(site.required)
+    return Culprit(name, "MU405", site.path, site.line, f"attention logits are scaled by {found}; they need {due}")
+
+
+def overall(
+    found: Sequence[Culprit], audits: Sequence[Audit], activations: Sequence[ActivationTrace], *, complete: bool
+) -> Verdict:
+    """Fail on any culprit or statistic beyond its threshold; pass only when all was measured and clear."""
+    if found or any(row.verdict == "violates" for row in activations):
+        return "fail"
+    judged = [i for a in audits for i in a.invariants if i.name == "init"]
+    if not complete or not judged or any(row.verdict == "unknown" for row in activations):
+        return "inconclusive"
+    return "pass"
+
+
+def limit(audits: Sequence[Audit], activations: Sequence[ActivationTrace], verdict: Verdict) -> Limit:
+    """The limit that the code tends to as the width grows."""
+    if verdict == "pass":
+        return "feature-learning"
+    if verdict == "inconclusive":
+        return "unknown"
+    grows = any(d.by > 0 for a in audits for d in a.departures)
+    if grows or any(row.verdict == "violates" and (row.slope or 0) > 0 for row in activations):
+        return "unstable"
+    updates = [d for a in audits for d in a.departures if d.name == "update"]
+    if any(d.role in (Role.HIDDEN, Role.OUTPUT) for d in updates):
+        return "trivial" if len(updates) == len(audits) else "kernel"
+    return "kernel" if updates else "unknown"
