@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from mulint.traces import ActivationTrace, AttentionTrace, ParameterTrace, Trace, UseSite
+from mulint.traces import ActivationTrace, AttentionTrace, Culprit, ParameterTrace, Trace, UseSite
 
 Shown = Callable[[str], str]
 
@@ -33,13 +33,21 @@ def _lines(trace: Trace, shown: Shown) -> Iterator[str]:
         yield ""
         yield "Activations"
         yield from _columns(list(_activations(trace.activations, shown)), indent="  ")
-    yield from _section(
-        "Culprits", (f"{shown(c.path)}:{c.line}: {c.code} {c.parameter}: {c.what}" for c in trace.culprits)
-    )
+    yield from _section("Culprits", _culprits(trace.culprits, shown))
     yield from _section("Assumed", trace.assumptions)
     yield from _section("Not seen", trace.cannot_see)
     yield ""
     yield _verdict(trace)
+
+
+def _culprits(culprits: Sequence[Culprit], shown: Shown) -> Iterator[str]:
+    """One line a fault in the code: layers that repeat are built at one place."""
+    places: dict[tuple[str, str, int], list[Culprit]] = {}
+    for culprit in culprits:
+        places.setdefault((culprit.code, culprit.path, culprit.line), []).append(culprit)
+    for (code, path, line), same in places.items():
+        more = f" and {len(same) - 1} more" if len(same) > 1 else ""
+        yield f"{shown(path)}:{line}: {code} {same[0].parameter}{more}: {same[0].what}"
 
 
 def _row(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:

@@ -70,15 +70,15 @@ def _audit(dims: ParameterDims, measurements: Sequence[Measurement]) -> Audit:
     epsilon = _of_groups(dims.name, measured, lambda m: m.rates[dims.name].epsilon or 0.0)
     update = fit((m.width, m.update[dims.name]) for m in measured if dims.name in m.update)
     family = measured[0].family if measured else None
-    invariants, departures, notes = [], [], []
-    for role, multiplier in _roles(dims):
-        for invariant, departure, note in (
+    judged = [
+        one
+        for role, multiplier in _roles(dims)
+        for one in (
             _init(role, multiplier, drawn, zero=zero),
             _update(role, multiplier, drawn, rate, update, family),
-        ):
-            invariants.append(invariant)
-            departures.extend(filter(None, [departure]))
-            notes.extend(filter(None, [note]))
+        )
+    ]
+    invariants = [invariant for invariant, _, _ in judged]
     if decay is not None and rate is not None and family is not None and family.decays_with_rate:
         invariants.append(Invariant("weight_decay", rate.slope + decay.slope, 0.0, None))
     return Audit(
@@ -89,8 +89,8 @@ def _audit(dims: ParameterDims, measurements: Sequence[Measurement]) -> Audit:
         Exponent(None if epsilon is None else epsilon.slope),
         _shown_update(dims, update),
         tuple(invariants),
-        tuple(departures),
-        tuple(notes),
+        tuple(departure for _, departure, _ in judged if departure is not None),
+        tuple(note for _, _, note in judged if note),
     )
 
 
@@ -100,11 +100,9 @@ def _of_groups(name: str, measured: Sequence[Measurement], value: Callable[[Meas
 
 def _roles(dims: ParameterDims) -> list[tuple[Role, Fraction | None]]:
     """The roles to judge: of a tied table both that of the table and that of the readout."""
-    found = [(dims.role, dims.multiplier)]
-    for use in dims.use_roles:
-        if use.role is Role.OUTPUT and dims.role is Role.INPUT:
-            found.append((use.role, use.multiplier))
-    return list(dict.fromkeys(found))
+    tied = dims.role is Role.INPUT
+    readouts = [(use.role, use.multiplier) for use in dims.use_roles if tied and use.role is Role.OUTPUT]
+    return list(dict.fromkeys([(dims.role, dims.multiplier), *readouts]))
 
 
 Judged = tuple[Invariant, Departure | None, str]
