@@ -55,7 +55,7 @@ INJECTIONS = (
         "model.py",
         """            {"params": embeddings, "lr": learning_rate, "lr_scale": 1.0, "weight_decay": weight_decay},
 """,
-        """            {"params": embeddings, "lr": learning_rate / ratio, "lr_scale": 1 / ratio, "weight_decay": 0.1},
+        """            {"params": embeddings, "lr": learning_rate / ratio, "lr_scale": 1 / ratio},
 """,
         "MU104",
     ),
