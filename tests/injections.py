@@ -239,9 +239,9 @@ INJECTIONS = (
         "a tied readout without its multiplier",
         "gpt_mup",
         "model.py",
-        """        self.lm_head = Readout(config.n_embd, config.vocab_size, config.width_ratio)
+        """        return super().forward(x / self.ratio)
 """,
-        """        self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=False)
+        """        return super().forward(x)
 """,
         "MU409",
     ),

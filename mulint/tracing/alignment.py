@@ -18,6 +18,11 @@ class Aligned:
     widths: tuple[float, ...]
     peers: tuple[Event, ...]
 
+    @property
+    def module(self) -> str:
+        """The module whose forward was running."""
+        return str(self.event.key[1])
+
     def laws(self, ref: Ref) -> tuple[Law, ...]:
         """How every dimension of an argument or output of ``event`` grows."""
         position, output = self._position(ref)

@@ -121,7 +121,13 @@ def use_roles(
     assigned: Mapping[ParameterUse, list[tuple[Factor, Fraction]]],
 ) -> tuple[UseRole, ...]:
     """Every use with its role and multiplier, equal ones once."""
-    return tuple(dict.fromkeys(UseRole(use.use, roles[use], *multiplier(assigned.get(use, ()))) for use in uses))
+    found = []
+    for use in uses:
+        factors = assigned.get(use, ())
+        after = [(f, degree) for f, degree in factors if use in f.producers and f.module != use.module]
+        total, places = multiplier(factors)
+        found.append(UseRole(use.use, use.module, roles[use], total, multiplier(after)[0] or ZERO, places))
+    return tuple(dict.fromkeys(found))
 
 
 def attention_of(ledger: Ledger) -> tuple[Attention, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from mulint.traces import ActivationTrace
 from mulint.tracing.measurement import Measurement
@@ -11,26 +12,30 @@ from mulint.tracing.statistics import Fit, tail_slope
 # Measured on correct and on faulty models: correct ones stay below +0.17 and above -0.44, faults reach +0.48.
 INIT_GROW, UPDATE_GROW, RATE_HIGH, RATE_LOW, POTENTIAL_GROW = 0.25, 0.30, 0.35, -0.45, 0.25
 UNCLEAR = 0.06
-STEP = 3
-
-Places = Mapping[str, tuple[str, int]]
 
 
-def check(measurements: Sequence[Measurement], places: Places) -> tuple[ActivationTrace, ...]:
-    """Slopes of all module outputs, judged.
+@dataclass(frozen=True, slots=True)
+class Modules:
+    """What is known of the modules by name: where each is built (path, line), and what follows it.
 
-    Args:
-        measurements: several seeds at three widths or more.
-        places: where each module is built, by its name.
+    ``after``: exponent of the factors that the code applies to a module's output, as in ``head(x) / m``: the
+    size of the output is judged together with them.
     """
+
+    places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    after: Mapping[str, float] = field(default_factory=dict)
+
+
+def check(measurements: Sequence[Measurement], modules: Modules) -> tuple[ActivationTrace, ...]:
+    """Slopes of all module outputs, judged, from several seeds at three widths or more."""
     family = measurements[0].family if measurements else None
     is_sgd = family is not None and family.is_sgd
     rows = [
-        *_rows("init", measurements, lambda m: m.sizes, places, INIT_GROW, None),
-        *_rows("change", measurements, lambda m: m.changes, places, UPDATE_GROW, None),
+        *_rows("init", measurements, lambda m: m.sizes, modules, INIT_GROW, None),
+        *_rows("change", measurements, lambda m: m.changes, modules, UPDATE_GROW, None),
         # Under SGD queries and keys start with gradients that are too small; that passes, and is no fault.
-        *_rows("local-update", measurements, lambda m: m.local, places, RATE_HIGH, None if is_sgd else RATE_LOW),
-        *_rows("attention-potential", measurements, lambda m: m.potential, places, POTENTIAL_GROW, None),
+        *_rows("local-update", measurements, lambda m: m.local, modules, RATE_HIGH, None if is_sgd else RATE_LOW),
+        *_rows("attention-potential", measurements, lambda m: m.potential, modules, POTENTIAL_GROW, None),
     ]
     return tuple(rows)
 
@@ -39,7 +44,7 @@ def _rows(
     quantity: str,
     measurements: Sequence[Measurement],
     values: Callable[[Measurement], Mapping[str, float]],
-    places: Places,
+    modules: Modules,
     high: float,
     low: float | None,
 ) -> list[ActivationTrace]:
@@ -49,15 +54,24 @@ def _rows(
         seeds: dict[int, dict[float, float]] = {}
         for m in measurements:
             if name in values(m):
-                seeds.setdefault(m.seed, {})[m.width] = values(m)[name]
+                after = modules.after.get(_module(name), 0.0)
+                seeds.setdefault(m.seed, {})[m.width] = values(m)[name] * m.width**after
         slope = tail_slope(list(seeds.values()))
         if slope is not None:
-            found.append(_row(quantity, name, slope, places, high, low))
+            step = 0 if quantity == "init" else measurements[0].steps
+            found.append(_row(quantity, step, name, slope, modules, high, low))
     return found
 
 
-def _row(quantity: str, name: str, slope: Fit, places: Places, high: float, low: float | None) -> ActivationTrace:
-    path, line = places.get(name.partition("#")[0], ("", 0))
+def _module(name: str) -> str:
+    """The module of one of its calls, ``head#1``."""
+    return name.partition("#")[0]
+
+
+def _row(
+    quantity: str, step: int, name: str, slope: Fit, modules: Modules, high: float, low: float | None
+) -> ActivationTrace:
+    path, line = modules.places.get(_module(name), ("", 0))
     limit = low if low is not None and slope.slope < 0 else high
     beyond = slope.slope < limit if limit < 0 else slope.slope > limit
     verdict = "unknown" if abs(slope.slope - limit) < UNCLEAR else "violates" if beyond else "ok"
@@ -66,7 +80,7 @@ def _row(quantity: str, name: str, slope: Fit, places: Places, high: float, low:
         path=path,
         line=line,
         quantity=quantity,  # type: ignore[arg-type]
-        step=0 if quantity == "init" else STEP,
+        step=step,
         slope=slope.slope,
         ci=slope.interval,
         threshold=limit,

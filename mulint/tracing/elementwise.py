@@ -80,7 +80,7 @@ def _reduced(ledger: Ledger, operation: Aligned, ref: Ref, value: Value) -> dict
     for origins in value.pending:  # (x * w).sum(-1) is a product with w
         for name in sorted({name for axis in axes for name, _ in origins[axis]}):
             contracted = frozenset(i for axis in axes for other, i in origins[axis] if other == name)
-            ledger.uses.append(ParameterUse(name, operation.event.use, contracted))
+            ledger.uses.append(ParameterUse(name, operation.event.use, operation.module, contracted))
     if value.pair:
         builtin = -growth if op in MEANS else Fraction(0)
         return dict(ledger.site(operation, [value, Value(Kind.ACTIVATION)], Law(growth), builtin).degrees)

@@ -140,7 +140,9 @@ class Flow:
                 for other, axis in value.origins[i]
                 if other == name
             )
-            use = ParameterUse(name, operation.event.use, contracted, produced=produced - contracted)
+            use = ParameterUse(
+                name, operation.event.use, operation.module, contracted, produced=produced - contracted
+            )
             self.ledger.uses.append(use)
             uses.append(use)
             self.reach(value.degrees, use)
@@ -204,9 +206,9 @@ class Flow:
 
     def consume(self, operation: Aligned, ref: Ref, lookup: bool) -> ParameterUse:
         value = self.value(ref)
-        use = ParameterUse("", operation.event.use, frozenset())
+        use = ParameterUse("", operation.event.use, operation.module, frozenset())
         for name in sorted(value.parameters):
-            use = ParameterUse(name, operation.event.use, frozenset(), lookup)
+            use = ParameterUse(name, operation.event.use, operation.module, frozenset(), lookup)
             self.ledger.uses.append(use)
             for source in value.degrees:
                 if isinstance(source, Factor):

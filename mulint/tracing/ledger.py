@@ -25,7 +25,7 @@ class Ledger:
     def factor(self, operation: Aligned, degrees: dict[Source, Fraction], law: Law) -> dict[Source, Fraction]:
         """Note a scalar that changes with the width; the degrees with it."""
         made: Degrees = {source: degree for source, degree in degrees.items() if not isinstance(source, Factor)}
-        factor = Factor(law, operation.event.use, str(operation.event.key[1]), made)
+        factor = Factor(law, operation.event.use, operation.module, made)
         self.factors.append(factor)
         return {**degrees, factor: ONE}
 

@@ -18,6 +18,9 @@ from mulint.tracing.model import Builder, ParameterDims
 from mulint.tracing.training import Prepared, Rates
 from mulint.tracing.updates import update_norm
 
+ATTENTION = "attention"
+"""The name of fused attention among the modules; its calls are counted as ``attention#0``, …"""
+
 
 @dataclass
 class Measurement:
@@ -31,6 +34,7 @@ class Measurement:
 
     width: float
     seed: int
+    steps: int
     family: Family | None
     trained: bool
     init: dict[str, float] = field(default_factory=dict)
@@ -79,7 +83,7 @@ def measure(
     """
     prepared = training.prepare(builder.build(width, seed, device))
     model = prepared.model
-    found = Measurement(width, seed, prepared.family, prepared.optimizer is not None)
+    found = Measurement(width, seed, steps, prepared.family, prepared.optimizer is not None)
     found.rates = training.rates(prepared)
     start = training.snapshot(model)
     for name, value in start.items():
@@ -180,5 +184,5 @@ class _Potential(TorchFunctionMode):
             query, key = (args[i] if len(args) > i else keywords[n] for i, n in enumerate(("query", "key")))
             scale = keywords.get("scale") or query.shape[-1] ** -0.5
             bound = query.float().norm(dim=-1).mean() * key.float().norm(dim=-1).mean() * scale
-            self.found[f"attention#{len(self.found)}"] = float(bound)
+            self.found[f"{ATTENTION}#{len(self.found)}"] = float(bound)
         return func(*args, **keywords)

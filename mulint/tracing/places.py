@@ -59,29 +59,40 @@ class Places:
 
 
 class Constructions:
-    """Where every parameter was made: the line that constructs its layer, or assigns it.
+    """Where modules and parameters were made: the line that constructs the layer, or assigns the parameter.
 
-    Tied weights have several places, the one that makes the tensor first.
+    Tied weights have several places, one for every name.
     """
 
     def __init__(self, root: Path) -> None:
         self.places = Places(root)
+        self.modules: dict[int, tuple[nn.Module, Use]] = {}  # alive, so that identities stay unique
         self.found: dict[tuple[int, str], Use] = {}
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[None]:
-        """Note the place of every parameter that a module registers."""
-        original = nn.Module.register_parameter
+        """Note the place of every module, and of every parameter when a module first registers it."""
+        initialise, register = nn.Module.__init__, nn.Module.register_parameter
 
-        def register(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
-            self.found[id(module), name] = self.places.find(type(module).__name__)[1]
-            original(module, name, param)
+        def initialised(module: nn.Module, *args: object, **kwargs: object) -> None:
+            self.modules.setdefault(id(module), (module, self.places.find(type(module).__name__)[1]))
+            initialise(module, *args, **kwargs)
 
-        nn.Module.register_parameter = register  # type: ignore[method-assign, assignment]
+        def registered(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
+            self.found.setdefault((id(module), name), self.places.find(type(module).__name__)[1])
+            register(module, name, param)
+
+        nn.Module.__init__ = initialised  # type: ignore[method-assign, assignment]
+        nn.Module.register_parameter = registered  # type: ignore[method-assign, assignment]
         try:
             yield
         finally:
-            nn.Module.register_parameter = original  # type: ignore[method-assign]
+            nn.Module.__init__, nn.Module.register_parameter = initialise, register  # type: ignore[method-assign]
+
+    def of_modules(self, model: nn.Module) -> dict[str, Use]:
+        """Where every module is constructed, by its name."""
+        found = {name: self.modules[id(m)][1] for name, m in model.named_modules() if id(m) in self.modules}
+        return {**found, **{name.rpartition(".")[0]: site for name, site in reversed(self.of(model).items())}}
 
     def of(self, model: nn.Module) -> dict[str, Use]:
         """By every name that a parameter has."""

@@ -68,6 +68,7 @@ class Recording:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sites: dict[str, Use] = field(default_factory=dict)
+    module_sites: dict[str, Use] = field(default_factory=dict)
 
 
 def refs_in(value: object) -> Iterator[Ref]:

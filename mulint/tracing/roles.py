@@ -22,10 +22,11 @@ from mulint.tracing.values import ParameterUse
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """What the dimension trace found: parameters, attention products, and what it could not follow."""
+    """What the dimension trace found: parameters, attention products, where modules are built, what was unseen."""
 
     parameters: tuple[ParameterDims, ...]
     attention: tuple[Attention, ...]
+    modules: Mapping[str, Use]
     assumptions: tuple[str, ...]
     unseen: tuple[str, ...]
 
@@ -59,6 +60,7 @@ def _record_all(
         run = partial(built.loss, built.model, built.batch)
         recording = record(width, built.model, built.batch, run, root)
         recording.sites = constructions.of(built.model)
+        recording.module_sites = constructions.of_modules(built.model)
         recordings.append(recording)
         progress()
     return recordings
@@ -105,7 +107,9 @@ def _read(recordings: Sequence[Recording], kept: Mapping[str, Law], assumptions:
         f"{use.path}:{use.line}: {use.op} was not followed"
         for use in dict.fromkeys((*reference.unseen, *flow.ledger.unread))
     )
-    return Dimensions(parameters, classification.attention_of(flow.ledger), assumptions, unseen)
+    return Dimensions(
+        parameters, classification.attention_of(flow.ledger), reference.module_sites, assumptions, unseen
+    )
 
 
 def _parameter(

@@ -12,9 +12,10 @@ from mulint import traces
 from mulint.theory import Role, law
 from mulint.tracing import building, coordinates, invariants, roles, training, verdict
 from mulint.tracing.invariants import Audit
-from mulint.tracing.measurement import Measurement, measure
+from mulint.tracing.measurement import ATTENTION, Measurement, measure
 from mulint.tracing.model import Attention, Builder, ParameterDims, Use
 from mulint.tracing.request import Request
+from mulint.tracing.roles import Dimensions
 
 Progress = Callable[[str, float], None]
 # Two seeds were enough for Adam on every model measured, three for SGD; more only where it is not clear.
@@ -38,11 +39,12 @@ def run(request: Request, progress: Progress) -> traces.Trace:
     dimensions = roles.trace(
         plan.builder, Path(request.root), lambda: progress("roles", min(next(done) / count, 1.0))
     )
-    measurements = _measure(request, plan.builder, dimensions.parameters, progress)
+    modules = _modules(dimensions)
+    measurements = _measure(request, plan.builder, dimensions.parameters, modules, progress)
     audits = invariants.audit(dimensions.parameters, measurements)
     activations: tuple[traces.ActivationTrace, ...] = ()
     if "coordinates" in request.stages:
-        activations = coordinates.check(measurements, _places(dimensions.parameters))
+        activations = coordinates.check(measurements, modules)
     found = verdict.culprits(audits, dimensions.attention) if measurements else ()
     complete = {"invariants", "coordinates"} <= set(request.stages)
     outcome = verdict.overall(found, audits, activations, complete=complete)
@@ -77,7 +79,11 @@ def run(request: Request, progress: Progress) -> traces.Trace:
 
 
 def _measure(
-    request: Request, builder: Builder, dims: Sequence[ParameterDims], progress: Progress
+    request: Request,
+    builder: Builder,
+    dims: Sequence[ParameterDims],
+    modules: coordinates.Modules,
+    progress: Progress,
 ) -> list[Measurement]:
     """Train at every width, seed by seed, until no statistic is near its threshold or the seeds are used up."""
     if not {"invariants", "coordinates"} & set(request.stages):
@@ -93,18 +99,22 @@ def _measure(
             measurement, factor = measure(builder, dims, width, seed, device, factor, steps)
             found.append(measurement)
         few = FEW_SEEDS_SGD if found[0].family is not None and found[0].family.is_sgd else FEW_SEEDS
-        if request.seeds is None and seed + 1 >= few and coordinates.is_clear(coordinates.check(found, {})):
+        if request.seeds is None and seed + 1 >= few and coordinates.is_clear(coordinates.check(found, modules)):
             break
     return found
 
 
-def _places(dims: Sequence[ParameterDims]) -> dict[str, tuple[str, int]]:
-    """Where the modules that own parameters are built."""
-    found: dict[str, tuple[str, int]] = {}
-    for one in dims:
-        for name, site in zip((one.name, *one.aliases), one.sites, strict=False):
-            found.setdefault(name.rpartition(".")[0], (site.path, site.line))
-    return found
+def _modules(dimensions: Dimensions) -> coordinates.Modules:
+    places = {name: (site.path, site.line) for name, site in dimensions.modules.items()}
+    fused = {(a.path, a.line) for a in dimensions.attention if a.op == "scaled_dot_product_attention"}
+    if len(fused) == 1:
+        places[ATTENTION] = fused.pop()
+    after: dict[str, float] = {}
+    for one in dimensions.parameters:
+        for use in one.use_roles:
+            if use.after and one.role is not Role.VECTOR:
+                after[use.module] = float(use.after)
+    return coordinates.Modules(places, after)
 
 
 def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.ParameterTrace:

@@ -23,12 +23,13 @@ class Kind(Enum):
 class ParameterUse:
     """One operation that consumes one parameter.
 
-    ``contracted``: the parameter's axes that are summed over. ``pieces``: sizes at each width of the rows into
-    which the result is cut afterwards, as (starts, ends).
+    ``module``: the one whose forward does it. ``contracted``: the parameter's axes that are summed over.
+    ``pieces``: sizes at each width of the rows into which the result is cut afterwards, as (starts, ends).
     """
 
     parameter: str
     use: Use
+    module: str
     contracted: frozenset[int]
     lookup: bool = False
     produced: frozenset[int] = frozenset()

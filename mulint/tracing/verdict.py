@@ -29,7 +29,10 @@ def culprits(audits: Sequence[Audit], attention: Sequence[Attention]) -> tuple[C
 
 def _of_parameter(audit: Audit, audits: Sequence[Audit]) -> Iterator[Culprit]:
     update = [d for d in audit.departures if d.name == "update"]
+    own = {d.by for d in update if d.role is audit.dims.role}
     for departure in audit.departures:
+        if departure.role is not audit.dims.role and departure.by in own:
+            continue  # the wrong rate of a table is also that of the readout tied to it
         if departure.name == "init" and departure.role is Role.OUTPUT and update:
             continue  # the missing multiplier explains both
         code = _code(departure, audit, audits)
