@@ -83,7 +83,7 @@ class Invariant:
 
 @dataclass(frozen=True, slots=True)
 class ParameterTrace:
-    """Everything found about one parameter."""
+    """Everything found about one parameter; ``sites`` are where its layers are constructed, one for every name."""
 
     name: str
     aliases: tuple[str, ...]
@@ -94,6 +94,7 @@ class ParameterTrace:
     fan_in_dims: tuple[int, ...]
     uses: tuple[UseSite, ...]
     multiplier: Multiplier
+    sites: tuple[UseSite, ...] = ()
     init: Init = Init(None)
     lr: Exponent = Exponent(None)
     weight_decay: Exponent = Exponent(None)
@@ -166,7 +167,10 @@ class Trace:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form. Attention products appear in it as invariants of the parameters that feed them."""
-        return {"schema": SCHEMA, **{key: value for key, value in self.to_wire().items() if key != "attention"}}
+        data = {key: value for key, value in self.to_wire().items() if key != "attention"}
+        for parameter in data["parameters"]:
+            del parameter["sites"]
+        return {"schema": SCHEMA, **data}
 
     def to_wire(self) -> dict[str, Any]:
         """Every field as JSON values, for another process; ``from_wire`` reads it back."""

@@ -60,6 +60,18 @@ INJECTIONS = (
         "MU104",
     ),
     Injection(
+        "every matrix in the group of hidden weights",
+        "gpt_mup",
+        "model.py",
+        """        hidden = [p for n, p in trainable.items() if n.startswith("layers.") and p.dim() >= 2]
+        embeddings = [p for n, p in trainable.items() if not n.startswith("layers.") and p.dim() >= 2]
+""",
+        """        hidden = [p for n, p in trainable.items() if p.dim() >= 2]
+        embeddings = []
+""",
+        "MU104",
+    ),
+    Injection(
         "groups by number of dimensions",
         "gpt_mup_untied",
         "model.py",

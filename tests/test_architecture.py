@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "case": set(),
     "traces": {"findings"},
     "tracing": {"theory", "traces", "case", "findings"},
+    "evidence": {"rules", "findings", "traces"},
     "reporting": {"findings", "traces"},
     "rewriting": {"rules", "program", "facts", "findings", "theory", "configuration", "checking", "source"},
     "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking"},

@@ -202,7 +202,7 @@ def test_text_report(tmp_path: Path) -> None:
     assert result.exit_code == 2
     lines = result.stdout.splitlines()
     assert lines[0].startswith("model.py:Model at widths 96, 192, 384, 768 on cpu")
-    row = next(line for line in lines if line.startswith("blocks.0.qkv.weight"))
+    row = next(line for line in lines if line.startswith("blocks.*.qkv.weight ×2"))
     assert "hidden" in row
     assert "96 ~ w" in row
     site = next(line for line in lines if "scaled_dot_product_attention" in line and "contracts" in line)

@@ -145,9 +145,9 @@ class Transformer(nn.Module):
         self.up = nn.Linear(width, 4 * width)
         self.down = nn.Linear(4 * width, width)
         self.last = nn.LayerNorm(width)
-        self.head = nn.Linear(width, 11, bias=False)
+        self.head = nn.Linear(width, 11, bias=False)  # readout made
         if tied:
-            self.head.weight = self.tokens.weight  # tied here
+            self.head.weight = self.tokens.weight
 
     def forward(self, ids: Tensor) -> Any:
         x = self.tokens(ids) + self.positions
@@ -178,7 +178,7 @@ def test_transformer_with_tied_readout() -> None:
     assert [str(use.role) for use in table.use_roles] == ["input", "output"]
     assert [use.multiplier for use in table.use_roles] == [Fraction(0), Fraction(-1)]
     assert table.multiplier == 0
-    assert [site.line for site in table.sites] == [line_of("tokens made"), line_of("tied here")]
+    assert [site.line for site in table.sites] == [line_of("tokens made"), line_of("readout made")]
     assert [site.line for site in traced.parameters["positions"].sites] == [line_of("positions made")]
     assert [site.line for site in traced.parameters["attention.packed.weight"].sites] == [line_of("packed made")]
 

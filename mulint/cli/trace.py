@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mulint.checking import check
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
+from mulint.configuration import ConfigurationError, load
+from mulint.evidence import merge
+from mulint.findings import Finding
 from mulint.reporting import trace_json, trace_text
 from mulint.source.discovery import project_root
 from mulint.traces import Trace
@@ -36,7 +41,8 @@ EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
 @click.option("--device", default="cpu", show_default=True, help="Device of the training steps: cpu, cuda.")
 @click.option("--dtype", default="float32", show_default=True, help="float32, float64, bfloat16 or float16.")
 @click.option("--steps", type=click.IntRange(1), help="Training steps of the coordinate check.")
-@click.option("--seeds", type=click.IntRange(1), help="Seeds of the coordinate check.")
+@click.option("--seeds", type=click.IntRange(1), help="Number of seeds of the coordinate check.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
 @click.option("--stages", default=",".join(STAGES), show_default=True, help="Which stages to run.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds.")
@@ -52,12 +58,19 @@ def trace(**options: Any) -> None:
         request = _request(options)
         with _progress() as progress:
             result = run(request, limits, progress)
+        result = dataclasses.replace(result, findings=merge(_static(Path(request.root)), result))
+    except ConfigurationError as error:
+        raise CannotRun(str(error)) from None
     except TraceFailed as failure:
         if options["verbose"] and failure.output:
             click.echo(failure.output.rstrip(), err=True)
         raise CannotRun(str(failure)) from None
     _show(result, Path(request.root), options["output_format"])
     sys.exit(EXIT[result.verdict])
+
+
+def _static(root: Path) -> Sequence[Finding]:
+    return check([root], root, load(root)).findings
 
 
 def _show(result: Trace, root: Path, output_format: str) -> None:
@@ -90,6 +103,7 @@ def _request(options: dict[str, Any]) -> Request:
         dtype=options["dtype"],
         steps=options["steps"],
         seeds=options["seeds"],
+        seed=options["seed"],
         stages=stages,
     )
 

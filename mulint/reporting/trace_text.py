@@ -1,18 +1,21 @@
-"""A trace as text: a row for every parameter, then what decides the verdict and what was assumed."""
+"""A trace as text: a row for every kind of parameter, then what decides the verdict and what was assumed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
+from mulint.findings import Evidence, Finding
 from mulint.traces import ActivationTrace, AttentionTrace, Culprit, ParameterTrace, Trace, UseSite
 
 Shown = Callable[[str], str]
 
-HEADER = ("parameter", "role", "used at", "fan-in", "init", "lr", "multiplier", "update slope", "verdict")
+HEADER = ("parameter", "role", "used at", "fan-in", "init", "learning rate", "multiplier", "update", "verdict")
 MARKS = {True: "", False: " !", None: ""}
 # Exponents of code are simple fractions; slopes are measured.
 DENOMINATOR = 4
+_LAYER = re.compile(r"(?<=\.)\d+(?=\.)|^\d+(?=\.)")
 
 
 def render(trace: Trace, shown: Shown) -> str:
@@ -24,46 +27,55 @@ def _lines(trace: Trace, shown: Shown) -> Iterator[str]:
     widths = ", ".join(f"{width:g}" for width in trace.widths)
     yield f"{trace.model} at widths {widths} on {trace.device} ({trace.dtype}), base {_pairs(trace.base)}"
     yield ""
-    yield from _columns([HEADER, *(_row(parameter, shown) for parameter in trace.parameters)])
+    yield from _columns([HEADER, *_rows(trace.parameters, shown)])
+    yield "Powers of the width: found (want expected), ! where they differ; update is its measured slope."
     if trace.attention:
         yield ""
         yield "Attention (products of activations over a growing dimension)"
         yield from _columns([_attention(site, shown) for site in trace.attention], indent="  ")
     if trace.activations:
         yield ""
-        yield "Activations"
+        yield "Coordinate check (slopes in log width)"
         yield from _columns(list(_activations(trace.activations, shown)), indent="  ")
-    yield from _section("Culprits", _culprits(trace.culprits, shown))
+    yield from _section("Culprits", _culprits(trace, shown))
+    unmeasured = [f for f in trace.findings if f.evidence is Evidence.STATIC]
+    yield from _section("Found by `mulint check`, not measured here", (_brief(f, shown) for f in unmeasured))
     yield from _section("Assumed", trace.assumptions)
     yield from _section("Not seen", trace.cannot_see)
     yield ""
     yield _verdict(trace)
 
 
-def _culprits(culprits: Sequence[Culprit], shown: Shown) -> Iterator[str]:
-    """One line a fault in the code: layers that repeat are built at one place."""
-    places: dict[tuple[str, str, int], list[Culprit]] = {}
-    for culprit in culprits:
-        places.setdefault((culprit.code, culprit.path, culprit.line), []).append(culprit)
-    for (code, path, line), same in places.items():
-        more = f" and {len(same) - 1} more" if len(same) > 1 else ""
-        yield f"{shown(path)}:{line}: {code} {same[0].parameter}{more}: {same[0].what}"
+# Parameters -----------------------------------------------------------------------------------------------
 
 
-def _row(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:
-    name = " = ".join((parameter.name, *parameter.aliases))
+def _rows(parameters: Sequence[ParameterTrace], shown: Shown) -> Iterator[tuple[str, ...]]:
+    """Layers that repeat and agree in everything but their number share a row."""
+    groups: dict[tuple[str, ...], list[ParameterTrace]] = {}
+    for parameter in parameters:
+        groups.setdefault((_pattern(parameter.name), *_cells(parameter, shown)), []).append(parameter)
+    for (pattern, role, uses, fan_in, init, rate, multiplier, verdict), same in groups.items():
+        first = same[0]
+        name = first.name if len(same) == 1 else f"{pattern} ×{len(same)}"
+        name = " = ".join((name, *first.aliases))
+        yield (name, role, uses, fan_in, init, rate, multiplier, _slopes(same), verdict)
+
+
+def _pattern(name: str) -> str:
+    return _LAYER.sub("*", name)
+
+
+def _cells(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:
     role = parameter.role
     if parameter.rows is not None:
         role += " (" + ", ".join(f"{row.start}:{row.end} {row.role}" for row in parameter.rows) + ")"
     return (
-        name,
         role,
         _uses(parameter.uses, shown),
         _fan_in(parameter),
         _found(parameter, "init", parameter.init.exponent),
         _found(parameter, "update", parameter.lr.exponent),
         _exponent(parameter.multiplier.exponent),
-        _slope(parameter.update.slope, parameter.update.ci),
         parameter.verdict if not parameter.reason else f"{parameter.verdict}: {parameter.reason}",
     )
 
@@ -98,6 +110,18 @@ def _found(parameter: ParameterTrace, name: str, exponent: float | None) -> str:
     return f"{_exponent(exponent)} (want {_exponent(judged.expected - offset)}){MARKS[judged.ok]}"
 
 
+def _slopes(parameters: Sequence[ParameterTrace]) -> str:
+    """The measured slope, or the range of those of several layers."""
+    slopes = sorted(p.update.slope for p in parameters if p.update.slope is not None)
+    if not slopes:
+        return "?"
+    low, high = f"{slopes[0]:+.2f}", f"{slopes[-1]:+.2f}"
+    return low if low == high else f"{low} … {high}"
+
+
+# What decides ---------------------------------------------------------------------------------------------
+
+
 def _attention(site: AttentionTrace, shown: Shown) -> tuple[str, ...]:
     verdict = {True: "ok", False: f"should be {_power(site.required)}", None: "unknown"}[site.ok]
     return (
@@ -110,29 +134,80 @@ def _attention(site: AttentionTrace, shown: Shown) -> tuple[str, ...]:
 
 
 def _activations(activations: Sequence[ActivationTrace], shown: Shown) -> Iterator[tuple[str, ...]]:
-    """Per statistic how many modules keep its threshold, and those that do not."""
+    """Per statistic how many modules keep its threshold, and the one that is farthest beyond."""
     for quantity in dict.fromkeys(activation.quantity for activation in activations):
         group = [activation for activation in activations if activation.quantity == quantity]
         ok = sum(activation.verdict == "ok" for activation in group)
-        yield quantity, f"{ok} of {len(group)} ok", "", ""
-        for activation in group:
-            if activation.verdict == "violates":
-                yield (
-                    quantity,
-                    activation.module,
-                    f"slope {_slope(activation.slope, activation.ci)}",
-                    f"{shown(activation.path)}:{activation.line}",
-                )
+        worst = max(group, key=_beyond)
+        where = f"at {shown(worst.path)}:{worst.line}" if worst.path else ""
+        slope = f"steepest {worst.slope or 0.0:+.2f}{_interval(worst.ci)}, limit {worst.threshold or 0.0:+.2f}"
+        yield quantity, f"{ok} of {len(group)} ok", slope, f"{worst.module} {where}"
+
+
+def _beyond(activation: ActivationTrace) -> float:
+    slope, threshold = activation.slope or 0.0, activation.threshold or 0.0
+    return threshold - slope if threshold < 0 else slope - threshold
+
+
+def _culprits(trace: Trace, shown: Shown) -> Iterator[str]:
+    """One entry a fault: what is off, the code that decides it, and the layers that suffer, each with its line."""
+    faults: dict[tuple[str, str], list[Culprit]] = {}
+    for culprit in trace.culprits:
+        faults.setdefault((culprit.code, culprit.what), []).append(culprit)
+    for (code, what), same in faults.items():
+        yield f"{code} {what}"
+        sites = {(c.path, c.line) for c in same}
+        for finding in trace.findings:
+            if finding.code == code and finding.evidence is Evidence.BOTH and _touches(finding, sites):
+                yield f"    decided at {shown(finding.place.path)}:{finding.place.line}: {finding.message}"
+        places: dict[tuple[str, int, str], int] = {}
+        for culprit in same:
+            names = dict.fromkeys(map(_pattern, culprit.parameter.split(", ")))
+            key = (culprit.path, culprit.line, ", ".join(names))
+            places[key] = places.get(key, 0) + 1
+        for (path, line, name), count in places.items():
+            yield f"    {shown(path)}:{line}: {name}" + (f" ×{count}" if count > 1 else "")
+
+
+def _touches(finding: Finding, sites: set[tuple[str, int]]) -> bool:
+    places = {(finding.place.path, finding.place.line), *((r.path, r.line) for r in finding.related)}
+    return bool(places & sites)
+
+
+def _brief(finding: Finding, shown: Shown) -> str:
+    place = finding.place
+    return f"{shown(place.path)}:{place.line}:{place.column}: {finding.code} {finding.severity}: {finding.message}"
 
 
 def _verdict(trace: Trace) -> str:
+    count = len({(c.code, c.what) for c in trace.culprits})
     words = {
         "pass": "pass: what was measured scales as μP asks",
-        "fail": f"fail: {len(trace.culprits)} culprit{'s' if len(trace.culprits) != 1 else ''}",
-        "inconclusive": "inconclusive: not enough was measured to decide",
+        "fail": f"fail: {count} fault{'s' if count != 1 else ''}"
+        if count
+        else "fail: activations leave their limits",
+        "inconclusive": f"inconclusive: {_missing(trace)}",
     }
     limit = "" if trace.limit == "unknown" else f" (limit as written: {trace.limit})"
     return f"Verdict {words[trace.verdict]}{limit}"
+
+
+def _missing(trace: Trace) -> str:
+    """What would make the verdict certain."""
+    if all(parameter.init.exponent is None and not parameter.init.zero for parameter in trace.parameters):
+        return "nothing was measured; run all stages"
+    if all(parameter.lr.exponent is None for parameter in trace.parameters):
+        return "no learning rate is known; give the case the optimizer of the training script"
+    if not trace.activations:
+        return "the coordinate check did not run"
+    unclear = [a for a in trace.activations if a.verdict == "unknown"]
+    if unclear:
+        names = ", ".join(dict.fromkeys(f"{a.quantity} of {a.module}" for a in unclear[:3]))
+        return f"{names} too close to the limit; add --seeds or larger --widths"
+    return "some products could not be measured; see the rows with ?"
+
+
+# Words ----------------------------------------------------------------------------------------------------
 
 
 def _section(title: str, entries: Iterable[str]) -> Iterator[str]:
@@ -153,17 +228,17 @@ def _exponent(value: float | None) -> str:
     if value is None:
         return "?"
     near = Fraction(value).limit_denominator(DENOMINATOR)
-    return str(near) if abs(float(near) - value) < 1e-6 else f"{value:+.2f}"
+    if abs(float(near) - value) < 1e-6:
+        return str(near)
+    return f"{value:+.2f}" if abs(value) >= 0.005 else "0.00"
 
 
 def _power(value: float | None) -> str:
     return "?" if value is None else "1" if value == 0 else "w" if value == 1 else f"w^{_exponent(value)}"
 
 
-def _slope(slope: float | None, ci: tuple[float, float] | None) -> str:
-    if slope is None:
-        return "?"
-    return f"{slope:+.2f}" + (f" [{ci[0]:+.2f}, {ci[1]:+.2f}]" if ci else "")
+def _interval(ci: tuple[float, float] | None) -> str:
+    return f" [{ci[0]:+.2f}, {ci[1]:+.2f}]" if ci else ""
 
 
 def _pairs(values: dict[str, float]) -> str:

@@ -17,6 +17,11 @@ _ORDER: tuple[tuple[str, ...], ...] = (
 _RANK = {code: (group, place) for group, codes in enumerate(_ORDER) for place, code in enumerate(codes)}
 
 
+def kin(code: str) -> frozenset[str]:
+    """The codes that speak of the same subject, itself included."""
+    return frozenset(_ORDER[_RANK[code][0]] if code in _RANK else (code,))
+
+
 def strongest(findings: Iterable[Finding]) -> list[Finding]:
     """Drop findings that a stronger one about the same subject makes redundant."""
     best: dict[tuple[int, str], Finding] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -29,20 +29,16 @@ class Places:
 
     def find(self, op: str) -> tuple[tuple[object, ...], Use]:
         """The whole chain of calls as a key, and the innermost place of the user's code in it."""
-        frame: FrameType | None = sys._getframe(1)
-        chain: list[object] = []
-        found: Use | None = None
-        while frame is not None:
-            filename = frame.f_code.co_filename
-            if filename.startswith(MULINT):
-                if chain:
-                    break
-            else:
-                chain.append((filename, frame.f_lasti))
-                if found is None and not _is_plumbing(filename):
-                    found = Use(self.relative(filename), *self.position(frame), op)
-            frame = frame.f_back
-        return tuple(chain), found or Use("", 0, 0, op)
+        chain = list(_frames())
+        key = tuple((frame.f_code.co_filename, frame.f_lasti) for frame in chain)
+        return key, self.innermost(chain, op)
+
+    def innermost(self, frames: Iterable[FrameType], op: str) -> Use:
+        """The first of some frames that is the user's code."""
+        for frame in frames:
+            if not _is_plumbing(frame.f_code.co_filename):
+                return Use(self.relative(frame.f_code.co_filename), *self.position(frame), op)
+        return Use("", 0, 0, op)
 
     def position(self, frame: FrameType) -> tuple[int, int]:
         """Line and column, 1-based, of the expression that a frame is working on."""
@@ -75,11 +71,11 @@ class Constructions:
         initialise, register = nn.Module.__init__, nn.Module.register_parameter
 
         def initialised(module: nn.Module, *args: object, **kwargs: object) -> None:
-            self.modules.setdefault(id(module), (module, self.places.find(type(module).__name__)[1]))
+            self.modules.setdefault(id(module), (module, self.constructed(module)))
             initialise(module, *args, **kwargs)
 
         def registered(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
-            self.found.setdefault((id(module), name), self.places.find(type(module).__name__)[1])
+            self.found.setdefault((id(module), name), self.assigned(module))
             register(module, name, param)
 
         nn.Module.__init__ = initialised  # type: ignore[method-assign, assignment]
@@ -88,6 +84,17 @@ class Constructions:
             yield
         finally:
             nn.Module.__init__, nn.Module.register_parameter = initialise, register  # type: ignore[method-assign]
+
+    def constructed(self, module: nn.Module) -> Use:
+        """Where the constructor of a module under construction was called."""
+        outside = (frame for frame in _frames() if not _builds(frame, module))
+        return self.places.innermost(outside, type(module).__name__)
+
+    def assigned(self, module: nn.Module) -> Use:
+        """Where a layer of torch is constructed, also one that the user derives from; else the assignment."""
+        if any(_builds(frame, module) and frame.f_code.co_filename.startswith(TORCH) for frame in _frames()):
+            return self.constructed(module)
+        return self.places.find(type(module).__name__)[1]
 
     def of_modules(self, model: nn.Module) -> dict[str, Use]:
         """Where every module is constructed, by its name."""
@@ -102,6 +109,25 @@ class Constructions:
             for name in module._parameters
             if (id(module), name) in self.found
         }
+
+
+def _frames() -> Iterator[FrameType]:
+    """The calls that led here, innermost first, up to mulint's own call of the user's code."""
+    frame: FrameType | None = sys._getframe(1)
+    inside = False
+    while frame is not None:
+        mine = frame.f_code.co_filename.startswith(MULINT)
+        if mine and inside:
+            return
+        if not mine:
+            inside = True
+            yield frame
+        frame = frame.f_back
+
+
+def _builds(frame: FrameType, module: nn.Module) -> bool:
+    """Whether a frame is a constructor at work on a module."""
+    return frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is module
 
 
 def _is_plumbing(filename: str) -> bool:

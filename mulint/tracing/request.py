@@ -15,9 +15,9 @@ STAGES: tuple[Stage, ...] = ("roles", "invariants", "coordinates")
 class Request:
     """One trace to be made.
 
-    ``target``: ``path/file.py:name`` with an absolute path; ``root``: the project's top folder, put on
-    ``sys.path``. ``settings``: fields or arguments with the literal value they are to have. ``follow``: fields
-    computed from knobs, as expressions.
+    ``file``: an absolute path; ``root``: the project's top folder, put on ``sys.path``. ``seeds``: how many, the
+    first of which is ``seed``. ``settings``: fields or arguments with the literal value they are to have.
+    ``follow``: fields computed from knobs, as expressions.
     """
 
     file: str
@@ -32,6 +32,7 @@ class Request:
     dtype: str = "float32"
     steps: int | None = None
     seeds: int | None = None
+    seed: int = 0
     stages: tuple[str, ...] = STAGES
 
     def to_json(self) -> str:

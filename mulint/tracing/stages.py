@@ -93,13 +93,13 @@ def _measure(
     steps = max(request.steps or training.STEPS, 2)
     found: list[Measurement] = []
     factor: float | None = None
-    for seed in range(request.seeds or MOST_SEEDS):
+    for count in range(1, (request.seeds or MOST_SEEDS) + 1):
         for index, width in enumerate(builder.widths):
             progress("training", (index + 1) / len(builder.widths))
-            measurement, factor = measure(builder, dims, width, seed, device, factor, steps)
+            measurement, factor = measure(builder, dims, width, request.seed + count - 1, device, factor, steps)
             found.append(measurement)
         few = FEW_SEEDS_SGD if found[0].family is not None and found[0].family.is_sgd else FEW_SEEDS
-        if request.seeds is None and seed + 1 >= few and coordinates.is_clear(coordinates.check(found, modules)):
+        if request.seeds is None and count >= few and coordinates.is_clear(coordinates.check(found, modules)):
             break
     return found
 
@@ -129,6 +129,7 @@ def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.Parameter
         fan_in_dims=dims.fan_in_dims,
         uses=tuple(map(_site, dims.uses)),
         multiplier=traces.Multiplier(_number(dims.multiplier), tuple(map(_site, dims.multiplier_places))),
+        sites=tuple(map(_site, dims.sites)),
         init=audit.init,
         lr=audit.lr,
         weight_decay=audit.weight_decay,
@@ -159,7 +160,11 @@ def _verdict(audit: Audit) -> traces.ParameterVerdict:
 def _reason(audit: Audit) -> str:
     if not audit.dims.uses:
         return "this batch does not use it"
-    parts = [f"{d.name} off by {law(Fraction(d.by).limit_denominator(4))}" for d in audit.departures]
+    parts = [
+        f"{'' if d.role is audit.dims.role else f'as {d.role} '}{d.name} off by "
+        f"{law(Fraction(d.by).limit_denominator(4))}"
+        for d in audit.departures
+    ]
     return "; ".join((*parts, *audit.notes))
 
 

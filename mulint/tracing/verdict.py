@@ -47,7 +47,7 @@ def _code(departure: Departure, audit: Audit, audits: Sequence[Audit]) -> str:
         return "MU409"
     if departure.name == "init":
         return _INIT_CODES[role]
-    if departure.kind is Kind.SGD and role is not Role.OUTPUT:
+    if departure.kind is Kind.SGD and (role is not Role.OUTPUT or departure.by < 0):
         return "MU102"
     if role in (Role.INPUT, Role.VECTOR) and departure.by < 0 and _vectors_keep_their_rate(audits):
         return "MU104"
@@ -91,8 +91,8 @@ def overall(
     """Fail on any culprit or statistic beyond its threshold; pass only when all was measured and clear."""
     if found or any(row.verdict == "violates" for row in activations):
         return "fail"
-    judged = [i for a in audits for i in a.invariants if i.name == "init"]
-    if not complete or not judged or any(row.verdict == "unknown" for row in activations):
+    updates = [i for a in audits for i in a.invariants if i.name == "update" and i.value is not None]
+    if not complete or not updates or any(row.verdict == "unknown" for row in activations):
         return "inconclusive"
     return "pass"
 

@@ -1,0 +1,83 @@
+"""Static and measured knowledge as one list: confirmed, withdrawn, static only, measured only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.repositories import copy, mulint
+
+NET = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+import mulint
+
+BASE = 32
+
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.ratio = width / BASE
+        self.first = nn.Linear(8, width, bias=False)
+        self.mix = {mix}(width, width, bias=False)
+        self.head = nn.Linear(width, 4, bias=False)
+        nn.init.normal_(self.first.weight, std=0.3)
+        nn.init.normal_(self.mix.weight, std=0.1)
+        nn.init.normal_(self.head.weight, std=0.1)
+        {after}
+
+    def forward(self, x):
+        return self.head(F.relu(self.mix(F.relu(self.first(x)))) / self.ratio)
+
+
+def configure(model):
+    hidden = [model.mix.weight]
+    others = [model.first.weight, model.head.weight]
+    return torch.optim.Adam([dict(params=hidden, lr=1e-3 / model.ratio), dict(params=others, lr=1e-3)])
+
+
+def case(width):
+    batch = torch.randn(16, 8, generator=torch.Generator().manual_seed(1)), torch.arange(16) % 4
+    return mulint.Case(Net(width), batch, lambda m, b: F.cross_entropy(m(b[0]), b[1]), optimizer=configure)
+"""
+
+
+def findings(root: Path, mix: str = "nn.Linear", after: str = "") -> list[dict[str, Any]]:
+    (root / "net.py").write_text(NET.replace("{mix}", mix).replace("{after}", after))
+    result = mulint("trace", "net.py:case", "--output-format", "json", "--widths", "64,128,256,512", cwd=root)
+    assert result.returncode in (0, 1), result.stderr
+    found: list[dict[str, Any]] = json.loads(result.stdout)["findings"]
+    return found
+
+
+def test_what_both_passes_see_is_one_finding(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path)
+    assert (found["code"], found["evidence"], found["severity"]) == ("MU301", "both", "error")
+    assert "self.mix.weight, std" in (tmp_path / "net.py").read_text().splitlines()[found["line"] - 1]
+
+
+def test_what_is_measured_as_it_must_be_is_withdrawn(tmp_path: Path) -> None:
+    hidden_repair = "vars(self)['_modules']['mix'].weight.data.mul_(self.ratio**-0.5)"
+    (found,) = findings(tmp_path, after=hidden_repair)
+    assert (found["code"], found["evidence"], found["severity"]) == ("MU301", "trace", "note")
+    assert "withdrawn" in found["message"]
+
+
+def test_what_only_the_trace_sees_stands_where_the_layer_is_built(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, mix="vars(nn)['Lin' + 'ear']")
+    assert (found["code"], found["evidence"], found["symbol"]) == ("MU301", "trace", "mix.weight")
+    assert "self.mix = " in (tmp_path / "net.py").read_text().splitlines()[found["line"] - 1]
+
+
+def test_schedules_of_the_training_script_stay_static(tmp_path: Path) -> None:
+    root = copy("gpt", tmp_path)
+    result = mulint("trace", "model.py:GPT", "--output-format", "json", cwd=root)
+    evidence = {(f["code"], f["path"], f["evidence"]) for f in json.loads(result.stdout)["findings"]}
+    assert ("MU201", "train.py", "static") in evidence
+    assert {("MU101", "both"), ("MU301", "both"), ("MU405", "both"), ("MU409", "both")} <= {
+        (code, kind) for code, _, kind in evidence
+    }
+    assert "trace" not in {kind for _, _, kind in evidence}
