@@ -68,6 +68,7 @@ def _withdrawn(finding: Finding, trace: Trace) -> bool:
     sites = _sites(finding)
     if finding.code in _ATTENTION:
         judged = [a.ok for a in trace.attention if (a.path, a.line) in sites]
+        judged += [True for use in trace.steady if (use.path, use.line) in sites]
         return bool(judged) and all(judged)
     names = next((names for codes, names in _SETTLED_BY if finding.code in codes), ())
     here = [p for p in trace.parameters if any((s.path, s.line) in sites for s in p.sites)]

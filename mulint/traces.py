@@ -147,7 +147,10 @@ class AttentionTrace:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The whole answer of ``mulint trace``."""
+    """The whole answer of ``mulint trace``.
+
+    ``steady``: products of two activations over a dimension that does not grow, which need no scale.
+    """
 
     model: str
     widths: tuple[float, ...]
@@ -158,6 +161,7 @@ class Trace:
     assumptions: tuple[str, ...]
     parameters: tuple[ParameterTrace, ...]
     attention: tuple[AttentionTrace, ...] = ()
+    steady: tuple[UseSite, ...] = ()
     activations: tuple[ActivationTrace, ...] = ()
     limit: Limit = "unknown"
     verdict: Verdict = "inconclusive"
@@ -167,7 +171,7 @@ class Trace:
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form. Attention products appear in it as invariants of the parameters that feed them."""
-        data = {key: value for key, value in self.to_wire().items() if key != "attention"}
+        data = {key: value for key, value in self.to_wire().items() if key not in ("attention", "steady")}
         for parameter in data["parameters"]:
             del parameter["sites"]
         return {"schema": SCHEMA, **data}

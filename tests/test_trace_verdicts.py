@@ -282,3 +282,11 @@ def test_the_mup_package_passes(tmp_path: Path) -> None:
         "                       optimizer=lambda m: MuAdamW(m.parameters(), lr=1e-3))\n"
     )
     assert trace("cases.py:case", root, "--widths", "64,128,256,512")["verdict"] == "pass"
+
+
+def test_heads_of_one_size_keep_the_root_scale(tmp_path: Path) -> None:
+    root = injected("the fused attention with torch's own scale", tmp_path)
+    found = trace("model.py:GPT", root, "--follow", "n_head=n_embd // 32")
+    assert found["verdict"] == "pass"
+    (withdrawn,) = [f for f in found["findings"] if f["code"] == "MU405"]
+    assert (withdrawn["severity"], withdrawn["evidence"]) == ("note", "trace")

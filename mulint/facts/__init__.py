@@ -40,6 +40,8 @@ def extract(path: str, text: str) -> FileFacts:
         return FileFacts(path, Lowering(text).body(tree.body), text.count("\n") + 1)
     except SyntaxError as error:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise CannotParse(error.lineno or 1, f"{error.msg} (read as Python {version})") from None
+        raise CannotParse(
+            error.lineno or 1, f"{error.msg} (read as Python {version}); mend or exclude it"
+        ) from None
     except (RecursionError, MemoryError):
         raise CannotParse(1, "expressions nest too deeply; split the longest expression") from None

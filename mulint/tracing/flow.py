@@ -168,6 +168,7 @@ class Flow:
         live = [operand for operand, v in zip(operands, values, strict=True) if v.kind is Kind.ACTIVATION]
         law = self.contracted_law(operation, operands)
         if len(live) < 2 or law.exponent == 0:
+            self.ledger.steady += [operation.event.use] * (len(live) >= 2)
             return Value(kind, multiplied(v.degrees for v in values))
         alpha = operation.scalar("alpha") or CONSTANT
         return self.ledger.site(operation, [self.value(operand.ref) for operand in live[:2]], law, alpha.exponent)
@@ -185,7 +186,9 @@ class Flow:
         scale = operation.scalar("scale")
         default = None if law.exponent is None else -law.exponent / 2
         builtin = default if scale is None else scale.exponent
-        if law.exponent != 0:
+        if law.exponent == 0:
+            self.ledger.steady.append(operation.event.use)
+        else:
             self.ledger.site(operation, [self.value(query), self.value(key)], law, builtin)
         return Value(Kind.ACTIVATION, self.value(value).degrees)
 

@@ -253,7 +253,14 @@ def _evaluate(expression: ast.expr, values: Mapping[str, Any], name: str) -> Any
         case ast.Name(id=other) if other in values:
             return values[other]
         case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
-            result = OPERATORS[type(op)](_evaluate(left, values, name), _evaluate(right, values, name))
+            sides = _evaluate(left, values, name), _evaluate(right, values, name)
+            try:
+                result = OPERATORS[type(op)](*sides)
+            except (TypeError, ZeroDivisionError) as error:
+                raise CannotBuild(
+                    f"--follow {name}: {ast.unparse(expression)} cannot be computed from {sides[0]} and "
+                    f"{sides[1]}; give what it uses a value with --set"
+                ) from error
             return int(result) if isinstance(result, float) and result.is_integer() else result
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_evaluate(operand, values, name)

@@ -14,12 +14,16 @@ from mulint.tracing.values import Degrees, Factor, Kind, ParameterUse, Site, Sou
 
 
 class Ledger:
-    """All uses, factors and products of activations, in the order of the run; and what could not be read."""
+    """All uses, factors and products of activations, in the order of the run; and what could not be read.
+
+    ``sites`` are the products over a growing dimension, ``steady`` those over one that stays.
+    """
 
     def __init__(self) -> None:
         self.uses: list[ParameterUse] = []
         self.factors: list[Factor] = []
         self.sites: list[Site] = []
+        self.steady: list[Use] = []
         self.unread: list[Use] = []
 
     def factor(self, operation: Aligned, degrees: dict[Source, Fraction], law: Law) -> dict[Source, Fraction]:

@@ -26,6 +26,7 @@ class Dimensions:
 
     parameters: tuple[ParameterDims, ...]
     attention: tuple[Attention, ...]
+    steady: tuple[Use, ...]
     modules: Mapping[str, Use]
     assumptions: tuple[str, ...]
     unseen: tuple[str, ...]
@@ -108,7 +109,12 @@ def _read(recordings: Sequence[Recording], kept: Mapping[str, Law], assumptions:
         for use in dict.fromkeys((*reference.unseen, *flow.ledger.unread))
     )
     return Dimensions(
-        parameters, classification.attention_of(flow.ledger), reference.module_sites, assumptions, unseen
+        parameters=parameters,
+        attention=classification.attention_of(flow.ledger),
+        steady=tuple(dict.fromkeys(flow.ledger.steady)),
+        modules=reference.module_sites,
+        assumptions=assumptions,
+        unseen=unseen,
     )
 
 

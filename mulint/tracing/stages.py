@@ -70,6 +70,7 @@ def run(request: Request, progress: Progress) -> traces.Trace:
             )
             for site in dimensions.attention
         ),
+        steady=tuple(map(_site, dimensions.steady)),
         activations=activations,
         limit=verdict.limit(audits, activations, outcome),
         verdict=outcome,
