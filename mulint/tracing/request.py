@@ -17,7 +17,7 @@ class Request:
 
     ``target``: ``path/file.py:name`` with an absolute path; ``root``: the project's top folder, put on
     ``sys.path``. ``settings``: fields or arguments with the literal value they are to have. ``follow``: fields
-    computed from knobs, as expressions.
+    computed from knobs, as expressions. ``fill_base``: give a case's model the base that the case leaves out.
     """
 
     file: str
@@ -33,6 +33,7 @@ class Request:
     steps: int | None = None
     seeds: int | None = None
     stages: tuple[str, ...] = STAGES
+    fill_base: bool = False
 
     def to_json(self) -> str:
         """The request as one line of JSON."""
