@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mulint.case import Case
 from mulint.tracing import batches, blueprints, cases, knobs, optimizers
+from mulint.tracing.bases import Bases
 from mulint.tracing.loading import describe, load
 from mulint.tracing.model import Builder, Built, CannotBuild
 from mulint.tracing.request import Request
@@ -25,12 +26,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A builder, and what to say about how it was found."""
+    """A builder, and what to say about how it was found.
+
+    ``based``: the same model with its base held at a width, or left out (None). ``base_settings``: the names
+    of the settings that hold the base and are otherwise left out.
+    """
 
     builder: Builder
     base: dict[str, float]
     held: dict[str, Any]
     assumptions: tuple[str, ...]
+    based: Callable[[float | None], Builder]
+    base_settings: Callable[[], tuple[str, ...]]
 
 
 def plan(request: Request) -> Plan:
@@ -79,9 +86,21 @@ def _case_plan(target: Callable[..., Any], request: Request, root: Path) -> Plan
             )
     widths = _continued(request.widths) or CASE_WIDTHS
     inner = cases.from_case(_whole(target), widths, _dtype(request))
+    known = Bases()
+
+    def based(width: float | None) -> Builder:
+        plain = Builder(widths, _told(inner.build, root))
+        if width is None:
+            return plain
+        plain.build(width, 0, torch.device(request.device))  # imports what the case imports
+        known.watch(root)
+        known.learn(lambda: plain.build(width, 0, torch.device(request.device)))
+        return Builder(widths, lambda *arguments: known.fill(lambda: plain.build(*arguments)))
+
     base = request.base or {"width": widths[0]}
     said = () if request.base else (f"the base is the smallest width, {widths[0]:g}",)
-    return Plan(Builder(widths, _told(inner.build, root)), base, {}, said)
+    builder = based(next(iter(base.values())) if request.fill_base else None)
+    return Plan(builder, base, {}, said, based, lambda: known.names)
 
 
 def _whole(target: Callable[..., Any]) -> Callable[[float], Any]:
@@ -137,9 +156,9 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
     widths = _continued(request.widths) or knobs.widths(settings, values)
     given = {name: int(size) if size.is_integer() else size for name, size in request.base.items()}
     at_base = {**settings.at(request.base.get(settings.knobs[0], widths[0])), **given}
-    settings, said_of_base = knobs.based(settings, at_base)
-    first = _construct(blueprint, settings.at(widths[0]), widths[0], root)
-    recipe = batches.recipe(first, settings.at(widths[0]), lambda error: describe(error, root))
+    with_base, said_of_base = knobs.based(settings, at_base)
+    first = _construct(blueprint, with_base.at(widths[0]), widths[0], root)
+    recipe = batches.recipe(first, with_base.at(widths[0]), lambda error: describe(error, root))
     optimizer = optimizers.find(target, Path(request.file), root, torch.device(request.device).type)
     assumptions = [*blueprint.assumptions, *said_of_knobs, *said_of_base, *said, *recipe.assumptions]
     assumptions.append(
@@ -151,24 +170,46 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
     if not request.base:
         assumptions.append(f"the base is the smallest width, {settings.knobs[0]} = {widths[0]:g}")
 
-    def build(width: float, seed: int, device: torch.device) -> Built:
-        cases.seed_everything(seed)
-        with device:
-            model = _quiet(blueprint.make(settings.at(width)))
-        dtype = _dtype(request)
-        model = model.to(device) if dtype is None else model.to(device, dtype)
-        return Built(
-            width=width,
-            seed=seed,
-            model=model,
-            batch=cases.moved(recipe.batch(seed), device, dtype),
-            loss=_loss,
-            optimizer=optimizer.build if optimizer else None,
-        )
-
+    builder = _class_builder(blueprint, recipe, optimizer, widths, request)
     base = request.base or {name: float(settings.at(widths[0])[name]) for name in settings.knobs}
-    held = {name: value for name, value in settings.fixed.items() if isinstance(value, bool | int | float | str)}
-    return Plan(Builder(widths, _told(build, root)), base, held, tuple(assumptions))
+    held = {name: value for name, value in with_base.fixed.items() if isinstance(value, bool | int | float | str)}
+    return Plan(
+        builder(with_base),
+        base,
+        held,
+        tuple(assumptions),
+        lambda width: builder(settings if width is None else knobs.based(settings, settings.at(width))[0]),
+        lambda: tuple(name for name, value in settings.fixed.items() if with_base.fixed[name] is not value),
+    )
+
+
+def _class_builder(
+    blueprint: blueprints.Blueprint,
+    recipe: batches.Recipe,
+    optimizer: optimizers.Found | None,
+    widths: tuple[float, ...],
+    request: Request,
+) -> Callable[[knobs.Settings], Builder]:
+    def builder(settings: knobs.Settings) -> Builder:
+        def build(width: float, seed: int, device: torch.device) -> Built:
+            cases.seed_everything(seed)
+            with device:
+                model = _quiet(blueprint.make(settings.at(width)))
+            dtype = _dtype(request)
+            model = model.to(device) if dtype is None else model.to(device, dtype)
+            return Built(
+                width=width,
+                seed=seed,
+                model=model,
+                batch=cases.moved(recipe.batch(seed), device, dtype),
+                loss=_loss,
+                optimizer=optimizer.build if optimizer else None,
+                inference=_inference,
+            )
+
+        return Builder(widths, _told(build, Path(request.root)))
+
+    return builder
 
 
 def _changes(
@@ -222,3 +263,10 @@ def _quiet(model: nn.Module) -> nn.Module:
 def _loss(model: nn.Module, batch: Any) -> Tensor:
     arguments, keywords = batch
     return batches.loss_of(model(*arguments, **keywords), batch)
+
+
+def _inference(model: nn.Module, batch: Any) -> Tensor:
+    """The model's main output for the same batch without its targets."""
+    arguments, keywords = batch
+    given = {name: value for name, value in keywords.items() if name not in batches.TARGETS}
+    return batches.main_output(model(*arguments, **given))

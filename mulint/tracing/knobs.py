@@ -193,13 +193,18 @@ def based(settings: Settings, base: Mapping[str, Any]) -> tuple[Settings, list[s
     """
     found = {}
     for name, value in settings.fixed.items():
-        match = BASES.fullmatch(name)
-        of = str(match["before"] or match["after"]) if match else ""
+        of = base_of(name)
         of = settings.knobs[0] if of in ("width", "dim") else of
-        if value is None and of in base:
+        if value is None and of is not None and of in base:
             found[name] = base[of]
     said = [f"{name} = {value!r}, as in the base" for name, value in found.items()]
     return replace(settings, fixed={**settings.fixed, **found}), said
+
+
+def base_of(name: str) -> str | None:
+    """The setting whose base a setting holds, by its name: ``n_embd`` for ``base_n_embd``."""
+    match = BASES.fullmatch(name)
+    return str(match["before"] or match["after"]) if match else None
 
 
 def _by_building(

@@ -1,4 +1,4 @@
-"""Runs a trace in a worker process with limits. User code never runs in the process of the command line.
+"""Runs a task in a worker process with limits. User code never runs in the process of the command line.
 
 The worker gets its own session, no standard input, and a private pipe for its answer; what the user's code
 prints is read and bounded. Whatever happens, the whole process group is killed at the end.
@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mulint.traces import Trace
 from mulint.tracing.request import Limits, Request
@@ -39,11 +39,15 @@ Progress = Callable[[str, float], None]
 
 
 class TraceFailed(Exception):
-    """The trace could not be made. The message is one line with the remedy; ``output`` is what was printed."""
+    """The trace could not be made. The message is one line with the remedy; ``output`` is what was printed.
 
-    def __init__(self, message: str, output: str = "") -> None:
+    ``of_code`` tells whether the user's code is at fault, rather than a limit or mulint itself.
+    """
+
+    def __init__(self, message: str, output: str = "", *, of_code: bool = True) -> None:
         super().__init__(message)
         self.output = output
+        self.of_code = of_code
 
 
 def run(request: Request, limits: Limits = Limits(), progress: Progress | None = None) -> Trace:  # noqa: B008
@@ -52,15 +56,34 @@ def run(request: Request, limits: Limits = Limits(), progress: Progress | None =
     Raises:
         TraceFailed: the model could not be built or run, or went over a limit.
     """
+    return Trace.from_wire(call("mulint.tracing.stages", request.to_json(), limits, progress))
+
+
+def call(
+    task: str, request: str, limits: Limits, progress: Progress | None = None, folder: Path | None = None
+) -> dict[str, Any]:
+    """Run ``answer(request, progress)`` of one of mulint's modules in a worker process.
+
+    Args:
+        task: the module's dotted name.
+        request: what it is asked, as one line of JSON.
+        limits: what the worker may use.
+        progress: told the stage and how much of it is done.
+        folder: the worker's working directory; the caller's own when None.
+
+    Raises:
+        TraceFailed: the task raised ``CannotBuild``, ended the process, or went over a limit.
+    """
     read, write = os.pipe()
-    command = [sys.executable, "-P", "-m", "mulint.tracing.worker", str(write)]
+    command = [sys.executable, "-P", "-m", "mulint.tracing.worker", task, str(write)]
     try:
         worker = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **ENVIRONMENT, "MULINT_REQUEST": request.to_json()},
+            env={**os.environ, **ENVIRONMENT, "MULINT_REQUEST": request},
+            cwd=folder,
             pass_fds=(write,),
             start_new_session=True,
         )
@@ -85,7 +108,7 @@ class _Watch:
     total: int = 0
     pending: bytearray = field(default_factory=bytearray)
 
-    def result(self) -> Trace:
+    def result(self) -> dict[str, Any]:
         deadline = time.monotonic() + self.limits.seconds
         assert self.worker.stdout is not None
         with selectors.DefaultSelector() as selector:
@@ -106,17 +129,18 @@ class _Watch:
                         self.note(data)
                 self.check(deadline)
 
-    def answer(self, data: bytes) -> Trace | None:
-        """Read complete lines of the private pipe: progress, an error, or the trace."""
+    def answer(self, data: bytes) -> dict[str, Any] | None:
+        """Read complete lines of the private pipe: progress, an error, or the answer."""
         self.pending += data
         *lines, rest = bytes(self.pending).split(b"\n")
         self.pending = bytearray(rest)
         for line in lines:
             message = json.loads(line)
             if "error" in message:
-                raise self.failed(message["error"])
-            if "trace" in message:
-                return Trace.from_wire(message["trace"])
+                raise self.failed(message["error"], of_code=message["of_code"])
+            if "answer" in message:
+                answer: dict[str, Any] = message["answer"]
+                return answer
             if self.progress is not None:
                 self.progress(message["stage"], message["done"])
         return None
@@ -131,15 +155,19 @@ class _Watch:
         if time.monotonic() > deadline:
             raise self.failed(
                 f"the trace took longer than {limits.seconds:g} s; the model hangs or is too large: "
-                "pass smaller --widths, --set a smaller depth, or a longer --timeout"
+                "pass smaller --widths, --set a smaller depth, or a longer --timeout",
+                of_code=False,
             )
         if self.total > limits.output:
-            raise self.failed(f"the model's code printed more than {limits.output >> 20} MiB; remove the printing")
+            raise self.failed(
+                f"the model's code printed more than {limits.output >> 20} MiB; remove the printing", of_code=False
+            )
         used = _resident(self.worker.pid)
         if used > limits.memory:
             raise self.failed(
                 f"the model used more than {limits.memory / 2**30:g} GiB of memory; "
-                "pass smaller --widths, --set a smaller vocabulary or depth, or a larger --memory"
+                "pass smaller --widths, --set a smaller vocabulary or depth, or a larger --memory",
+                of_code=False,
             )
 
     def ended(self) -> str:
@@ -155,8 +183,8 @@ class _Watch:
             "remove the call of exit, or guard the script part with `if __name__ == '__main__':`"
         )
 
-    def failed(self, message: str) -> TraceFailed:
-        return TraceFailed(message, bytes(self.printed).decode("utf-8", "replace"))
+    def failed(self, message: str, *, of_code: bool = True) -> TraceFailed:
+        return TraceFailed(message, bytes(self.printed).decode("utf-8", "replace"), of_code=of_code)
 
 
 def _resident(pid: int) -> int:

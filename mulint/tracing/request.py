@@ -17,7 +17,8 @@ class Request:
 
     ``file``: an absolute path; ``root``: the project's top folder, put on ``sys.path``. ``seeds``: how many, the
     first of which is ``seed``. ``settings``: fields or arguments with the literal value they are to have.
-    ``follow``: fields computed from knobs, as expressions.
+    ``follow``: fields computed from knobs, as expressions. ``fill_base``: give a case's model the base that the
+    case leaves out.
     """
 
     file: str
@@ -34,6 +35,7 @@ class Request:
     seeds: int | None = None
     seed: int = 0
     stages: tuple[str, ...] = STAGES
+    fill_base: bool = False
 
     def to_json(self) -> str:
         """The request as one line of JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,6 +25,11 @@ CANNOT_SEE = (
     "schedules and learning rates written in a training script: run `mulint check` there",
     "branches of the model that this batch does not reach",
 )
+
+
+def answer(request: str, progress: Progress) -> dict[str, Any]:
+    """What the worker sends back: the trace as JSON values."""
+    return run(Request.from_json(request), progress).to_wire()
 
 
 def run(request: Request, progress: Progress) -> traces.Trace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import json
 import os
 import signal
@@ -12,17 +13,15 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from mulint.tracing.request import Request
-
 PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Read the request from the environment, make the trace, answer with one line of JSON."""
+    """Read the request from the environment, run the task, answer with one line of JSON."""
     _end_with_parent()
-    channel = int(sys.argv[1])
+    task, channel = sys.argv[1], int(sys.argv[2])
     os.set_inheritable(channel, False)
-    request = Request.from_json(os.environ.pop("MULINT_REQUEST"))
+    request = os.environ.pop("MULINT_REQUEST")
     pipe = os.fdopen(channel, "wb", buffering=0)
 
     def send(message: dict[str, Any]) -> None:
@@ -30,7 +29,7 @@ def main() -> None:
         while line:
             line = line[pipe.write(line) :]
 
-    send(_answer(request, lambda stage, done: send({"stage": stage, "done": done})))
+    send(_answer(task, request, lambda stage, done: send({"stage": stage, "done": done})))
     sys.stdout.flush()
     os._exit(0)  # nothing of the user's code, no thread and no atexit handler, may keep the process
 
@@ -42,29 +41,34 @@ def _end_with_parent() -> None:
             ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _answer(request: Request, progress: Callable[[str, float], None]) -> dict[str, Any]:
+def _answer(task: str, request: str, progress: Callable[[str, float], None]) -> dict[str, Any]:
     try:
         import torch  # before the user's folders come onto the path, so that nothing in them can shadow it
     except ImportError:
-        return {"error": "mulint trace needs torch; install it beside mulint: pip install 'mulint[trace]'"}
-    from mulint.tracing import stages
+        return _error("mulint trace needs torch; install it beside mulint: pip install 'mulint[trace]'")
     from mulint.tracing.model import CannotBuild
 
+    run = importlib.import_module(task).answer
     torch.set_num_threads(1)
     try:
-        return {"trace": stages.run(request, progress).to_wire()}
+        return {"answer": run(request, progress)}
     except CannotBuild as error:
-        return {"error": str(error)}
+        return _error(str(error), of_code=True)
     except SystemExit as error:
-        return {
-            "error": f"the model's code called exit ({error.code}); remove the call, "
-            "or guard the script part with `if __name__ == '__main__':`"
-        }
+        return _error(
+            f"the model's code called exit ({error.code}); remove the call, "
+            "or guard the script part with `if __name__ == '__main__':`",
+            of_code=True,
+        )
     except MemoryError:
-        return {"error": "the model does not fit into memory; pass smaller --widths or --set a smaller vocabulary"}
+        return _error("the model does not fit into memory; pass smaller --widths or --set a smaller vocabulary")
     except BaseException:
         traceback.print_exc()
-        return {"error": "mulint failed while tracing; run with --verbose and report what it shows (MU905)"}
+        return _error("mulint failed in its worker; run with --verbose and report what it shows (MU905)")
+
+
+def _error(message: str, *, of_code: bool = False) -> dict[str, Any]:
+    return {"error": message, "of_code": of_code}
 
 
 if __name__ == "__main__":
