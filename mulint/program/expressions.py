@@ -145,13 +145,18 @@ def arguments_of(run: Run, node: s.Call, scope: Scope) -> Arguments:
 
 
 def _call(run: Run, node: s.Call, scope: Scope) -> Value:
-    if isinstance(node.function, s.Name) and node.function.id == "super" and not node.arguments:
-        return _super(scope)
+    if isinstance(node.function, s.Name) and node.function.id == "super":
+        return _super(run, node.arguments, scope)
     function = run.evaluate(node.function, scope)
     return run.call(function, arguments_of(run, node, scope))
 
 
-def _super(scope: Scope) -> Value:
+def _super(run: Run, arguments: Sequence[s.Expression], scope: Scope) -> Value:
+    """``super()``, or ``super(Owner, self)``."""
+    if len(arguments) == 2:
+        owner, receiver = (run.evaluate(a, scope) for a in arguments)
+        if isinstance(owner, ClassValue):
+            return SuperValue(owner, receiver)
     for around in scope.outward():
         if around.owner is not None and around.receiver is not None:
             return SuperValue(around.owner, around.receiver)

@@ -107,7 +107,7 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
             option.weight.ties.append(arguments.site)
     module.layer = layer
     run.seen.layers.append(layer)
-    layer_calls.at_construction(run, layer, sizes)
+    layer_calls.at_construction(run, layer, sizes, arguments.site)
 
 
 def _size(value: Value | None, default: float | None) -> Number:
