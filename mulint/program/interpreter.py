@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, expressions, statements
-from mulint.program.library import indexing, initialisers, modules, optimizers, python, tensors, torch_calls
+from mulint.program.library import (
+    indexing,
+    initialisers,
+    methods,
+    modules,
+    optimizers,
+    python,
+    tensors,
+    torch_calls,
+)
 from mulint.program.library.layers import canonical
 from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of, tensors_in
 from mulint.program.scopes import Files, Scope
@@ -171,7 +180,7 @@ class Interpreter(Run):
             case Choice(options=several):
                 return join_all([self._method(Method(o, method.name), arguments) for o in several])
             case _:
-                return python.call_method(self, method, arguments)
+                return methods.call_method(self, method, arguments)
 
 
 def mark_returned(result: Value) -> None:

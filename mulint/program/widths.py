@@ -1,7 +1,8 @@
 """Which symbols are widths, decided by how sizes flow, not by how they are spelt.
 
 A symbol is a width if it is part of a size that one weight produces and another weight, fed by the first,
-contracts. A size that only enters (features, patches) or only leaves (classes, vocabulary) is none.
+contracts. A size that only enters (features, patches) or only leaves (classes, vocabulary) is none, nor is one
+at which a model takes both data and what a model returned (the images that a discriminator is shown).
 """
 
 from __future__ import annotations
@@ -40,10 +41,13 @@ def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
 
 def _fed(seen: Observations) -> Iterable[tuple[Number, Number]]:
     """Contracted size of each weight with the produced sizes of the weights that feed it."""
+    entered = {id(a.weight) for a in seen.applications if not a.sources}
     for application in seen.applications:
         if not application.contracted:
             continue
         for source in application.sources:
+            if source.returned and id(application.weight) in entered:
+                continue
             for produced in source.produced:
                 yield application.fan_in, produced
 
