@@ -87,6 +87,8 @@ def _collection(run: Run, node: s.Expression, scope: Scope) -> Value:
             return value
         case s.Starred():
             return run.evaluate(node.value, scope)
+        case s.Opaque(what="..."):
+            return indexing.ELLIPSIS
         case _:
             return Unknown("syntax that is not followed")
 

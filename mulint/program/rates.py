@@ -103,14 +103,19 @@ class Judged:
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self._by_weight = {id(p.weight): p for p in parameters}
-        self._by_site: dict[tuple[Site, str], Parameter] = {}
+        self._by_site: dict[tuple[Site, str], list[Parameter]] = {}
         for parameter in parameters:
-            self._by_site.setdefault(parameter.key, parameter)
+            self._by_site.setdefault(parameter.key, []).append(parameter)
 
     def of(self, weights: Iterable[Weight]) -> tuple[Parameter, ...]:
         """The parameters of some weights, as far as they are judged, each once."""
-        found = (self._by_weight.get(id(w)) or self._by_site.get((w.site, w.name)) for w in weights)
-        return tuple(dict.fromkeys(p for p in found if p is not None))
+        return tuple(dict.fromkeys(p for w in weights for p in self._one(w)))
+
+    def _one(self, weight: Weight) -> list[Parameter]:
+        own = self._by_weight.get(id(weight))
+        if own is not None and own.role is not None:
+            return [own]
+        return self._by_site.get((weight.site, weight.name), [])
 
 
 def _view(record: OptimizerRecord, judged: Judged, widths: frozenset[Symbol]) -> OptimizerView:

@@ -238,7 +238,8 @@ class Tensor:
 
     ``dims`` are its trailing sizes, all of them unless ``open``. ``sources`` are the applications whose
     outputs flow into it; ``linear`` those of which it is still a linear function, with the scalar
-    ``factor`` collected since; ``score`` is set while it holds attention logits.
+    ``factor`` collected since; ``score`` is set while it holds attention logits, ``probability`` while it holds
+    what a softmax gave.
     """
 
     dims: tuple[Number, ...] = ()
@@ -249,6 +250,7 @@ class Tensor:
     factor_sites: tuple[Site, ...] = ()
     score: Score | None = None
     weight: Weight | None = None
+    probability: bool = False
 
     @property
     def last(self) -> Number:

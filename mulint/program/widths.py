@@ -2,7 +2,8 @@
 
 A symbol is a width if it is part of a size that one weight produces and another weight, fed by the first,
 contracts. A size that only enters (features, patches) or only leaves (classes, vocabulary) is none, nor is one
-at which a model takes both data and what a model returned (the images that a discriminator is shown).
+at which a model takes both data and what a model returned (the images that a discriminator is shown), or of
+which a score is read while it is returned.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Collection, Iterable
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
-from mulint.program.records import Observations
+from mulint.program.records import Application, Observations
 from mulint.program.values import Number
 
 
@@ -46,10 +47,15 @@ def _fed(seen: Observations) -> Iterable[tuple[Number, Number]]:
         if not application.contracted:
             continue
         for source in application.sources:
-            if source.returned and id(application.weight) in entered:
+            if source.returned and (id(application.weight) in entered or _is_single(application)):
                 continue
             for produced in source.produced:
                 yield application.fan_in, produced
+
+
+def _is_single(application: Application) -> bool:
+    """Whether it maps to a fixed number of values: a score or a gate read off something."""
+    return all(size.constant is not None for size in application.produced)
 
 
 def _matching(seen: Observations) -> Iterable[tuple[Number, Number]]:

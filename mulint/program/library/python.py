@@ -11,7 +11,7 @@ from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.library import command_line
 from mulint.program.library.indexing import unpacked
 from mulint.program.library.methods import make_dict
-from mulint.program.run import Arguments, Run, iterate, sources_of, truth
+from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
 from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
@@ -112,7 +112,7 @@ def _length(run: Run, arguments: Arguments) -> Value:
         return Number.of(len(value.value))
     if isinstance(value, ModuleValue) and value.container and value.container != "repeated":
         return Number.of(len(value.attributes))
-    return UNKNOWN_NUMBER
+    return read_off_data("len", arguments.site)
 
 
 def _same_number(run: Run, arguments: Arguments) -> Value:
