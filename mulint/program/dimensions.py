@@ -21,8 +21,9 @@ class Symbol:
 
     ``name`` is what people read (``GPTConfig.n_embd``); ``path`` and ``line`` say where it is declared. A name
     that a file declares on several lines is one knob.
-    ``kind`` is ``knob``; ``group`` for a value read back from an optimizer's parameter group; ``size`` for an
-    axis of an activation that nothing is known of, of which only equality with itself counts.
+    ``kind`` is ``knob``; ``written`` for the factor by which sizes written as numbers would grow; ``group`` for
+    a value read back from an optimizer's parameter group; ``size`` for an axis of an activation that nothing is
+    known of, of which only equality with itself counts.
     """
 
     name: str

@@ -11,6 +11,7 @@ from mulint.program.run import Arguments, Run, iterate, join_all, site_of, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
     UNKNOWN_NUMBER,
+    Bound,
     ClassValue,
     Constant,
     DictValue,
@@ -112,8 +113,11 @@ def _literal(node: s.Literal) -> Value:
             return UNKNOWN_NUMBER
 
 
-def arguments_of(run: Run, node: s.Call, scope: Scope) -> Arguments:
-    """Evaluate the arguments of a call, spreading known ``*`` and ``**`` ones."""
+def arguments_of(run: Run, node: s.Call, scope: Scope, *, ordered: bool) -> Arguments:
+    """Evaluate the arguments of a call, spreading ``*`` and ``**``.
+
+    Of a ``*`` whose items may not be all, those that are known are given only where their order says nothing.
+    """
     positional: list[Value] = []
     keywords: dict[str, Value] = {}
     complete = True
@@ -122,7 +126,7 @@ def arguments_of(run: Run, node: s.Call, scope: Scope) -> Arguments:
         if isinstance(argument, s.Starred):
             items, known = iterate(value)
             complete = complete and known
-            positional.extend(items if known else [])
+            positional.extend(items if known or not ordered else [])
         else:
             positional.append(value)
     for keyword in node.keywords:
@@ -143,7 +147,8 @@ def _call(run: Run, node: s.Call, scope: Scope) -> Value:
     if isinstance(node.function, s.Name) and node.function.id == "super":
         return _super(run, node.arguments, scope)
     function = run.evaluate(node.function, scope)
-    return run.call(function, arguments_of(run, node, scope))
+    ordered = isinstance(function, FunctionValue | Bound | ClassValue)
+    return run.call(function, arguments_of(run, node, scope, ordered=ordered))
 
 
 def _super(run: Run, arguments: Sequence[s.Expression], scope: Scope) -> Value:

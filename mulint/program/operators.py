@@ -156,6 +156,8 @@ def compare(operator: str, left: Value, right: Value) -> bool | None:
         if operator in ("==", "!="):
             return (left.value == right.value) == (operator == "==")
         return None
+    if operator in ("==", "!=") and _differ_in_kind(left, right):
+        return operator == "!="
     if isinstance(left, Number) and isinstance(right, Number):
         a, b = left.constant, right.constant
         if a is not None and b is not None:
@@ -165,6 +167,14 @@ def compare(operator: str, left: Value, right: Value) -> bool | None:
     if isinstance(left, ClassValue | External) and isinstance(right, ClassValue | External):
         return (left == right) == (operator == "==") if operator in ("==", "!=") else None
     return None
+
+
+def _differ_in_kind(left: Value, right: Value) -> bool:
+    """A number is no text and not None."""
+    pairs = ((left, right), (right, left))
+    return any(
+        isinstance(a, Number) and isinstance(b, Constant) and not isinstance(b.value, bool) for a, b in pairs
+    )
 
 
 _SURELY_SOMETHING = (

@@ -9,7 +9,7 @@ which a score is read while it is returned.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
@@ -20,7 +20,8 @@ from mulint.program.values import Number
 def width_symbols(seen: Observations) -> frozenset[Symbol]:
     """All width symbols of a program."""
     fixed = fixed_head_dims(seen)
-    links = [*_fed(seen), *_matching(seen)]
+    flows = ((application.fan_in, size) for application, source in fed(seen) for size in source.produced)
+    links = [*flows, *_matching(seen)]
     found: set[Symbol] = set()
     # Sums last: in `8/3·dim + multiple_of` the width is whatever is known to be one from elsewhere.
     for sums in (False, True):
@@ -40,17 +41,15 @@ def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
     return frozenset(found)
 
 
-def _fed(seen: Observations) -> Iterable[tuple[Number, Number]]:
-    """Contracted size of each weight with the produced sizes of the weights that feed it."""
+def fed(seen: Observations) -> Iterator[tuple[Application, Application]]:
+    """Each application that contracts something, with each one that feeds it inside the same model."""
     entered = {id(a.weight) for a in seen.applications if not a.sources}
     for application in seen.applications:
         if not application.contracted:
             continue
         for source in application.sources:
-            if source.returned and (id(application.weight) in entered or _is_single(application)):
-                continue
-            for produced in source.produced:
-                yield application.fan_in, produced
+            if not (source.returned and (id(application.weight) in entered or _is_single(application))):
+                yield application, source
 
 
 def _is_single(application: Application) -> bool:

@@ -68,7 +68,7 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
     if operator in ("*", "/"):
         number = as_number(other)
         if operator == "/":
-            number = ONE / number
+            number = replace(ONE / number, computed=number.computed)
             if not isinstance(left, Tensor):
                 return nonlinear(tensor)
         return scale(run, tensor, number, site, owner)
