@@ -17,6 +17,7 @@ from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.records import Failure, Observations
 from mulint.program.values import Number
 from mulint.program.widths import growth, width_symbols
+from mulint.program.written import scale_written_sizes
 from mulint.theory import Role
 
 __all__ = ["Failure", "Program", "link"]
@@ -80,6 +81,7 @@ def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = Fa
     asks = opted_in if callable(opted_in) else (lambda _path, answer=opted_in: answer)
     run = observe(ordered)
     widths = width_symbols(run.seen)
+    widths |= scale_written_sizes(run.seen, widths)
     known = parameters(run.seen, widths)
     return Program(
         seen=run.seen,

@@ -19,14 +19,16 @@ Powers = tuple[tuple["Symbol", Fraction], ...]
 class Symbol:
     """A size or number that the code takes from outside: a knob.
 
-    ``name`` is what people read (``GPTConfig.n_embd``); ``path`` and ``line`` say where it is declared.
-    ``kind`` is ``knob``; ``group`` for a value read back from an optimizer's parameter group; ``size`` for an
-    axis of an activation that nothing is known of, of which only equality with itself counts.
+    ``name`` is what people read (``GPTConfig.n_embd``); ``path`` and ``line`` say where it is declared. A name
+    that a file declares on several lines is one knob.
+    ``kind`` is ``knob``; ``written`` for the factor by which sizes written as numbers would grow; ``group`` for
+    a value read back from an optimizer's parameter group; ``size`` for an axis of an activation that nothing is
+    known of, of which only equality with itself counts.
     """
 
     name: str
     path: str = ""
-    line: int = 0
+    line: int = field(default=0, compare=False)
     kind: str = "knob"
 
     @property

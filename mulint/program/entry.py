@@ -35,7 +35,7 @@ def observe(files: Sequence[FileFacts]) -> Interpreter:
         for facts in files:
             _attempt(run, facts.path, 1, lambda facts=facts: run.module_scope(facts.path))  # type: ignore[misc]
         kinds = list(_module_classes(run))
-        inner = {id(child) for kind in kinds for child in _mentioned(run, kind)}
+        inner = {id(child) for kind in kinds for child in _mentioned(kind)} | {id(k) for k in _passed(run)}
         built_by_scripts = list(run.built)
         for kind in kinds:
             if id(kind) not in inner:
@@ -86,14 +86,36 @@ def _functions(run: Interpreter) -> Iterator[FunctionValue]:
                 yield from (m for m in value.scope.names.values() if isinstance(m, FunctionValue))
 
 
-def _mentioned(run: Interpreter, kind: ClassValue) -> Iterator[ClassValue]:
+def _mentioned(kind: ClassValue) -> Iterator[ClassValue]:
     """Module classes that the methods of a class name: parts of it, not models of their own."""
     for node in s.walk(kind.node.body):
         if isinstance(node, s.Name):
             value = kind.scope.find(node.id)
             if isinstance(value, ClassValue) and value is not kind and classes.is_module_class(value):
                 yield value
-    del run
+
+
+def _passed(run: Interpreter) -> Iterator[ClassValue]:
+    """Module classes handed to a call or kept in a table (``ResNet(Bottleneck, depths)``): parts of a model."""
+    for path, facts in run.files.by_path.items():
+        scope = run.module_scope(path)
+        for node in s.walk(facts.body):
+            for item in _handed(node):
+                value = scope.find(item.id) if isinstance(item, s.Name) else None
+                if isinstance(value, ClassValue) and classes.is_module_class(value):
+                    yield value
+
+
+def _handed(node: object) -> Sequence[s.Expression]:
+    match node:
+        case s.Call(function=s.Name(id="isinstance" | "issubclass" | "super")):
+            return ()
+        case s.Call(arguments=arguments, keywords=keywords):
+            return (*arguments, *(k.value for k in keywords))
+        case s.DictDisplay(values=items) | s.Display(items=items):
+            return items
+        case _:
+            return ()
 
 
 def _site(kind: ClassValue) -> Site:

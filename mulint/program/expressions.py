@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from mulint.facts import syntax as s
-from mulint.program.library import indexing, tensors
-from mulint.program.run import Arguments, Run, iterate, join_all, site_of, sources_of, truth
+from mulint.program.library import indexing
+from mulint.program.operators import binary, compare, text_of, unary
+from mulint.program.run import Arguments, Run, iterate, join_all, site_of, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
     UNKNOWN_NUMBER,
-    Choice,
+    Bound,
     ClassValue,
     Constant,
     DictValue,
     External,
     FunctionValue,
-    GroupValue,
     Knob,
     ListValue,
-    ModuleValue,
     Number,
-    ObjectValue,
-    OptimizerValue,
     SuperValue,
-    Tensor,
     Unknown,
     Value,
-    as_number,
     join,
     options,
 )
@@ -59,7 +53,7 @@ def evaluate(run: Run, node: s.Expression, scope: Scope) -> Value:
             left, right = run.evaluate(node.left, scope), run.evaluate(node.right, scope)
             return binary(run, node.operator, left, right, scope, node.span)
         case s.Unary():
-            return _unary(node.operator, run.evaluate(node.operand, scope))
+            return unary(node.operator, run.evaluate(node.operand, scope))
         case s.Boolean():
             return _boolean(run, node, scope)
         case s.Compare():
@@ -87,13 +81,15 @@ def _collection(run: Run, node: s.Expression, scope: Scope) -> Value:
         case s.Lambda():
             return FunctionValue("<lambda>", scope.path, node, scope)
         case s.Format():
-            return _format([run.evaluate(p, scope) for p in node.parts])
+            return text_of([run.evaluate(p, scope) for p in node.parts])
         case s.Walrus():
             value = run.evaluate(node.value, scope)
             scope.names[node.target.id] = value
             return value
         case s.Starred():
             return run.evaluate(node.value, scope)
+        case s.Opaque(what="..."):
+            return indexing.ELLIPSIS
         case _:
             return Unknown("syntax that is not followed")
 
@@ -117,8 +113,11 @@ def _literal(node: s.Literal) -> Value:
             return UNKNOWN_NUMBER
 
 
-def arguments_of(run: Run, node: s.Call, scope: Scope) -> Arguments:
-    """Evaluate the arguments of a call, spreading known ``*`` and ``**`` ones."""
+def arguments_of(run: Run, node: s.Call, scope: Scope, *, ordered: bool) -> Arguments:
+    """Evaluate the arguments of a call, spreading ``*`` and ``**``.
+
+    Of a ``*`` whose items may not be all, those that are known are given only where their order says nothing.
+    """
     positional: list[Value] = []
     keywords: dict[str, Value] = {}
     complete = True
@@ -127,7 +126,7 @@ def arguments_of(run: Run, node: s.Call, scope: Scope) -> Arguments:
         if isinstance(argument, s.Starred):
             items, known = iterate(value)
             complete = complete and known
-            positional.extend(items if known else [])
+            positional.extend(items if known or not ordered else [])
         else:
             positional.append(value)
     for keyword in node.keywords:
@@ -145,119 +144,23 @@ def arguments_of(run: Run, node: s.Call, scope: Scope) -> Arguments:
 
 
 def _call(run: Run, node: s.Call, scope: Scope) -> Value:
-    if isinstance(node.function, s.Name) and node.function.id == "super" and not node.arguments:
-        return _super(scope)
+    if isinstance(node.function, s.Name) and node.function.id == "super":
+        return _super(run, node.arguments, scope)
     function = run.evaluate(node.function, scope)
-    return run.call(function, arguments_of(run, node, scope))
+    ordered = isinstance(function, FunctionValue | Bound | ClassValue)
+    return run.call(function, arguments_of(run, node, scope, ordered=ordered))
 
 
-def _super(scope: Scope) -> Value:
+def _super(run: Run, arguments: Sequence[s.Expression], scope: Scope) -> Value:
+    """``super()``, or ``super(Owner, self)``."""
+    if len(arguments) == 2:
+        owner, receiver = (run.evaluate(a, scope) for a in arguments)
+        if isinstance(owner, ClassValue):
+            return SuperValue(owner, receiver)
     for around in scope.outward():
         if around.owner is not None and around.receiver is not None:
             return SuperValue(around.owner, around.receiver)
     return Unknown("super() outside a method")
-
-
-def binary(run: Run, operator: str, left: Value, right: Value, scope: Scope, span: s.Span) -> Value:
-    """The value of ``left operator right``."""
-    if isinstance(left, Tensor) or isinstance(right, Tensor):
-        return tensors.binary(run, operator, left, right, site_of(scope, span), scope.symbol)
-    if isinstance(left, Choice) or isinstance(right, Choice):
-        pairs = [(a, b) for a in options(left) for b in options(right)]
-        return join_all([binary(run, operator, a, b, scope, span) for a, b in pairs[:6]])
-    match left, right:
-        case Constant(value=str(text)), _ if operator == "%":
-            return _percent(text, right)
-        case Constant(value=str(a)), Constant(value=str(b)) if operator == "+":
-            return Constant(a + b)
-        case ListValue(), ListValue() if operator in ("+", "|", "&", "-"):
-            return _lists(operator, left, right)
-        case ListValue(), Number() | Knob() if operator == "*":
-            times = as_number(right).whole
-            known = times is not None and times * len(left.items) <= 64
-            return ListValue(left.items * (times or 1) if known else list(left.items), known and left.complete)
-        case ((Number() | Knob() | Constant()), (Number() | Knob() | Constant())):
-            return arithmetic(operator, as_number(left), as_number(right))
-        case _:
-            return sources_of((left, right)) or Unknown("arithmetic on unknown values")
-
-
-def arithmetic(operator: str, left: Number, right: Number) -> Number:
-    """The number ``left operator right``; floor division counts as division."""
-    match operator:
-        case "+":
-            return left.combine(right, lambda a, b: a + b)
-        case "-":
-            return left.combine(right, lambda a, b: a - b)
-        case "*":
-            return left * right
-        case "/":
-            return left / right
-        case "//":
-            both = (left.whole, right.whole)
-            if both[0] is not None and both[1]:
-                return Number.of(both[0] // both[1])
-            return left / right
-        case "**":
-            exponent = right.constant
-            if exponent is None:
-                return UNKNOWN_NUMBER
-            return left.power(Fraction(exponent).limit_denominator(64))
-        case "%":
-            return (
-                Number.of(left.whole % right.whole) if left.whole is not None and right.whole else UNKNOWN_NUMBER
-            )
-        case _:
-            return UNKNOWN_NUMBER
-
-
-def _lists(operator: str, left: ListValue, right: ListValue) -> Value:
-    complete = left.complete and right.complete
-    if operator in ("+", "|"):
-        return ListValue([*left.items, *right.items], complete)
-    keep = operator == "&"
-    return ListValue([i for i in left.items if (i in right.items) == keep], complete)
-
-
-def _percent(text: str, right: Value) -> Value:
-    values = right.items if isinstance(right, ListValue) else [right]
-    filled = _format(values)
-    if not isinstance(filled, Constant):
-        return Unknown("a string built from unknown parts")
-    try:
-        return Constant(text % tuple(_plain(v) for v in values))
-    except (TypeError, ValueError):
-        return Unknown("a string format that does not fit")
-
-
-def _plain(value: Value) -> str | int | float | None:
-    if isinstance(value, Constant) and isinstance(value.value, str):
-        return value.value
-    number = as_number(value)
-    return number.whole if number.whole is not None else float(number.constant or 0)
-
-
-def _format(parts: Sequence[Value]) -> Value:
-    texts: list[str] = []
-    for part in parts:
-        if isinstance(part, Constant) and isinstance(part.value, str):
-            texts.append(part.value)
-        elif isinstance(part, Number) and part.whole is not None:
-            texts.append(str(part.whole))
-        else:
-            return Unknown("a string built from unknown parts")
-    return Constant("".join(texts))
-
-
-def _unary(operator: str, value: Value) -> Value:
-    if operator == "not":
-        known = truth(value)
-        return Unknown("a condition") if known is None else Constant(not known)
-    if isinstance(value, Tensor):
-        return value
-    if operator == "-":
-        return as_number(value).map(lambda a: -a)
-    return value
 
 
 def _boolean(run: Run, node: s.Boolean, scope: Scope) -> Value:
@@ -311,16 +214,6 @@ def _given(run: Run, node: s.Conditional, scope: Scope) -> Value | None:
     return value if isinstance(value, Number | Knob) else None
 
 
-_ORDERS = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
 def _compare(run: Run, node: s.Compare, scope: Scope) -> Value:
     left = run.evaluate(node.left, scope)
     outcome: bool | None = True
@@ -330,74 +223,6 @@ def _compare(run: Run, node: s.Compare, scope: Scope) -> Value:
         outcome = None if outcome is None or one is None else outcome and one
         left = right
     return Unknown("a condition") if outcome is None else Constant(outcome)
-
-
-def compare(operator: str, left: Value, right: Value) -> bool | None:
-    """Whether a comparison holds, if that is known."""
-    if operator in ("is", "is not"):
-        same = _identical(left, right)
-        return same if same is None or operator == "is" else not same
-    if operator in ("in", "not in"):
-        inside = _contains(left, right)
-        return inside if inside is None or operator == "in" else not inside
-    if isinstance(left, Constant) and isinstance(right, Constant):
-        if operator in ("==", "!="):
-            return (left.value == right.value) == (operator == "==")
-        return None
-    if isinstance(left, Number) and isinstance(right, Number):
-        a, b = left.constant, right.constant
-        if a is not None and b is not None:
-            return bool(_ORDERS[operator](a, b))
-        if left.only is not None and left.only == right.only and operator in ("==", "!="):
-            return operator == "=="
-    if isinstance(left, ClassValue | External) and isinstance(right, ClassValue | External):
-        return (left == right) == (operator == "==") if operator in ("==", "!=") else None
-    return None
-
-
-_SURELY_SOMETHING = (
-    Number,
-    ListValue,
-    DictValue,
-    ModuleValue,
-    ClassValue,
-    FunctionValue,
-    ObjectValue,
-    OptimizerValue,
-    GroupValue,
-)
-
-
-def _identical(left: Value, right: Value) -> bool | None:
-    if isinstance(left, Constant) and isinstance(right, Constant):
-        return left.value is right.value or (left.value == right.value and left.value is not None)
-    none = Constant(None)
-    other = left if right == none else right if left == none else None
-    if other is not None:
-        # A weight is there for certain; an activation handed to a forward pass may be left out by a caller.
-        surely = isinstance(other, _SURELY_SOMETHING) or (isinstance(other, Tensor) and other.weight is not None)
-        return False if surely else None
-    if isinstance(left, Tensor) and isinstance(right, Tensor) and left.weight and right.weight:
-        return left.weight is right.weight
-    return True if left is right and not isinstance(left, Unknown) else None
-
-
-def _contains(left: Value, right: Value) -> bool | None:
-    if isinstance(right, Constant) and isinstance(right.value, str):
-        return left.value in right.value if isinstance(left, Constant) and isinstance(left.value, str) else None
-    items: list[Value] | None = None
-    complete = False
-    if isinstance(right, ListValue):
-        items, complete = right.items, right.complete
-    elif isinstance(right, DictValue) and isinstance(left, Constant | Number):
-        key = left.value if isinstance(left, Constant) else left.whole
-        return True if key in right.entries else (False if right.complete else None)
-    if items is None or not isinstance(left, Constant | Number | ClassValue | ModuleValue):
-        return None
-    if any(i == left for i in items):
-        return True
-    comparable = all(isinstance(i, Constant | Number | ClassValue | ModuleValue) for i in items)
-    return False if complete and comparable else None
 
 
 def _display(run: Run, nodes: tuple[s.Expression, ...], scope: Scope) -> Value:

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, expressions, statements
-from mulint.program.library import indexing, initialisers, modules, optimizers, python, tensors, torch_calls
+from mulint.program.dimensions import Symbol
+from mulint.program.library import (
+    indexing,
+    initialisers,
+    methods,
+    modules,
+    optimizers,
+    python,
+    tensors,
+    torch_calls,
+)
 from mulint.program.library.layers import canonical
 from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of, tensors_in
 from mulint.program.scopes import Files, Scope
@@ -17,8 +27,10 @@ from mulint.program.values import (
     External,
     FunctionValue,
     GroupValue,
+    Knob,
     Method,
     ModuleValue,
+    Number,
     OptimizerValue,
     Site,
     SuperValue,
@@ -147,7 +159,7 @@ class Interpreter(Run):
             return Constant(None)
         if name.startswith(_TORCH_ROOTS):
             return torch_calls.function(self, last, arguments)
-        return sources_of(arguments.values) or Unknown(f"{name} is not known")
+        return sources_of(arguments.values) or from_outside(name, arguments)
 
     def _method(self, method: Method, arguments: Arguments) -> Value:
         receiver = method.receiver
@@ -171,7 +183,14 @@ class Interpreter(Run):
             case Choice(options=several):
                 return join_all([self._method(Method(o, method.name), arguments) for o in several])
             case _:
-                return python.call_method(self, method, arguments)
+                return methods.call_method(self, method, arguments)
+
+
+def from_outside(name: str, arguments: Arguments) -> Value:
+    """What an unknown library returns: a knob, like a command-line option, unless it is computed from a size."""
+    if any(isinstance(v, Number) and v.constant is None for v in arguments.values):
+        return Unknown(f"{name} is not known")
+    return Knob(Symbol(name.rpartition(".")[2], arguments.site.path, arguments.site.line))
 
 
 def mark_returned(result: Value) -> None:

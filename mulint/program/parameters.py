@@ -9,7 +9,7 @@ from fractions import Fraction
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS
 from mulint.program.records import Application, GroupRecord, InitCall, Observations, OptimizerRecord, Weight
-from mulint.program.values import Number, Value, as_number
+from mulint.program.values import Number, Site, Value, as_number
 from mulint.program.widths import growth
 from mulint.theory import Role, init_std_exponent, role_of, table_8
 
@@ -26,6 +26,11 @@ class Parameter:
     weight: Weight
     role: Role | None
     tied: bool
+
+    @property
+    def key(self) -> tuple[Site, str]:
+        """Where and under which name the code builds it, whatever the context."""
+        return (self.weight.site, self.weight.name)
 
     @property
     def readouts(self) -> tuple[Application, ...]:
@@ -45,18 +50,14 @@ def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter
     fixes every size says nothing about how the model scales.
     """
     judged = [_judge(weight, widths) for weight in seen.weights]
-    growing = {_key(p.weight) for p in judged if p.role not in (None, Role.SCALAR)}
-    known = {_key(p.weight) for p in judged if p.role is not None}
+    growing = {p.key for p in judged if p.role not in (None, Role.SCALAR)}
+    known = {p.key for p in judged if p.role is not None}
     return tuple(
         p
         for p in judged
         if p.role not in (None, Role.SCALAR)
-        or (_key(p.weight) not in growing and (p.role is not None or _key(p.weight) not in known))
+        or (p.key not in growing and (p.role is not None or p.key not in known))
     )
-
-
-def _key(weight: Weight) -> tuple[object, str]:
-    return (weight.site, weight.name)
 
 
 def _judge(weight: Weight, widths: frozenset[Symbol]) -> Parameter:
@@ -136,7 +137,7 @@ def groups_of(weight: Weight, optimizers: Iterable[OptimizerRecord]) -> list[tup
 
 def same_site(items: Sequence[Parameter]) -> list[list[Parameter]]:
     """Parameters grouped by the construction they come from, in source order."""
-    groups: dict[tuple[object, str], list[Parameter]] = {}
+    groups: dict[tuple[Site, str], list[Parameter]] = {}
     for item in items:
-        groups.setdefault(_key(item.weight), []).append(item)
-    return [groups[key] for key in sorted(groups, key=lambda k: (k[0].path, k[0].span, k[1]))]  # type: ignore[attr-defined]
+        groups.setdefault(item.key, []).append(item)
+    return [groups[key] for key in sorted(groups, key=lambda k: (k[0].path, k[0].span, k[1]))]

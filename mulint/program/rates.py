@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 from mulint.program.dimensions import Symbol
 from mulint.program.parameters import Parameter, rate_of
-from mulint.program.records import GroupRecord, OptimizerRecord
-from mulint.program.values import ONE, Constant, Number, Value, as_number
+from mulint.program.records import GroupRecord, OptimizerRecord, Weight
+from mulint.program.values import ONE, Constant, Number, Site, Value, as_number
 from mulint.program.widths import growth
 from mulint.theory import Optimizer, Role, lookup
 
@@ -80,8 +80,8 @@ def optimizer_views(
     records: Sequence[OptimizerRecord], parameters: Sequence[Parameter], widths: frozenset[Symbol]
 ) -> Iterator[OptimizerView]:
     """All optimizers; of one construction seen in several contexts those where the most is known."""
-    by_weight = {id(p.weight): p for p in parameters}
-    views = [_view(record, by_weight, widths) for record in records]
+    judged = Judged(parameters)
+    views = [_view(record, judged, widths) for record in records]
     best: dict[object, list[OptimizerView]] = {}
     for view in views:
         best.setdefault(view.record.site, []).append(view)
@@ -98,13 +98,31 @@ def optimizer_views(
             yield view
 
 
-def _view(record: OptimizerRecord, by_weight: Mapping[int, Parameter], widths: frozenset[Symbol]) -> OptimizerView:
+class Judged:
+    """Parameters by weight; a weight of a script that fixes every size is judged as its site is elsewhere."""
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self._by_weight = {id(p.weight): p for p in parameters}
+        self._by_site: dict[tuple[Site, str], list[Parameter]] = {}
+        for parameter in parameters:
+            self._by_site.setdefault(parameter.key, []).append(parameter)
+
+    def of(self, weights: Iterable[Weight]) -> tuple[Parameter, ...]:
+        """The parameters of some weights, as far as they are judged, each once."""
+        return tuple(dict.fromkeys(p for w in weights for p in self._one(w)))
+
+    def _one(self, weight: Weight) -> list[Parameter]:
+        own = self._by_weight.get(id(weight))
+        if own is not None and own.role is not None:
+            return [own]
+        return self._by_site.get((weight.site, weight.name), [])
+
+
+def _view(record: OptimizerRecord, judged: Judged, widths: frozenset[Symbol]) -> OptimizerView:
     groups = []
     for group in record.groups:
         rate = rate_of(record, group)
-        known = None
-        if group.weights is not None:
-            known = tuple(by_weight[id(w)] for w in group.weights if id(w) in by_weight)
+        known = None if group.weights is None else judged.of(group.weights)
         groups.append(Group(group, known, rate, growth(rate, widths)))
     family = lookup(record.type, {name: plain(value) for name, value in record.options.items()})
     return OptimizerView(record, family, tuple(groups))

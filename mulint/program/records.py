@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class Layer:
-    """One construction of a library layer (``torch.nn.Linear``) in one context."""
+    """One construction of a library layer (``torch.nn.Linear``) in one context.
+
+    ``inside`` is where the module of the user's that holds it is built.
+    """
 
     type: str
     site: Site
@@ -22,6 +25,7 @@ class Layer:
     arguments: dict[str, Value]
     weights: dict[str, Weight] = field(default_factory=dict)
     name: str = ""
+    inside: Site | None = None
 
     @property
     def symbol(self) -> str:
@@ -53,7 +57,8 @@ class Weight:
 
     ``dims`` are its sizes. ``contracted`` are the indices summed over by the operation that uses it, None
     until a use shows them; ``lookup`` marks tables that are indexed. ``level`` is how many unknown conditions
-    surround its construction: what happens at the same level happens whenever the weight exists.
+    surround its construction: what happens at the same level happens whenever the weight exists. ``holder`` is
+    where the module that holds it is built, for a weight that belongs to no layer.
     """
 
     name: str
@@ -68,6 +73,12 @@ class Weight:
     ties: list[Site] = field(default_factory=list)
     frozen: bool = False
     level: int = 0
+    holder: Site | None = None
+
+    @property
+    def inside(self) -> Site | None:
+        """Where the module of the user's that holds it is built."""
+        return self.layer.inside if self.layer else self.holder
 
     @property
     def symbol(self) -> str:

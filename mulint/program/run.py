@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from mulint.facts.syntax import Expression, Span, Statement
 from mulint.findings import NotUnderstood
+from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.records import Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
@@ -217,6 +218,11 @@ def number_argument(arguments: Arguments, name: str, position: int | None = None
     if value is None or (isinstance(value, Constant) and value.value is None):
         return None
     return as_number(value)
+
+
+def read_off_data(what: str, site: Site) -> Number:
+    """A number that data decide (the length of a vocabulary, a largest label): like an option, it is a knob."""
+    return Number((Dimension.of(Symbol(what, site.path, site.line)),))
 
 
 def join_all(values: Sequence[Value]) -> Value:

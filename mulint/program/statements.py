@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from mulint.facts import syntax as s
 from mulint.program.dimensions import Symbol
-from mulint.program.expressions import binary
 from mulint.program.library.indexing import assign
+from mulint.program.operators import binary
 from mulint.program.run import Frame, Run, iterate, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (

@@ -49,11 +49,13 @@ class Constant:
 class Number:
     """A number: one of a few symbolic alternatives; none at all means an unknown number.
 
-    ``origin`` is the assignment to an attribute that it was read back from.
+    ``origin`` is the assignment to an attribute that it was read back from; ``computed`` marks what a division or
+    a power took part in.
     """
 
     alternatives: tuple[Dimension, ...] = ()
     origin: Site | None = field(default=None, compare=False)
+    computed: bool = field(default=False, compare=False)
 
     @staticmethod
     def of(value: float | Fraction) -> Number:
@@ -79,7 +81,8 @@ class Number:
     def combine(self, other: Number, operation: Callable[[Dimension, Dimension], Dimension | None]) -> Number:
         """Apply a binary operation to all pairs of alternatives."""
         pairs = itertools.product(self.alternatives, other.alternatives)
-        return _number(operation(a, b) for a, b in pairs)
+        result = _number(operation(a, b) for a, b in pairs)
+        return replace(result, computed=True) if self.computed or other.computed else result
 
     def map(self, operation: Callable[[Dimension], Dimension | None]) -> Number:
         """Apply an operation to all alternatives."""
@@ -89,11 +92,11 @@ class Number:
         return self.combine(other, lambda a, b: a * b)
 
     def __truediv__(self, other: Number) -> Number:
-        return self.combine(other, lambda a, b: a.divide(b))
+        return replace(self.combine(other, lambda a, b: a.divide(b)), computed=True)
 
     def power(self, exponent: Fraction) -> Number:
         """A rational power."""
-        return self.map(lambda a: a.power(exponent))
+        return replace(self.map(lambda a: a.power(exponent)), computed=True)
 
     def __str__(self) -> str:
         return " or ".join(str(a) for a in self.alternatives) or "?"
@@ -238,7 +241,8 @@ class Tensor:
 
     ``dims`` are its trailing sizes, all of them unless ``open``. ``sources`` are the applications whose
     outputs flow into it; ``linear`` those of which it is still a linear function, with the scalar
-    ``factor`` collected since; ``score`` is set while it holds attention logits.
+    ``factor`` collected since; ``score`` is set while it holds attention logits, ``probability`` while it holds
+    what a softmax gave.
     """
 
     dims: tuple[Number, ...] = ()
@@ -249,6 +253,7 @@ class Tensor:
     factor_sites: tuple[Site, ...] = ()
     score: Score | None = None
     weight: Weight | None = None
+    probability: bool = False
 
     @property
     def last(self) -> Number:
@@ -349,8 +354,23 @@ def join(a: Value, b: Value) -> Value:
         return join_tensors(a, b)
     if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
         return _number((*as_number(a).alternatives, *as_number(b).alternatives))
+    if isinstance(a, ListValue) and isinstance(b, ListValue):
+        grown = _join_lists(a, b)
+        if grown is not None:
+            return grown
     merged = dict.fromkeys((*options(a), *options(b)))
     return Choice(tuple(merged)) if len(merged) <= _MOST_ALTERNATIVES else Unknown("too many alternatives")
+
+
+def _join_lists(a: ListValue, b: ListValue) -> ListValue | None:
+    """Two lists of modules that began as one and were extended under a condition: all that either may hold."""
+    shared = sum(
+        1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], zip(a.items, b.items, strict=False))
+    )
+    extra = [*a.items[shared:], *b.items[shared:]]
+    if not extra or not shared or not all(isinstance(i, ModuleValue | Choice) for i in extra):
+        return None
+    return ListValue([*a.items[:shared], *extra], complete=False)
 
 
 def join_tensors(a: Tensor, b: Tensor) -> Tensor:

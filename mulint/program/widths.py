@@ -1,24 +1,27 @@
 """Which symbols are widths, decided by how sizes flow, not by how they are spelt.
 
 A symbol is a width if it is part of a size that one weight produces and another weight, fed by the first,
-contracts. A size that only enters (features, patches) or only leaves (classes, vocabulary) is none.
+contracts. A size that only enters (features, patches) or only leaves (classes, vocabulary) is none, nor is one
+at which a model takes both data and what a model returned (the images that a discriminator is shown), or of
+which a score is read while it is returned.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
-from mulint.program.records import Observations
+from mulint.program.records import Application, Observations
 from mulint.program.values import Number
 
 
 def width_symbols(seen: Observations) -> frozenset[Symbol]:
     """All width symbols of a program."""
     fixed = fixed_head_dims(seen)
-    links = [*_fed(seen), *_matching(seen)]
+    flows = ((application.fan_in, size) for application, source in fed(seen) for size in source.produced)
+    links = [*flows, *_matching(seen)]
     found: set[Symbol] = set()
     # Sums last: in `8/3·dim + multiple_of` the width is whatever is known to be one from elsewhere.
     for sums in (False, True):
@@ -38,14 +41,20 @@ def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
     return frozenset(found)
 
 
-def _fed(seen: Observations) -> Iterable[tuple[Number, Number]]:
-    """Contracted size of each weight with the produced sizes of the weights that feed it."""
+def fed(seen: Observations) -> Iterator[tuple[Application, Application]]:
+    """Each application that contracts something, with each one that feeds it inside the same model."""
+    entered = {id(a.weight) for a in seen.applications if not a.sources}
     for application in seen.applications:
         if not application.contracted:
             continue
         for source in application.sources:
-            for produced in source.produced:
-                yield application.fan_in, produced
+            if not (source.returned and (id(application.weight) in entered or _is_single(application))):
+                yield application, source
+
+
+def _is_single(application: Application) -> bool:
+    """Whether it maps to a fixed number of values: a score or a gate read off something."""
+    return all(size.constant is not None for size in application.produced)
 
 
 def _matching(seen: Observations) -> Iterable[tuple[Number, Number]]:

@@ -8,7 +8,8 @@ does not depend on the width, although they hold hidden weights.
 An update of a hidden weight is correlated with its input, so its effect on the layer's output is summed over
 the fan-in and grows in proportion to the width. A rate tuned on a narrow model is then too large for a wide
 one. Hidden weights need a rate ∝ 1/fan-in; embeddings, biases and gains keep theirs. PyTorch's decoupled
-weight decay is multiplied by the rate, so it has to be scaled back for the same groups.
+weight decay is multiplied by the rate, so it has to be scaled back for the same groups. A readout without a
+multiplier of its own needs the rate of a hidden weight.
 
 ## Example
 ```python
@@ -46,8 +47,9 @@ def optimizer(model: Net, width_ratio: float):
 ```
 
 ## What it leaves alone
-Optimizers whose rates could not be followed, optimizers without hidden weights, and code in which no width
-can grow. Layer-wise or discriminative rates are factors on top of the width factor and are no fault.
+Optimizers whose rates could not be followed, optimizers of nothing but input weights, biases and scaled readouts,
+and code in which no width can grow. Layer-wise or discriminative rates are factors on top of the width factor and
+are no fault.
 
 ## Fix safety
 `mulint fix` splits every group by role and multiplies its rate by a power of the width ratio, which is exactly
@@ -63,7 +65,7 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.parameters import Parameter
+from mulint.program.parameters import Parameter, multiplier
 from mulint.program.rates import OptimizerView
 from mulint.program.values import as_number
 from mulint.rules import describe
@@ -80,19 +82,27 @@ def find(program: Program) -> Iterator[Finding]:
         if family is None or not family.is_adaptive or family.width_scaled or not view.is_one_rate:
             continue
         hidden = held_or_reachable(program, view, Role.HIDDEN)
+        # Without hidden weights, a readout that has no multiplier needs the same rate as they do.
+        scaled = hidden or [p for p in held_or_reachable(program, view, Role.OUTPUT) if _is_plain(program, p)]
         due = family.rate_exponent(Role.HIDDEN)
-        if not hidden or due == 0:
+        if not scaled or due == 0:
             continue
-        fan_in = describe.width_name(program, *(p.weight.fan_in for p in hidden))
+        fan_in = describe.width_name(program, *(p.weight.fan_in for p in scaled))
+        kind = "hidden weights" if hidden else "the readout"
         yield RULE.finding(
             view.record.site,
             subject=subject("optimizer", view.record.site),
             symbol=view.record.owner or family.name,
-            message=f"{family.name} gives hidden weights the same learning rate at every {fan_in}{_decay(view)}",
-            expected=f"learning rate of hidden weights ∝ {law(due, fan_in)}",
+            message=f"{family.name} gives {kind} the same learning rate at every {fan_in}{_decay(view)}",
+            expected=f"learning rate of {kind} ∝ {law(due, fan_in)}",
             found="one learning rate for every role, constant in the width",
-            related=describe.weights(hidden)[:4],
+            related=describe.weights(scaled)[:4],
         )
+
+
+def _is_plain(program: Program, parameter: Parameter) -> bool:
+    uses = parameter.readouts
+    return bool(uses) and all(multiplier(use, program.growth) == {0} for use in uses)
 
 
 def held_or_reachable(program: Program, view: OptimizerView, role: Role) -> list[Parameter]:

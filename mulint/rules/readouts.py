@@ -19,7 +19,8 @@ class Readout:
 
     ``multipliers`` are the width exponents on each path. ``rates`` are those of the learning rates it may
     get; ``init`` that of its scale (None: unknown or zero). ``site`` is where the readout is built, which
-    for a tied weight is the layer that applies it. ``sizes`` are its width in every context it is built in.
+    for a tied weight is the layer that applies it, and for a part of a module that is a readout in one place
+    and hidden in another the construction of that module. ``sizes`` are its width in every context it is built in.
     """
 
     parameter: Parameter
@@ -39,7 +40,11 @@ class Readout:
 
 def readouts(program: Program) -> Iterator[Readout]:
     """Every readout of the program, once for each construction."""
-    groups = same_site([p for p in program.parameters if p.is_readout])
+    groups = [
+        part
+        for group in same_site([p for p in program.parameters if p.is_readout])
+        for part in _parts(program, group)
+    ]
     uses = [use for group in groups for p in group for use in p.readouts]
     scaled = {use.branch for use in uses if use.branch and multiplier(use, program.growth) != {0}}
     for group in groups:
@@ -52,16 +57,33 @@ def readouts(program: Program) -> Iterator[Readout]:
             yield _readout(program, parameter, tuple(judged), tuple(p.weight.dims[-1] for p in group))
 
 
+def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:
+    """One construction, or where it is no readout in other modules, one group for each module it is part of."""
+    if not _is_shared(program, group[0]):
+        return [group]
+    parts: dict[Site | None, list[Parameter]] = {}
+    for parameter in group:
+        parts.setdefault(parameter.weight.inside, []).append(parameter)
+    return list(parts.values())
+
+
+def _is_shared(program: Program, parameter: Parameter) -> bool:
+    """Whether the same construction also builds weights of other roles."""
+    return any(p.key == parameter.key and p.role not in (None, parameter.role) for p in program.parameters)
+
+
 def _readout(
     program: Program, parameter: Parameter, uses: tuple[Application, ...], sizes: tuple[Number, ...]
 ) -> Readout:
     layer = next((u.layer for u in uses if u.layer is not None), None)
+    built = layer.site if layer else parameter.weight.site
+    inside = layer.inside if layer else parameter.weight.inside
     rates = {view.exponent_for(parameter) for view in program.optimizers if _may_hold(view, parameter)}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
     return Readout(
         parameter,
         uses,
-        layer.site if layer else parameter.weight.site,
+        inside if inside is not None and _is_shared(program, parameter) else built,
         frozenset(e for use in uses for e in multiplier(use, program.growth)),
         frozenset(rates),
         inits[-1] if inits else None,

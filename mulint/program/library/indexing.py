@@ -10,6 +10,8 @@ from mulint.program.records import RateWrite
 from mulint.program.run import Run, iterate, join_all, site_of, sources_of
 from mulint.program.scopes import Scope
 from mulint.program.values import (
+    ONE,
+    UNKNOWN_NUMBER,
     Choice,
     Constant,
     DictValue,
@@ -33,6 +35,9 @@ from mulint.program.values import (
 def make_slice(lower: Value, upper: Value, step: Value) -> Value:
     """A slice as a value: a list that starts with a marker no program can build."""
     return ListValue([Constant(b"slice"), lower, upper, step])
+
+
+ELLIPSIS = Constant(b"...")
 
 
 def _slice_parts(value: Value) -> tuple[Value, Value, Value] | None:
@@ -84,13 +89,33 @@ def _list_item(container: ListValue, index: Value) -> Value:
         known = all(b is not None or p == Constant(None) for b, p in zip(bounds, parts, strict=True))
         if known and container.complete:
             return ListValue(items[bounds[0] : bounds[1] : bounds[2]])
+        if known and is_known_from_end(container):
+            return _end_slice(items, *bounds[:2])
         return ListValue(list(items), complete=False)
     position = as_number(index).whole
     if position is not None and container.complete:
         return items[position] if -len(items) <= position < len(items) else Unknown("an index out of range")
-    if position is not None and position < 0 and -position <= len(items):
-        return items[position]  # sizes of a tensor are known from the end
+    if position is not None and position < 0 and -position <= len(items) and is_known_from_end(container):
+        return items[position]
     return join_all(items) if items else Unknown("an item of an unknown list")
+
+
+def is_known_from_end(sizes: ListValue) -> bool:
+    """Whether these are the sizes of a tensor of which only the last ones are known."""
+    return not sizes.complete and all(isinstance(i, Number | Knob) for i in sizes.items)
+
+
+def _end_slice(items: list[Value], lower: int | None, upper: int | None) -> ListValue:
+    """``shape[lower:upper]`` where the leading sizes are not known."""
+    if upper is not None and upper > 0:
+        return ListValue([], complete=False)
+    kept = items if upper is None else items[:upper]
+    if lower is None or (lower < 0 and -lower > len(items)):
+        return ListValue(kept, complete=False)
+    if lower < 0:
+        return ListValue(items[lower:upper])
+    # Leading sizes are dropped, of which none may be among the known ones.
+    return ListValue(kept[-1:], complete=False)
 
 
 def _dict_item(container: DictValue, index: Value) -> Value:
@@ -116,25 +141,73 @@ def _module_item(container: ModuleValue, index: Value) -> Value:
 
 
 def _tensor_item(tensor: Tensor, index: Value) -> Value:
-    """Indexing keeps the last size when the last index is a full slice or is not reached."""
+    """Sizes after indexing: exact for a tensor whose dimensions are all known, else from the last one on."""
     single = _slice_parts(index) is not None or not isinstance(index, ListValue)
     indices = [index] if single else (index.items if isinstance(index, ListValue) else [])
-    touched = [i for i in indices if i != Constant(None)]
-    ellipsis = any(isinstance(i, Unknown) for i in indices)
-    removed = sum(1 for i in touched if isinstance(i, Number))
-    last_kept = _is_full(touched[-1]) if touched and (ellipsis or tensor.open is False) else True
-    if not ellipsis and not tensor.open and len(touched) < len(tensor.dims):
-        last_kept = True
+    before, after = _around_ellipsis(indices)
+    consumed = sum(1 for i in indices if i not in (Constant(None), ELLIPSIS))
     if tensor.open:
-        dims = (tensor.last,) if last_kept and tensor.dims and len(indices) < 5 else ()
-        return replace(tensor, dims=dims, open=True, weight=None)
-    if last_kept and tensor.dims:
-        count = len(tensor.dims) - removed
-        kept = tensor.dims[removed:] if removed < len(tensor.dims) else ()
-        # A slice of a weight with all its dimensions is still used as that weight.
-        sliced = removed == 0 and len(touched) == len(indices)
-        return replace(tensor, dims=kept, open=count <= 0, weight=tensor.weight if sliced else None)
-    return replace(tensor, dims=(), open=True, weight=None)
+        if before and len(indices) == len(before):
+            # Without an ellipsis indices count from the front; (batch, time, heads, size) is the most there is.
+            keeps_last = consumed < 4 or _is_full(indices[-1])
+            return replace(tensor, dims=tensor.dims[-1:] if keeps_last else (), weight=None)
+        kept = tensor.dims[: len(tensor.dims) - _consumes(after)]
+        tail = _indexed(tensor.dims[len(kept) :], after) if _consumes(after) <= len(tensor.dims) else None
+        return replace(tensor, dims=() if tail is None else (*kept, *tail), weight=None)
+    middle = tensor.dims[_consumes(before) : len(tensor.dims) - _consumes(after)]
+    head = _indexed(tensor.dims[: _consumes(before)], before)
+    tail = _indexed(tensor.dims[len(tensor.dims) - _consumes(after) :], after) if after else ()
+    if head is None or tail is None or consumed > len(tensor.dims):
+        return replace(tensor, dims=(), open=True, weight=None)
+    dims = (*head, *middle, *tail)
+    # A slice of a weight with all its dimensions is still used as that weight.
+    sliced = len(dims) == len(tensor.dims) and consumed == len(indices)
+    return replace(tensor, dims=dims, weight=tensor.weight if sliced else None)
+
+
+def _around_ellipsis(indices: list[Value]) -> tuple[list[Value], list[Value]]:
+    if ELLIPSIS not in indices:
+        return indices, []
+    place = indices.index(ELLIPSIS)
+    return indices[:place], indices[place + 1 :]
+
+
+def _consumes(indices: list[Value]) -> int:
+    return sum(1 for i in indices if i != Constant(None))
+
+
+def _indexed(dims: tuple[Number, ...], indices: list[Value]) -> tuple[Number, ...] | None:
+    """The sizes left of the dimensions that the indices apply to, one by one; None if an index is not known."""
+    left = list(dims)
+    found: list[Number] = []
+    for index in indices:
+        parts = _slice_parts(index)
+        if index == Constant(None):
+            found.append(ONE)
+        elif parts is not None:
+            found.append(_sliced_size(left.pop(0), parts))
+        elif isinstance(index, Number):
+            left.pop(0)
+        else:
+            return None
+    return tuple(found)
+
+
+def _sliced_size(size: Number, parts: tuple[Value, Value, Value]) -> Number:
+    lower, upper, step = (None if p == Constant(None) else as_number(p) for p in parts)
+    if step is not None:
+        size = size / step
+    if lower is None and upper is None:
+        return size
+    if lower is None and upper is not None and not _is_negative(upper):
+        return upper
+    if upper is None and lower is not None and not _is_negative(lower):
+        return size.combine(lower, lambda a, b: a - b)
+    return UNKNOWN_NUMBER
+
+
+def _is_negative(number: Number) -> bool:
+    return (number.constant or 0) < 0
 
 
 def _is_full(index: Value) -> bool:

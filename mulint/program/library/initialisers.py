@@ -21,7 +21,8 @@ _FIXED = {"zeros_": 0.0, "ones_": 1.0, "eye_": 1.0, "dirac_": 1.0}
 _FROM_FANS = frozenset({"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_"})
 FUNCTIONS = frozenset(_SCALES) | frozenset(_FIXED) | _FROM_FANS
 METHODS = frozenset({"normal_", "uniform_", "zero_", "fill_", "copy_", "trunc_normal_"})
-FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "empty", "full", "normal"})
+FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "empty", "full", "normal", "Tensor", "FloatTensor"})
+_UNDRAWN = frozenset({"zeros", "empty", "Tensor", "FloatTensor"})
 
 
 def call(run: Run, package: str, name: str, arguments: Arguments) -> Value:
@@ -77,7 +78,7 @@ def record(run: Run, weight: Weight, name: str, site: Site, scale: Number, mode:
 
 def factory(name: str, arguments: Arguments, dims: tuple[Number, ...], complete: bool) -> Tensor:
     """A new tensor; its ``factor`` is the scale of its entries, so that ``randn(n) * 0.02`` has one."""
-    scale = Number.of(0) if name in ("zeros", "empty") else ONE
+    scale = Number.of(0) if name in _UNDRAWN else ONE
     if name == "full":
         scale = number_argument(arguments, "fill_value", 1) or UNKNOWN_NUMBER
     return Tensor(dims, open=not complete, factor=scale)

@@ -16,6 +16,7 @@ from mulint.program.values import (
     ListValue,
     ModuleValue,
     Number,
+    Site,
     Tensor,
     Unknown,
     Value,
@@ -24,15 +25,15 @@ from mulint.program.values import (
 )
 
 
-def at_construction(run: Run, layer: Layer, sizes: Mapping[str, Number]) -> None:
-    """Layers with attention inside imply 1/sqrt(head dimension) the moment they are built."""
+def at_construction(run: Run, layer: Layer, sizes: Mapping[str, Number], site: Site) -> None:
+    """Layers with attention inside imply 1/sqrt(head dimension) where the library's constructor is called."""
     row = ROWS[layer.type]
     if row.behaviour not in ("attention", "transformer"):
         return
     model, heads = ("embed_dim", "num_heads") if row.behaviour == "attention" else ("d_model", "nhead")
     head_dim = sizes[model] / sizes[heads]
     factor = head_dim.power(Fraction(-1, 2))
-    run.seen.attentions.append(AttentionRecord(layer.site, (), head_dim, factor, layer.owner, implied=True))
+    run.seen.attentions.append(AttentionRecord(site, (), head_dim, factor, layer.owner, implied=True))
 
 
 def apply(run: Run, module: ModuleValue, value: Value, arguments: Arguments) -> Value:

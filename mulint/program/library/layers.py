@@ -201,7 +201,10 @@ ROWS: Mapping[str, LayerRow] = {
     "mup.MuSharedReadout": LayerRow(("weight", "bias", "output_mult"), "linear", (), readout=True),
 }
 
-CONTAINERS = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"})
+CONTAINERS = frozenset(
+    f"torch.nn.{name}" for name in ("Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
+)
+KEYED_CONTAINERS = frozenset({"torch.nn.ModuleDict", "torch.nn.ParameterDict"})
 
 # Modules without parameters: those that keep a value linear, and those that do not.
 LINEAR_MODULES = frozenset(

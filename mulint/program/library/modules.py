@@ -10,6 +10,7 @@ from mulint.program.library import layer_calls
 from mulint.program.library.layers import (
     ACTIVATION_MODULES,
     CONTAINERS,
+    KEYED_CONTAINERS,
     LINEAR_MODULES,
     ROWS,
     canonical,
@@ -107,7 +108,7 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
             option.weight.ties.append(arguments.site)
     module.layer = layer
     run.seen.layers.append(layer)
-    layer_calls.at_construction(run, layer, sizes)
+    layer_calls.at_construction(run, layer, sizes, arguments.site)
 
 
 def _size(value: Value | None, default: float | None) -> Number:
@@ -144,10 +145,10 @@ def _fill_container(module: ModuleValue, public: str, arguments: Arguments) -> N
             complete = complete and known
     entries |= {str(i): v for i, v in enumerate(values)}
     # Anything but a module in a container is a repetition that could not be counted.
-    module.container = public if complete or public == "torch.nn.ModuleDict" else "repeated"
+    module.container = public if complete or public in KEYED_CONTAINERS else "repeated"
     module.attributes.update(entries)
     for name, value in entries.items():
-        _name_layer(value, name)
+        _name_item(value, name)
 
 
 def _name_layer(value: Value, name: str) -> None:
@@ -156,13 +157,36 @@ def _name_layer(value: Value, name: str) -> None:
             option.layer.name = name
 
 
+def _name_item(value: Value, name: str) -> None:
+    """Name a layer, or a weight that belongs to none, after the key under which a container holds it."""
+    _name_layer(value, name)
+    for option in options(value):
+        if isinstance(option, Tensor) and option.weight is not None and option.weight.layer is None:
+            option.weight.name = option.weight.name or name
+
+
 def adopt(run: Run, module: ModuleValue, name: str, new: Value, site: Site) -> Value:
     """What becomes of a value assigned to an attribute of a module: layers get names, weights get tied."""
     _name_layer(new, name)
+    if module.kind is not None:
+        _place(new, module.site)
     for option in options(new):
         if isinstance(option, Tensor) and option.weight is not None:
             _adopt_weight(run, module, name, option.weight, site)
     return new
+
+
+def _place(value: Value, site: Site) -> None:
+    """Say of layers and raw weights, also inside containers, where the module that holds them is built."""
+    for option in options(value):
+        if isinstance(option, Tensor) and option.weight is not None and option.weight.layer is None:
+            option.weight.holder = option.weight.holder or site
+        elif isinstance(option, ModuleValue) and option.kind is None:
+            if option.layer is not None:
+                option.layer.inside = option.layer.inside or site
+            elif option.container in CONTAINERS or option.container == "repeated":
+                for inner in option.attributes.values():
+                    _place(inner, site)
 
 
 def _adopt_weight(run: Run, module: ModuleValue, name: str, weight: Weight, site: Site) -> None:
@@ -270,7 +294,7 @@ def _add(run: Run, module: ModuleValue, name: str, arguments: Arguments) -> None
             if run.uncertainty and module.container != "repeated":
                 module.container = "repeated"
             module.attributes[key] = value
-            _name_layer(value, key)
+            _name_item(value, key)
     elif name == "extend":
         items, complete = iterate(arguments.positional[0]) if arguments.positional else ([], False)
         for item in items:
@@ -279,7 +303,7 @@ def _add(run: Run, module: ModuleValue, name: str, arguments: Arguments) -> None
     else:
         key_value, value = (
             arguments.get("name", 0),
-            arguments.get("module" if name == "add_module" else "tensor", 1),
+            arguments.get({"add_module": "module", "register_parameter": "param"}.get(name, "tensor"), 1),
         )
         if isinstance(key_value, Constant) and isinstance(key_value.value, str) and value is not None:
             run.set_attribute(module, key_value.value, value, arguments.site)

@@ -1,23 +1,23 @@
-"""Python's own functions and the methods of its containers and strings."""
+"""Python's own functions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
 from mulint.program import classes
 from mulint.program.dimensions import Dimension, Symbol
+from mulint.program.library import command_line
 from mulint.program.library.indexing import unpacked
-from mulint.program.run import Arguments, Run, iterate, join_all, sources_of, truth
+from mulint.program.library.methods import make_dict
+from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
 from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
     DictValue,
-    External,
     Knob,
     ListValue,
-    Method,
     ModuleValue,
     Number,
     ObjectValue,
@@ -26,7 +26,6 @@ from mulint.program.values import (
     Unknown,
     Value,
     as_number,
-    join,
 )
 
 Handler = Callable[[Run, Arguments], Value]
@@ -104,25 +103,6 @@ def _list(run: Run, arguments: Arguments) -> Value:
     return ListValue(items, complete)
 
 
-def _dict(run: Run, arguments: Arguments) -> Value:
-    del run
-    result = DictValue(dict(arguments.keywords.items()), arguments.complete)
-    for value in arguments.positional[:1]:
-        if isinstance(value, DictValue):
-            result.entries = {**value.entries, **result.entries}
-            result.complete = result.complete and value.complete
-            continue
-        items, complete = iterate(value)
-        result.complete = result.complete and complete
-        for item in items:
-            key, entry = unpacked(item, 2)
-            if isinstance(key, Constant):
-                result.entries[key.value] = entry
-            else:
-                result.complete = False
-    return result
-
-
 def _length(run: Run, arguments: Arguments) -> Value:
     del run
     value = _first(arguments)
@@ -132,7 +112,7 @@ def _length(run: Run, arguments: Arguments) -> Value:
         return Number.of(len(value.value))
     if isinstance(value, ModuleValue) and value.container and value.container != "repeated":
         return Number.of(len(value.attributes))
-    return UNKNOWN_NUMBER
+    return read_off_data("len", arguments.site)
 
 
 def _same_number(run: Run, arguments: Arguments) -> Value:
@@ -289,29 +269,8 @@ def _identity(run: Run, arguments: Arguments) -> Value:
     return _first(arguments)
 
 
-# Command-line options: whatever they are, they come from outside.
-
-
-def _parser(run: Run, arguments: Arguments) -> Value:
-    del run, arguments
-    return External("argparse.parser")
-
-
-def _parsed(run: Run, arguments: Arguments) -> Value:
-    del run
-    return Knob(Symbol("args", arguments.site.path, arguments.site.line))
-
-
-def _partly_parsed(run: Run, arguments: Arguments) -> Value:
-    return ListValue([_parsed(run, arguments), Unknown("the remaining arguments")])
-
-
 FUNCTIONS: dict[str, Handler] = {
-    "argparse.ArgumentParser": _parser,
-    "argparse.parser.add_argument_group": _parser,
-    "argparse.parser.add_mutually_exclusive_group": _parser,
-    "argparse.parser.parse_args": _parsed,
-    "argparse.parser.parse_known_args": _partly_parsed,
+    **command_line.FUNCTIONS,
     "builtins.range": _range,
     "builtins.enumerate": _enumerate,
     "builtins.zip": _zip,
@@ -323,8 +282,8 @@ FUNCTIONS: dict[str, Handler] = {
     "builtins.iter": _list,
     "builtins.set": _sequence,
     "builtins.frozenset": _sequence,
-    "builtins.dict": _dict,
-    "collections.OrderedDict": _dict,
+    "builtins.dict": make_dict,
+    "collections.OrderedDict": make_dict,
     "builtins.len": _length,
     "builtins.int": _same_number,
     "builtins.round": _same_number,
@@ -355,108 +314,5 @@ FUNCTIONS: dict[str, Handler] = {
     "math.exp": _opaque,
     "copy.deepcopy": _identity,
     "copy.copy": _identity,
-    "types.SimpleNamespace": _dict,
+    "types.SimpleNamespace": make_dict,
 }
-
-
-# Methods of containers and strings
-
-
-def call_method(run: Run, method: Method, arguments: Arguments) -> Value:
-    """A method of a list, set, dict or string."""
-    match method.receiver:
-        case ListValue():
-            return _list_method(run, method.receiver, method.name, arguments)
-        case DictValue():
-            return _dict_method(run, method.receiver, method.name, arguments)
-        case Constant(value=str(text)):
-            return _text_method(text, method.name, arguments)
-        case _:
-            return sources_of(arguments.values) or Unknown(f"the method {method.name} is not followed")
-
-
-def _list_method(run: Run, receiver: ListValue, name: str, arguments: Arguments) -> Value:
-    first = arguments.positional[0] if arguments.positional else None
-    match name:
-        case "append" | "add" if first is not None:
-            if not (isinstance(first, Constant) and first in receiver.items):
-                receiver.items.append(first)
-            receiver.complete = receiver.complete and not run.uncertainty
-        case "extend" | "update" if first is not None:
-            items, complete = iterate(first)
-            receiver.items.extend(items)
-            receiver.complete = receiver.complete and complete and not run.uncertainty
-        case "insert" if len(arguments.positional) == 2:
-            receiver.items.insert(as_number(arguments.positional[0]).whole or 0, arguments.positional[1])
-        case "remove" | "discard":
-            if isinstance(first, Constant) and first in receiver.items:
-                receiver.items.remove(first)
-        case "pop":
-            return receiver.items.pop() if receiver.items else Unknown("an item of an empty list")
-        case "union" | "intersection" | "copy":
-            return ListValue(list(receiver.items), receiver.complete)
-        case _:
-            return Unknown(f"the method {name} of a list")
-    return Constant(None)
-
-
-def _dict_method(run: Run, receiver: DictValue, name: str, arguments: Arguments) -> Value:
-    first = arguments.positional[0] if arguments.positional else None
-    match name:
-        case "items":
-            pairs = [ListValue([_key(k), v]) for k, v in receiver.entries.items()]
-            return ListValue(list(pairs), receiver.complete)
-        case "keys":
-            return ListValue([_key(k) for k in receiver.entries], receiver.complete)
-        case "values":
-            return ListValue(list(receiver.entries.values()), receiver.complete)
-        case "get" | "pop" | "setdefault":
-            default: Value = arguments.positional[1] if len(arguments.positional) > 1 else Constant(None)
-            if isinstance(first, Constant):
-                if first.value in receiver.entries:
-                    return receiver.entries[first.value]
-                return default if receiver.complete else join(default, Unknown())
-            return join_all([*receiver.entries.values(), default])
-        case "update":
-            other = _dict(run, arguments)
-            if isinstance(other, DictValue):
-                receiver.entries.update(other.entries)
-                receiver.complete = receiver.complete and other.complete
-            return Constant(None)
-        case "copy":
-            return DictValue(dict(receiver.entries), receiver.complete)
-        case _:
-            return Unknown(f"the method {name} of a dict")
-
-
-def _key(key: object) -> Value:
-    return Number.of(key) if isinstance(key, int) and not isinstance(key, bool) else Constant(key)  # type: ignore[arg-type]
-
-
-_TEXT_TESTS = ("endswith", "startswith")
-_TEXT_MAPS = ("lower", "upper", "strip", "title", "lstrip", "rstrip")
-
-
-def _text_method(text: str, name: str, arguments: Arguments) -> Value:
-    words = [word for v in arguments.positional for word in _texts(v)]
-    if name in _TEXT_TESTS and words:
-        return Constant(getattr(text, name)(tuple(words)))
-    if name == "find" and len(words) == 1:
-        return Number.of(text.find(words[0]))
-    if name in _TEXT_MAPS and not arguments.positional:
-        return Constant(getattr(text, name)())
-    if name == "split" and len(words) == 1:
-        return ListValue([Constant(part) for part in text.split(words[0])])
-    if name == "replace" and len(words) == 2:
-        return Constant(text.replace(words[0], words[1]))
-    if name == "join":
-        items, complete = iterate(arguments.positional[0]) if arguments.positional else ([], False)
-        known = [i.value for i in items if isinstance(i, Constant) and isinstance(i.value, str)]
-        if complete and len(known) == len(items):
-            return Constant(text.join(known))
-    return Unknown(f"the method {name} of a string")
-
-
-def _texts(value: Value) -> Sequence[str]:
-    items = value.items if isinstance(value, ListValue) else [value]
-    return [i.value for i in items if isinstance(i, Constant) and isinstance(i.value, str)]

@@ -22,7 +22,7 @@ from mulint.program.values import (
 Shaper = Callable[[Tensor, Arguments], Value]
 
 
-def _sizes(arguments: Arguments, start: int = 0) -> tuple[list[Number], bool]:
+def sizes_of(arguments: Arguments, start: int = 0) -> tuple[list[Number], bool]:
     values: Sequence[Value] = arguments.positional[start:]
     if not values:
         given = arguments.get("size") or arguments.get("shape") or arguments.get("dims")
@@ -34,36 +34,43 @@ def _sizes(arguments: Arguments, start: int = 0) -> tuple[list[Number], bool]:
 
 
 def view(tensor: Tensor, arguments: Arguments) -> Value:
-    """``view``/``reshape``; a single -1 is the rest when all other sizes are known."""
-    sizes, complete = _sizes(arguments)
-    if not complete or not sizes:
+    """``view``/``reshape``; a single -1 is the rest when the other sizes are known, as far as they differ."""
+    sizes, complete = sizes_of(arguments)
+    if not sizes:
         return tensor.reshaped((), open_=True)
     holes = [i for i, size in enumerate(sizes) if size.whole == -1]
-    if holes:
-        index = holes[0]
-        sizes[index] = UNKNOWN_NUMBER
-        trailing = len(sizes) - index
-        if not tensor.open and len(holes) == 1 and all(d.alternatives for d in tensor.dims):
-            total, rest = ONE, ONE
-            for size in tensor.dims:
-                total = total * size
-            for i, size in enumerate(sizes):
-                rest = rest if i == index else rest * size
-            sizes[index] = total / rest
-        elif trailing == 1 and tensor.open:
-            sizes[index] = _remainder(tensor, sizes[:-1])
-    return tensor.reshaped(tuple(sizes))
+    if len(holes) == 1:
+        sizes[holes[0]] = _rest(tensor, sizes[: holes[0]], sizes[holes[0] + 1 :], complete=complete)
+    elif holes:
+        return tensor.reshaped(tuple(sizes[holes[-1] + 1 :]), open_=True)
+    return tensor.reshaped(tuple(sizes), open_=not complete)
 
 
-def _remainder(tensor: Tensor, leading: list[Number]) -> Number:
-    """The last size of ``view(b, t, heads, -1)`` when ``b`` and ``t`` are the axes the tensor came with."""
-    split = [size for size in leading if not _is_axis(size)]
-    if len(split) == len(leading):
+def _rest(tensor: Tensor, before: list[Number], after: list[Number], *, complete: bool) -> Number:
+    """The size that fills a -1 between known ones; leading sizes that the tensor came with do not count."""
+    dims = list(tensor.dims)
+    if tensor.open:
+        axes = [size for size in before if not _is_axis(size)]
+        if not complete:
+            # ``shape[:-1] + (-1, 2)``: whatever leads is as it was.
+            while before and dims and before[0] == dims[0]:
+                before, dims = before[1:], dims[1:]
+            axes = before
+        elif len(axes) == len(before):
+            return UNKNOWN_NUMBER
+        else:
+            dims = dims[-1:]
+        before = axes
+    if not dims:
         return UNKNOWN_NUMBER
-    rest = tensor.last
-    for size in split:
-        rest = rest / size
-    return rest
+    return _product(dims) / _product([*before, *after])
+
+
+def _product(sizes: Sequence[Number]) -> Number:
+    result = ONE
+    for size in sizes:
+        result = result * size
+    return result
 
 
 def _is_axis(size: Number) -> bool:
@@ -93,7 +100,7 @@ def _permuted(tensor: Tensor, a: int | None, b: int | None) -> Tensor:
 
 def permute(tensor: Tensor, arguments: Arguments) -> Value:
     """Reorder all dimensions."""
-    order, complete = _sizes(arguments)
+    order, complete = sizes_of(arguments)
     places = [n.whole for n in order]
     if not complete or tensor.open or len(places) != len(tensor.dims) or None in places:
         return tensor.reshaped((), open_=True)
@@ -103,13 +110,40 @@ def permute(tensor: Tensor, arguments: Arguments) -> Value:
 def flatten(tensor: Tensor, arguments: Arguments) -> Value:
     """Merge dimensions from ``start_dim`` on."""
     start = number_argument(arguments, "start_dim", 0)
+    end = number_argument(arguments, "end_dim", 1)
     position = 0 if start is None else start.whole
-    if tensor.open or position is None or not tensor.dims:
+    if position is None or (end is not None and end.whole != -1) or not tensor.dims:
         return tensor.reshaped((), open_=True)
-    rest = ONE
-    for size in tensor.dims[position:]:
-        rest = rest * size
-    return tensor.reshaped((*tensor.dims[:position], rest))
+    if tensor.open and not -len(tensor.dims) <= position < 0:
+        return tensor.reshaped((), open_=True)
+    return tensor.reshaped((*tensor.dims[:position], _product(tensor.dims[position:])), open_=tensor.open)
+
+
+def unflatten(tensor: Tensor, arguments: Arguments) -> Value:
+    """Split one dimension into several."""
+    dim = number_argument(arguments, "dim", 0)
+    sizes, complete = sizes_of(replace(arguments, positional=arguments.positional[1:]))
+    place = dim.whole if dim is not None else None
+    if place is None or not complete or not tensor.dims or (tensor.open and place >= 0):
+        return tensor.reshaped((), open_=True)
+    place = place if place >= 0 else len(tensor.dims) + place
+    if not 0 <= place < len(tensor.dims):
+        return tensor.reshaped((), open_=True)
+    whole = tensor.dims[place]
+    others = [size for size in sizes if size.whole != -1]
+    filled = [whole / _product(others) if size.whole == -1 else size for size in sizes]
+    return tensor.reshaped((*tensor.dims[:place], *filled, *tensor.dims[place + 1 :]), open_=tensor.open)
+
+
+def expand(tensor: Tensor, arguments: Arguments) -> Value:
+    """Repeat along dimensions of size one; -1 keeps a size."""
+    sizes, complete = sizes_of(arguments)
+    if not sizes:
+        return tensor.reshaped(tensor.dims[-1:], open_=True)
+    known = [*([UNKNOWN_NUMBER] * max(0, len(sizes) - len(tensor.dims))), *tensor.dims]
+    aligned = known[len(known) - len(sizes) :]
+    dims = tuple(old if new.whole == -1 else new for new, old in zip(sizes, aligned, strict=True))
+    return tensor.reshaped(dims, open_=not complete)
 
 
 def unsqueeze(tensor: Tensor, arguments: Arguments) -> Value:
@@ -199,16 +233,49 @@ def reduce(tensor: Tensor, arguments: Arguments) -> Value:
     return replace(tensor, dims=tensor.dims[-1:], open=True, weight=None)
 
 
-def concatenate(values: Sequence[Value]) -> Value:
-    """``cat``/``stack``: sources together, sizes lost but for a common last one."""
-    items = [i for v in values[:1] for i in iterate(v)[0]]
+def concatenate(arguments: Arguments) -> Value:
+    """``cat``: sources together, sizes added along the dimension where they are known."""
+    several = arguments.get("tensors", 0)
+    items, complete = iterate(several) if several is not None else ([], False)
     tensors = [t for t in items if isinstance(t, Tensor)]
     if not tensors:
-        return sources_of(list(values)) or Tensor()
+        return sources_of(arguments.values) or Tensor()
+    result = _together(tensors)
+    if len(tensors) != len(items) or not all(t.dims for t in tensors):
+        return result.reshaped((), open_=True)
+    dim = number_argument(arguments, "dim", 1)
+    place = 0 if dim is None else dim.whole
+    if place == -1 or (not result.open and place == len(result.dims) - 1):
+        total = tensors[0].last
+        for tensor in tensors[1:]:
+            total = total.combine(tensor.last, lambda a, b: a + b)
+        return result.reshaped((*result.dims[:-1], total if complete else UNKNOWN_NUMBER), open_=result.open)
+    return result.reshaped(result.dims[-1:], open_=True)
+
+
+def stack(arguments: Arguments) -> Value:
+    """``stack``: a new dimension for the number of tensors."""
+    several = arguments.get("tensors", 0)
+    items, complete = iterate(several) if several is not None else ([], False)
+    tensors = [t for t in items if isinstance(t, Tensor)]
+    if not tensors:
+        return sources_of(arguments.values) or Tensor()
+    result = _together(tensors)
+    count = Number.of(len(tensors)) if complete and len(tensors) == len(items) else UNKNOWN_NUMBER
+    dim = number_argument(arguments, "dim", 1)
+    place = 0 if dim is None else dim.whole
+    if place is None or not result.dims or (result.open and place >= 0):
+        return result.reshaped(result.dims[-1:] if place is not None and place >= 0 else (), open_=True)
+    dims = list(result.dims)
+    dims.insert(place if place >= 0 else len(dims) + 1 + place, count)
+    return result.reshaped(tuple(dims), open_=result.open)
+
+
+def _together(tensors: Sequence[Tensor]) -> Tensor:
     result = tensors[0]
     for tensor in tensors[1:]:
         result = join_tensors(result, tensor)
-    return replace(result, dims=(), open=True, linear=frozenset(), factor=ONE, factor_sites=())
+    return replace(result, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None)
 
 
 _AXES = re.compile(r"\(([^)]*)\)|(\S+)")
@@ -244,8 +311,11 @@ SHAPERS: dict[str, Shaper] = {
     "reshape": view,
     "transpose": transpose,
     "swapaxes": transpose,
+    "swapdims": transpose,
     "permute": permute,
     "flatten": flatten,
+    "unflatten": unflatten,
+    "expand": expand,
     "unsqueeze": unsqueeze,
     "split": split,
     "chunk": chunk,

@@ -35,7 +35,9 @@ def settle(values: Sequence[Value]) -> None:
 def nonlinear(tensor: Tensor) -> Tensor:
     """An entrywise function: sizes and sources stay, scale and linearity end."""
     settle((tensor,))
-    return replace(tensor, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None)
+    return replace(
+        tensor, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None, probability=False
+    )
 
 
 def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
@@ -51,7 +53,7 @@ def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
                 implied=False,
             )
         )
-    return nonlinear(tensor)
+    return replace(nonlinear(tensor), probability=True)
 
 
 def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner: str) -> Value:
@@ -66,7 +68,7 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
     if operator in ("*", "/"):
         number = as_number(other)
         if operator == "/":
-            number = ONE / number
+            number = replace(ONE / number, computed=number.computed)
             if not isinstance(left, Tensor):
                 return nonlinear(tensor)
         return scale(run, tensor, number, site, owner)
@@ -181,7 +183,7 @@ def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value
 
 
 def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number, ...], site: Site) -> Tensor:
-    """A product of two activations over ``contracted``: possible attention logits."""
+    """A product of two activations over ``contracted``: attention logits, unless one is a set of weights."""
     settle((left, right))
     return Tensor(
         dims,
@@ -190,7 +192,7 @@ def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number,
         frozenset(),
         left.factor * right.factor,
         (*left.factor_sites, *right.factor_sites),
-        Score(site, contracted),
+        None if left.probability or right.probability else Score(site, contracted),
     )
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from mulint.program.library import initialisers, shapes, tensors
 from mulint.program.records import Weight
-from mulint.program.run import Arguments, Run, iterate, number_argument, sources_of, truth
+from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
 from mulint.program.values import (
     ONE,
     UNKNOWN_NUMBER,
@@ -26,7 +26,7 @@ Handler = Callable[[Run, Arguments], Value]
 _LINEAR_FUNCTIONS = frozenset(
     (
         "dropout dropout2d masked_fill where contiguous clone to float half bfloat16 double type type_as cuda "
-        "cpu expand expand_as repeat squeeze roll flip tril triu detach requires_grad_ pad interpolate narrow "
+        "cpu expand_as repeat squeeze roll flip tril triu detach requires_grad_ pad interpolate narrow "
         "index_select gather take roll_ movedim avg_pool2d adaptive_avg_pool2d avg_pool1d conj real "
         "checkpoint masked_fill_ nan_to_num"
     ).split()
@@ -43,7 +43,7 @@ _CAN_SCALE = {"mul": False, "mul_": False, "div": True, "div_": True, "multiply"
 def function(run: Run, name: str, arguments: Arguments) -> Value:
     """Call a function of torch by the last part of its name."""
     if name in initialisers.FACTORIES and not isinstance(arguments.get("input", 0), Tensor):
-        dims, complete = shapes._sizes(arguments) if name != "full" else _full_sizes(arguments)
+        dims, complete = shapes.sizes_of(arguments) if name != "full" else _full_sizes(arguments)
         return initialisers.factory(name, arguments, tuple(dims), complete)
     first = arguments.get("input", 0)
     special = _SPECIAL.get(name)
@@ -94,8 +94,10 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             )
         case "dim" | "ndimension":
             return UNKNOWN_NUMBER if tensor.open else Number.of(len(tensor.dims))
-        case "numel" | "item" | "tolist" | "nelement":
+        case "numel" | "nelement" | "tolist":
             return UNKNOWN_NUMBER
+        case "item":
+            return read_off_data(name, arguments.site)
         case "t":
             return shapes._permuted(tensor, -1, -2)
         case "add" | "sub" | "add_" | "sub_":
@@ -191,7 +193,13 @@ def _matmul(run: Run, arguments: Arguments) -> Value:
 def _cat(run: Run, arguments: Arguments) -> Value:
     del run
     tensors.settle(arguments.values)
-    return shapes.concatenate(arguments.positional or tuple(arguments.keywords.values()))
+    return shapes.concatenate(arguments)
+
+
+def _stack(run: Run, arguments: Arguments) -> Value:
+    del run
+    tensors.settle(arguments.values)
+    return shapes.stack(arguments)
 
 
 def _softmax(run: Run, arguments: Arguments) -> Value:
@@ -263,10 +271,11 @@ _SPECIAL: dict[str, Handler] = {
     "matmul": _matmul,
     "bmm": _matmul,
     "mm": _matmul,
+    "spmm": _matmul,
     "cat": _cat,
     "concat": _cat,
     "concatenate": _cat,
-    "stack": _cat,
+    "stack": _stack,
     "softmax": _softmax,
     "log_softmax": _softmax,
     "where": _where,
