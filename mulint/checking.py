@@ -38,13 +38,10 @@ def check(paths: Sequence[Path], root: Path, configuration: Configuration, *, ve
     Raises:
         ConfigurationError: a rule selector is not known.
     """
-    codes = selected(CODES, configuration)
     selection = select(paths, root, configuration.exclude)
-    sources, errors, skipped = _read(selection, configuration)
-    facts, unparsed = _facts(sources)
-    program = link(facts, configuration.opts_in)
-    findings = _suppressed(_judged(program, run(program, codes)), sources, codes)
-    findings = _identified(findings, sources)
+    sources, errors, skipped = load_sources(selection, configuration)
+    analysis = analyse(sources, configuration)
+    program, unparsed, findings = analysis.program, analysis.errors, analysis.findings
     reported = [f for f in findings if f.place.path in selection.named and not _ignored(f, configuration)]
     named = [s for s in sources if s.path in selection.named]
     asked = {*selection.named, *selection.missing}
@@ -64,9 +61,33 @@ def check(paths: Sequence[Path], root: Path, configuration: Configuration, *, ve
     )
 
 
-def _read(
+@dataclasses.dataclass(frozen=True, slots=True)
+class Analysis:
+    """What the rules say of some decoded files; ``errors`` are the files that cannot be parsed."""
+
+    facts: tuple[FileFacts, ...]
+    program: Program
+    findings: tuple[Finding, ...]
+    errors: tuple[FileError, ...]
+
+
+def analyse(sources: Sequence[SourceFile], configuration: Configuration) -> Analysis:
+    """Run the selected rules over decoded files, wherever their text comes from.
+
+    Raises:
+        ConfigurationError: a rule selector is not known.
+    """
+    codes = selected(CODES, configuration)
+    facts, errors = _facts(sources)
+    program = link(facts, configuration.opts_in)
+    findings = _suppressed(_judged(program, run(program, codes)), sources, codes)
+    return Analysis(tuple(facts), program, tuple(_identified(findings, sources)), errors)
+
+
+def load_sources(
     selection: Selection, configuration: Configuration
 ) -> tuple[list[SourceFile], tuple[FileError, ...], tuple[FileError, ...]]:
+    """Read all files of a project: the decoded ones, those that cannot be read, and those over the size limit."""
     sources: list[SourceFile] = []
     errors = [FileError("MU904", p, 1, "no such file or directory; check the path") for p in selection.missing]
     skipped: list[FileError] = []

@@ -45,14 +45,19 @@ class Program:
         """All optimizers, one for each construction."""
         return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths))
 
-    def reachable(self, path: str, *roles: Role) -> list[Parameter]:
-        """The parameters of the given roles in files that a file imports, or that its importers import."""
+    def near(self, path: str) -> frozenset[str]:
+        """A file, the files that import it, and everything that any of them imports."""
         near = {path}
         for importer, imported in self.imports:
             if imported == path:
                 near.add(importer)
         while grown := {imported for importer, imported in self.imports if importer in near} - near:
             near |= grown
+        return frozenset(near)
+
+    def reachable(self, path: str, *roles: Role) -> list[Parameter]:
+        """The parameters of the given roles in files that a file imports, or that its importers import."""
+        near = self.near(path)
         return [p for p in self.parameters if p.role in roles and p.weight.site.path in near]
 
     @property

@@ -8,7 +8,7 @@ from mulint.facts import syntax as s
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
 from mulint.program.library import modules, tensors
-from mulint.program.records import GroupRecord, OptimizerRecord
+from mulint.program.records import Construction, GroupRecord, OptimizerRecord
 from mulint.program.run import Arguments, Frame, Run, join_all, sources_of
 from mulint.program.scopes import Scope
 from mulint.program.values import (
@@ -32,6 +32,11 @@ from mulint.program.values import (
 
 def invoke(run: Run, function: FunctionValue, arguments: Arguments, receiver: Value | None = None) -> Value:
     """Run a user's function on abstract arguments; with a receiver, as its method."""
+    return _execute(run, function, _enter(run, function, arguments, receiver))
+
+
+def _enter(run: Run, function: FunctionValue, arguments: Arguments, receiver: Value | None) -> Scope:
+    """The scope of a call with its parameters bound."""
     positional = arguments.positional if receiver is None else (receiver, *arguments.positional)
     scope = Scope(
         function.path,
@@ -41,6 +46,10 @@ def invoke(run: Run, function: FunctionValue, arguments: Arguments, receiver: Va
         function=function.name if isinstance(function.node, s.Function) else "",
     )
     _bind(run, function, positional, arguments, scope)
+    return scope
+
+
+def _execute(run: Run, function: FunctionValue, scope: Scope) -> Value:
     if isinstance(function.node, s.Lambda):
         return run.evaluate(function.node.body, scope)
     frame = Frame()
@@ -80,16 +89,30 @@ def instantiate(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
         module = ModuleValue(kind, arguments.site, level=run.uncertainty, owner=arguments.owner)
         run.seen.modules.add((kind.path, kind.name))
         if initialiser is not None:
-            invoke(run, initialiser, arguments, module)
+            _initialise(run, kind, initialiser, arguments, module)
         else:
             modules.construct_base(run, module, arguments)
         return module
     instance = ObjectValue(kind, level=run.uncertainty)
     if initialiser is not None:
-        invoke(run, initialiser, arguments, instance)
+        _initialise(run, kind, initialiser, arguments, instance)
     elif classes.is_dataclass(kind):
         _fill_fields(run, instance, arguments)
+        run.seen.constructions.append(Construction(kind, arguments.site, dict(instance.attributes)))
     return instance
+
+
+def _initialise(
+    run: Run,
+    kind: ClassValue,
+    initialiser: FunctionValue,
+    arguments: Arguments,
+    instance: ModuleValue | ObjectValue,
+) -> None:
+    scope = _enter(run, initialiser, arguments, instance)
+    given = {p.name: scope.names[p.name] for p in initialiser.node.parameters if p.name in scope.names}
+    run.seen.constructions.append(Construction(kind, arguments.site, given))
+    _execute(run, initialiser, scope)
 
 
 def _fill_fields(run: Run, instance: ObjectValue, arguments: Arguments) -> None:

@@ -9,7 +9,7 @@ from mulint.findings import NotUnderstood
 from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site
 
 if TYPE_CHECKING:
-    from mulint.program.values import Value
+    from mulint.program.values import ClassValue, Value
 
 
 @dataclass(eq=False, slots=True)
@@ -222,6 +222,18 @@ class RateWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Construction:
+    """One instance of a user's class being built: the call, and what its parameters or fields were given.
+
+    ``site`` is the class itself where mulint builds it from knobs.
+    """
+
+    kind: ClassValue
+    site: Site
+    given: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """An error of mulint's own while it followed the code that starts at a place."""
 
@@ -244,5 +256,6 @@ class Observations:
     rate_writes: list[RateWrite] = field(default_factory=list)
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     modules: set[tuple[str, str]] = field(default_factory=set)
+    constructions: list[Construction] = field(default_factory=list)
     not_understood: list[NotUnderstood] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)

@@ -1,19 +1,54 @@
-"""What a fix does to one file, as plain data."""
+"""What a fix proposes: whole files before and after, and what it leaves to the user."""
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class FilePatch:
-    """One file before and after.
+    """One file before and after; ``before`` is None for a new file.
 
-    ``path`` is relative to the project root, with ``/``. ``before`` is None for a new file. Texts are as
-    decoded, with their newlines and without a byte order mark. ``edits`` counts the ranges that differ.
+    ``path`` is relative to the project root, with ``/``. The texts are as decoded: newlines kept, no byte order
+    mark. ``edits`` counts the places that change.
     """
 
     path: str
     before: str | None
     after: str
     edits: int
+
+    @property
+    def diff(self) -> str:
+        """The change as a unified diff; its lines end in a plain newline whatever those of the file end in."""
+        before = (self.before or "").splitlines()
+        old = "/dev/null" if self.before is None else f"a/{self.path}"
+        lines = difflib.unified_diff(before, self.after.splitlines(), old, f"b/{self.path}", lineterm="")
+        return "".join(f"{line}\n" for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A finding that was not repaired: why, and what to do by hand."""
+
+    code: str
+    path: str
+    line: int
+    reason: str
+    manual: str
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Everything one run of ``fix`` proposes.
+
+    ``fixed`` counts the findings that the patch removes; ``notes`` are things to know about the patch;
+    ``base`` has the base sizes that it writes, by the name of the knob.
+    """
+
+    files: tuple[FilePatch, ...]
+    left: tuple[Left, ...]
+    fixed: int = 0
+    notes: tuple[str, ...] = ()
+    base: tuple[tuple[str, float], ...] = ()

@@ -142,9 +142,12 @@ class Optimizer:
         Source: Tensor Programs V, Appendix B.3: decoupled decay has to stay constant per step, so where the
         optimizer multiplies it by the rate it takes the inverse power.
         """
+        return self.decay_at(self.rate_exponent(role), policy)
+
+    def decay_at(self, rate: Exponent, policy: WeightDecayPolicy) -> Exponent:
+        """The width exponent of the weight decay of a weight whose learning rate has the exponent ``rate``."""
         if not self.decays_with_rate:
             return Fraction(0)
-        rate = self.rate_exponent(role)
         match policy:
             case WeightDecayPolicy.CONSTANT_LR_WD:
                 return -rate

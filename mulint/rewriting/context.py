@@ -1,0 +1,26 @@
+"""What the rewrites of one unit share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mulint.configuration import Configuration
+from mulint.program import Program
+from mulint.rewriting.base import Bases
+from mulint.rewriting.imports import Imports
+from mulint.rewriting.scripts import Scripts
+from mulint.rewriting.tree import Tree
+from mulint.theory import Optimizer
+
+
+@dataclass
+class Context:
+    """One unit being rewritten: the project, the edits so far, and the optimizer families by file."""
+
+    program: Program
+    configuration: Configuration
+    tree: Tree
+    imports: Imports
+    bases: Bases
+    scripts: Scripts
+    optimizers: dict[str, list[Optimizer]] = field(default_factory=dict)

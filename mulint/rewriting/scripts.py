@@ -1,0 +1,247 @@
+"""Training scripts: the base as a setting of its own beside the size, passed on with it, taken from checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mulint.facts import syntax as s
+from mulint.rewriting.tree import Document, Tree
+
+COMMENT = "# the base model: the sizes at which the hyperparameters were tuned"
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """A size that a script sets: the statement, the name of its base, and the value the base gets."""
+
+    statement: s.Statement
+    name: str
+    line: str
+
+
+@dataclass
+class Scripts:
+    """Passes bases from scripts; ``given`` are base sizes that the user names, by knob.
+
+    ``values`` collects what was written; ``notes`` what could not be found out.
+    """
+
+    tree: Tree
+    given: Mapping[str, float]
+    values: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _settings: dict[str, list[_Setting]] = field(default_factory=dict)
+    _dicts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    def pass_to_call(self, path: str, call: s.Call, arguments: Mapping[str, s.Expression | None]) -> None:
+        """Give ``base_<name>`` to a call that gets ``name``.
+
+        Args:
+            path: the script.
+            call: the construction of a model or of its configuration.
+            arguments: what the call gives for each name itself, None where it comes in a ``**dict``.
+        """
+        document = self.tree.documents[path]
+        added = []
+        for name, argument in arguments.items():
+            if argument is not None:
+                base = self._base(document, name, argument)
+                added += [f"base_{name}={base}"] if base is not None else []
+        if added:
+            self.tree.add_keywords(path, call, *added)
+        packed = [name for name, argument in arguments.items() if argument is None]
+        for source in (k.value for k in call.keywords if k.name is None):
+            if isinstance(source, s.Name):
+                self._pass_in_dict(document, source, packed)
+
+    def set_after(self, path: str, statement: s.Assign, name: str) -> None:
+        """After ``config.n_embd = 48`` set ``config.base_n_embd`` as well."""
+        document = self.tree.documents[path]
+        target = document.source(statement.targets[0])
+        holder = target[: -len(name)]
+        base = self._base(document, name, statement.value) if statement.value else None
+        if (
+            base is None
+            and isinstance(statement.value, s.Literal)
+            and isinstance(statement.value.value, int | float)
+        ):
+            base = self._value(name, statement.value.value)
+        if base is not None:
+            self.tree.add_line_after(path, statement, f"{holder}base_{name} = {base}")
+
+    def finish(self) -> None:
+        """Write the settings, and have resumed runs take their base from the checkpoint."""
+        for path, settings in self._settings.items():
+            last = max(settings, key=lambda setting: setting.statement.span)
+            lines = dict.fromkeys(setting.line for setting in settings)
+            comment = [] if any("add_argument" in line for line in lines) else [COMMENT]
+            self.tree.add_line_after(path, last.statement, *comment, *lines)
+        for (path, holder), names in self._dicts.items():
+            self._restore(self.tree.documents[path], holder, names)
+
+    # How a script spells the base
+
+    def _base(self, document: Document, name: str, argument: s.Expression) -> str | None:
+        """The expression of a base beside that of the size; None where the script holds the size fixed."""
+        match argument:
+            case s.Name(id=variable):
+                assigned = _assignment(document, variable, argument.span)
+                if assigned is not None:
+                    value = self._value(name, assigned[1])
+                    line = f"base_{variable} = {value}"
+                    self._settings.setdefault(document.path, []).append(_Setting(assigned[0], variable, line))
+                    return f"base_{variable}"
+            case s.Attribute(name=option):
+                declared = _option(document, option)
+                if declared is not None:
+                    self._declare_option(document, name, option, *declared)
+                    return f"{document.source(argument.value)}.base_{option}"
+        if name in self.given:
+            return self._value(name, self.given[name])
+        if not isinstance(argument, s.Literal):
+            self.notes.append(
+                f"{document.path}:{argument.span[0]}: the base of {name} is not known here, so the model is its own "
+                f"base; pass base_{name}, or run again with --base-width {name}=N"
+            )
+        return None
+
+    def _value(self, name: str, default: float) -> str:
+        value = self.given.get(name, default)
+        self.values[name] = value
+        return repr(int(value)) if float(value).is_integer() and not isinstance(default, float) else repr(value)
+
+    def _declare_option(
+        self, document: Document, name: str, option: str, statement: s.Statement, call: s.Call
+    ) -> None:
+        flag = call.arguments[0]
+        text = document.source(flag)
+        quote = text[-1]
+        dashes = "-" if "_" not in text else "_"
+        spelled = f"{quote}--base{dashes}{text.strip(quote).lstrip('-')}{quote}"
+        options = {k.name: document.source(k.value) for k in call.keywords}
+        default = next((k.value for k in call.keywords if k.name == "default"), None)
+        value = "None"
+        if isinstance(default, s.Literal) and isinstance(default.value, int | float):
+            value = self._value(name, default.value)
+        elif name in self.given:
+            value = self._value(name, self.given[name])
+        kept = [spelled, *(f"type={options['type']}" for _ in range("type" in options)), f"default={value}"]
+        line = f"{document.source(call.function)}({', '.join(kept)})"
+        self._settings.setdefault(document.path, []).append(_Setting(statement, option, line))
+
+    # Dictionaries of arguments
+
+    def _pass_in_dict(self, document: Document, holder: s.Name, names: Sequence[str]) -> None:
+        for node in _assigned_dicts(document, holder.id):
+            entries = _entries(node)
+            bases = {name: self._base(document, name, entries[name]) for name in names if name in entries}
+            known = {name: base for name, base in bases.items() if base is not None}
+            if not known:
+                continue
+            if isinstance(node, s.Call):
+                self.tree.add_keywords(
+                    document.path, node, *(f"base_{name}={base}" for name, base in known.items())
+                )
+            else:
+                quote = document.source(next(k for k in node.keys if k is not None))[0]
+                end = document.range(node.values[-1].span)[1]
+                text = "".join(f", {quote}base_{name}{quote}: {base}" for name, base in known.items())
+                self.tree.insert(document.path, end, text)
+            self._dicts.setdefault((document.path, holder.id), []).extend(known)
+
+    def _restore(self, document: Document, holder: str, names: Sequence[str]) -> None:
+        """Where the dictionary takes sizes from elsewhere, it takes their bases too: old checkpoints have none."""
+        for loop in (n for n in s.walk(document.body) if isinstance(n, s.For)):
+            copied = _copied(loop, holder)
+            listed = _listed(loop)
+            known = [listed[name] for name in names if name in listed]
+            if copied is None or not known or not isinstance(loop.target, s.Name):
+                continue
+            quote = document.source(known[0])[0]
+            bases = [f"{quote}base_{name}{quote}" for name in names if name in listed]
+            if isinstance(copied, s.Subscript):
+                key = loop.target.id
+                inner = document.indent(loop.body[0].span[0])[len(document.indent(loop.span[0])) :]
+                self.tree.add_line_after(
+                    document.path,
+                    loop,
+                    f"for {key} in [{', '.join(bases)}]:",
+                    f"{inner}{holder}[{key}] = {document.source(copied.value)}.get({key})"
+                    "  # None: saved before there was a base",
+                )
+            else:
+                last = max(known, key=lambda node: node.span)
+                self.tree.insert(document.path, document.range(last.span)[1], "".join(f", {b}" for b in bases))
+
+
+def _assignment(document: Document, variable: str, use: s.Span) -> tuple[s.Assign, float] | None:
+    """The statement that sets a variable to a number, in the function of its use or at the top of the file."""
+    function = document.innermost(use, s.Function)
+    for body in ([function.body] if function else []) + [document.body]:
+        for node in body:
+            if isinstance(node, s.Assign) and any(
+                isinstance(t, s.Name) and t.id == variable for t in node.targets
+            ):
+                value = node.value
+                number = isinstance(value, s.Literal) and isinstance(value.value, int | float)
+                if number and not isinstance(value.value, bool):  # type: ignore[union-attr]
+                    return node, value.value  # type: ignore[union-attr, return-value]
+                return None
+    return None
+
+
+def _option(document: Document, option: str) -> tuple[s.Statement, s.Call] | None:
+    """The ``add_argument`` of a command-line option."""
+    for node in s.walk(document.body):
+        if not isinstance(node, s.Evaluate) or not isinstance(node.value, s.Call) or not node.value.arguments:
+            continue
+        call, first = node.value, node.value.arguments[0]
+        added = isinstance(call.function, s.Attribute) and call.function.name == "add_argument"
+        text = first.value if isinstance(first, s.Literal) else None
+        if added and isinstance(text, str) and text.startswith("--"):
+            if text.lstrip("-").replace("-", "_") == option:
+                return node, call
+    return None
+
+
+def _assigned_dicts(document: Document, name: str) -> Iterator[s.Call | s.DictDisplay]:
+    for node in s.walk(document.body):
+        if isinstance(node, s.Assign) and any(isinstance(t, s.Name) and t.id == name for t in node.targets):
+            value = node.value
+            if isinstance(value, s.DictDisplay) and value.values:
+                yield value
+            elif isinstance(value, s.Call) and isinstance(value.function, s.Name) and value.function.id == "dict":
+                yield value
+
+
+def _entries(node: s.Call | s.DictDisplay) -> dict[object, s.Expression]:
+    if isinstance(node, s.Call):
+        return {k.name: k.value for k in node.keywords}
+    pairs = zip(node.keys, node.values, strict=True)
+    return {k.value: v for k, v in pairs if isinstance(k, s.Literal)}
+
+
+def _copied(loop: s.For, holder: str) -> s.Subscript | s.Call | None:
+    """For ``for k in ...: holder[k] = source``, the source ``other[k]`` or ``getattr(other, k)``."""
+    key = loop.target
+    for node in loop.body:
+        if not isinstance(node, s.Assign) or not isinstance(node.targets[0], s.Subscript):
+            continue
+        target, value = node.targets[0], node.value
+        if not isinstance(target.value, s.Name) or target.value.id != holder or not _same(target.index, key):
+            continue
+        if isinstance(value, s.Subscript) and _same(value.index, key):
+            return value
+        if isinstance(value, s.Call) and isinstance(value.function, s.Name) and value.function.id == "getattr":
+            return value
+    return None
+
+
+def _same(a: s.Expression, b: s.Expression) -> bool:
+    return isinstance(a, s.Name) and isinstance(b, s.Name) and a.id == b.id
+
+
+def _listed(loop: s.For) -> dict[object, s.Literal]:
+    items = loop.iterable.items if isinstance(loop.iterable, s.Display) else ()
+    return {item.value: item for item in items if isinstance(item, s.Literal)}

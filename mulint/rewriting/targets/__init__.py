@@ -1,0 +1,1 @@
+"""What rewritten code is written for."""

@@ -1,0 +1,132 @@
+"""The std of hidden weights gets the missing power of the width ratio; everything else keeps its own."""
+
+from __future__ import annotations
+
+from mulint.facts import syntax as s
+from mulint.findings import Finding
+from mulint.program.parameters import Parameter
+from mulint.program.values import Site
+from mulint.rewriting.context import Context
+from mulint.rewriting.edits import CannotRewrite
+from mulint.rewriting.findings import site_of
+from mulint.rewriting.targets.torch.template import READOUT
+from mulint.theory import Role, ratio_power, required_init
+
+# Where init functions and methods of tensors take the scale of the entries: names and positions.
+_FUNCTIONS = {"normal_": (("std", 2),), "trunc_normal_": (("std", 2),), "uniform_": (("a", 1), ("b", 2))}
+_METHODS = {"normal_": (("std", 1),), "uniform_": (("from", 0), ("to", 1))}
+
+
+def rewrite(context: Context, finding: Finding) -> None:
+    """Repair MU301."""
+    site = site_of(finding)
+    call = context.tree.at(site).exactly(site.span, s.Call)
+    name = "" if call is None else _name(call.function)
+    drawn = [p for p in context.program.parameters if any(i.site == site for i in p.weight.inits)]
+    hidden = [p for p in drawn if p.role in (Role.HIDDEN, Role.OUTPUT) and not p.is_readout]
+    if call is None or name not in _FUNCTIONS or not hidden:
+        raise CannotRewrite(
+            "the scale of this draw is not an argument of a call", "multiply the weight, in place, after its init"
+        )
+    ratios = {
+        context.bases.ratio(site, [p.weight.fan_in], widths_only=True) for p in _spelled(context, site, hidden)
+    }
+    if len(ratios) != 1:
+        raise CannotRewrite(
+            "it draws weights whose fan-ins have different ratios", "draw each kind of weight by a call of its own"
+        )
+    factor = ratio_power(required_init(Role.HIDDEN), ratios.pop())
+    excluded = _excluded(context, site, call, [p for p in drawn if p not in hidden])
+    if excluded:
+        value = f"1.0 if {' or '.join(excluded)} else {factor}"
+        factor = context.tree.name_before(site.path, site.span, "factor", value)
+        factor = factor if factor != value else f"({value})"
+    _scale(context, site, call, name, factor)
+
+
+def _spelled(context: Context, site: Site, hidden: list[Parameter]) -> list[Parameter]:
+    """One of the contexts of each weight: one whose size the class around the draw can spell."""
+    chosen: dict[tuple[Site, str], Parameter] = {}
+    kind = context.bases.kind_at(site)
+    for parameter in hidden:
+        key = (parameter.weight.site, parameter.weight.name)
+        known = kind is not None and all(
+            context.bases.spelling(kind, symbol)
+            for size in parameter.weight.fan_in.alternatives
+            for symbol in size.symbols & context.program.widths
+        )
+        if known or key not in chosen:
+            chosen[key] = parameter
+    return list(chosen.values())
+
+
+def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter]) -> list[str]:
+    """Conditions under which a draw keeps its scale: it draws something else than a hidden weight."""
+    tensor = call.arguments[0] if call.arguments else call.function
+    document = context.tree.at(site)
+    conditions: list[str] = []
+    for parameter in others:
+        holder = tensor.value if isinstance(tensor, s.Attribute) else None
+        if holder is None:
+            raise CannotRewrite(
+                f"it also draws {parameter.weight.symbol}, which has to keep its scale",
+                f"draw {parameter.weight.symbol} by a call of its own",
+            )
+        module = document.source(holder)
+        if parameter.is_readout:
+            context.imports.need(site.path, READOUT)
+            conditions.append(f"isinstance({module}, {READOUT})")
+        elif parameter.role is None:
+            raise CannotRewrite(
+                f"it also draws {parameter.weight.symbol}, whose role is not known",
+                f"draw {parameter.weight.symbol} by a call of its own",
+            )
+        else:
+            conditions.append(f"{module} is {_attribute(context, site, parameter)}")
+    return list(dict.fromkeys(conditions))
+
+
+def _attribute(context: Context, site: Site, parameter: Parameter) -> str:
+    """A layer as the class around the draw spells it."""
+    layer = parameter.weight.layer
+    place = context.bases.kind_at(parameter.weight.site)
+    here = context.bases.kind_at(site)
+    document = context.tree.at(parameter.weight.site)
+    if layer is not None and place is not None and here is not None and place.node is here.node:
+        statement = document.statement(layer.site.span)
+        if (
+            isinstance(statement, s.Assign)
+            and statement.value is not None
+            and statement.value.span == layer.site.span
+        ):
+            return document.source(statement.targets[0])
+    raise CannotRewrite(
+        f"it also draws {parameter.weight.symbol}, which has to keep its scale",
+        f"draw {parameter.weight.symbol} by a call of its own",
+    )
+
+
+def _name(function: s.Expression) -> str:
+    return (
+        function.name if isinstance(function, s.Attribute) else function.id if isinstance(function, s.Name) else ""
+    )
+
+
+def _scale(context: Context, site: Site, call: s.Call, name: str, factor: str) -> None:
+    """Multiply the arguments that carry the scale."""
+    keywords = {k.name: k.value for k in call.keywords}
+    # A method of a tensor has no tensor among its arguments.
+    method = isinstance(call.function, s.Attribute) and not _is_init_module(context, site, call.function.value)
+    for keyword, position in (_METHODS if method else _FUNCTIONS).get(name, ()):
+        given = keywords.get(keyword, call.arguments[position] if position < len(call.arguments) else None)
+        if given is None and name == "uniform_":
+            raise CannotRewrite("the bounds of the draw are not given", "give the bounds and multiply both")
+        if given is None:
+            context.tree.add_keywords(site.path, call, f"{keyword}={factor}")
+        elif not (isinstance(given, s.Literal) and given.value == 0):
+            context.tree.times(site.path, given, factor)
+
+
+def _is_init_module(context: Context, site: Site, value: s.Expression) -> bool:
+    source = context.tree.at(site).source(value)
+    return source == "init" or source.endswith(".init")

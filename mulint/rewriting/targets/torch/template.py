@@ -1,0 +1,51 @@
+"""The generated file: what the model, its initialisation and its optimizer share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+
+from mulint.configuration import Configuration
+from mulint.theory import Exponent, Optimizer, Role, law, ratio_power, table_3, table_8
+
+NAME = "mup_scaling.py"
+READOUT = "Readout"
+SCALABLE = "scalable"
+SCALE_GROUPS = "scale_groups"
+
+
+def render(optimizers: Sequence[Optimizer], configuration: Configuration) -> str:
+    """The text of the generated file for some optimizer families, with the exponents that the theory gives them."""
+    template = resources.files(__package__).joinpath(f"{NAME}.txt").read_text(encoding="utf-8")
+    multiplier = table_8(Role.OUTPUT).multiplier
+    powers = "\n".join(_powers(optimizer, configuration) for optimizer in optimizers)
+    filled = template.replace("@POWERS@\n", f"{powers}\n" if powers else "")
+    return filled.replace("@LAW@", law(multiplier, "ratio")).replace(
+        "@MULTIPLIER@", ratio_power(multiplier, "self.ratio")
+    )
+
+
+def powers_name(optimizer: Optimizer) -> str:
+    """The name of an optimizer's table in the generated file."""
+    return optimizer.name.rpartition(".")[2].upper()
+
+
+def _powers(optimizer: Optimizer, configuration: Configuration) -> str:
+    """One optimizer's table: (learning rate, weight decay) as powers of the width ratio, by role."""
+    policy = configuration.weight_decay
+    rates = {role.value: optimizer.rate_exponent(role, configuration.embedding_lr) for role in _ROLES}
+    rates["readout"] = optimizer.rate_exponent(Role.OUTPUT)
+    # Without a multiplier the rate carries the whole exponent.
+    rates["output"] = table_3(Role.OUTPUT, optimizer.kind).rate
+    rows = []
+    for role, rate in rates.items():
+        decay = optimizer.decay_at(rate, policy)
+        rows.append(f'    "{role}": ({_number(rate)}, {_number(decay)}),')
+    return "\n".join([f"{powers_name(optimizer)} = {{", *rows, "}"])
+
+
+_ROLES = (Role.INPUT, Role.VECTOR, Role.HIDDEN)
+
+
+def _number(exponent: Exponent) -> str:
+    return str(exponent.numerator) if exponent.denominator == 1 else str(float(exponent))

@@ -1,0 +1,218 @@
+"""Bringing bases to where they are needed: constructor parameters, configuration fields, and calls in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mulint.facts import syntax as s
+from mulint.program import classes
+from mulint.program.values import ClassValue, ObjectValue, options
+from mulint.rewriting.base import Bases, Need, Spelling, initialiser
+from mulint.rewriting.edits import CannotRewrite
+from mulint.rewriting.scripts import Scripts
+from mulint.rewriting.tree import Document, Tree
+
+COMMENT = "# sizes of the base model, at which the hyperparameters were tuned; None: this model's own"
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call that builds an instance of a user's class, and the class whose code it stands in, if any."""
+
+    path: str
+    node: s.Call
+    within: ClassValue | None
+
+
+def bring(bases: Bases, scripts: Scripts) -> None:
+    """Declare every base that is needed, and pass it from the scripts to the classes that need it."""
+    done: list[Need] = []
+    while pending := [n for n in bases.needs if n not in done]:
+        for need in pending:
+            done.append(need)
+            if need.spelling.holder is None:
+                _add_parameter(bases.tree, need.kind, need.spelling.name)
+                _pass_parameter(bases, scripts, need)
+    _bring_fields(bases, scripts, [n for n in done if n.spelling.holder])
+    scripts.finish()
+
+
+def _calls(bases: Bases, kind: ClassValue) -> Iterator[_Call]:
+    """The calls that build a class, each once."""
+    for site in dict.fromkeys(c.site for c in bases.constructions(kind)):
+        node = bases.tree.at(site).exactly(site.span, s.Call)
+        if node is not None:
+            yield _Call(site.path, node, bases.kind_at(site))
+
+
+# Parameters
+
+
+def _add_parameter(tree: Tree, kind: ClassValue, name: str) -> None:
+    function = initialiser(kind)
+    if not any(p.name == f"base_{name}" for p in function.parameters):
+        tree.add_parameter(kind.path, function, f"base_{name}=None")
+
+
+def _pass_parameter(bases: Bases, scripts: Scripts, need: Need) -> None:
+    """Give the base to every call that builds the class."""
+    name = need.spelling.name
+    for call in _calls(bases, need.kind):
+        argument = _argument(call.node, initialiser(need.kind), name)
+        if argument is None or any(k.name == f"base_{name}" for k in call.node.keywords):
+            continue
+        if call.within is not None and _in_constructor(bases.tree.documents[call.path], call.node):
+            spelling = _handed_on(bases, call.within, argument, call.path)
+            bases.need(call.within, spelling)
+            bases.tree.add_keywords(call.path, call.node, f"base_{name}={spelling.base}")
+        else:
+            scripts.pass_to_call(call.path, call.node, {name: argument})
+
+
+def _argument(call: s.Call, function: s.Function, name: str) -> s.Expression | None:
+    """The expression that a call gives for a parameter."""
+    names = [p.name for p in function.parameters if p.kind == "positional"][1:]
+    given = dict(zip(names, call.arguments, strict=False))
+    given |= {k.name: k.value for k in call.keywords if k.name is not None}
+    return given.get(name)
+
+
+def _in_constructor(document: Document, call: s.Call) -> bool:
+    function = document.innermost(call.span, s.Function)
+    return function is not None and function.name == "__init__"
+
+
+def _handed_on(bases: Bases, kind: ClassValue, argument: s.Expression, path: str) -> Spelling:
+    """The knob that an argument inside a constructor simply hands on."""
+    function = initialiser(kind)
+    parameters = {p.name: p for p in function.parameters[1:]}
+    match argument:
+        case s.Name(id=name) if name in parameters:
+            return Spelling(name, None, parameters[name].span[0])
+        case s.Attribute(value=s.Name(id=holder), name=name) if holder in parameters:
+            return Spelling(name, holder, argument.span[0])
+        case s.Attribute(value=s.Name(id="self"), name=name):
+            for node in s.walk(function.body):
+                if isinstance(node, s.Assign) and node.value is not None and _sets(node, name):
+                    return _handed_on(bases, kind, node.value, path)
+    source = bases.tree.documents[path].source(argument)
+    raise CannotRewrite(
+        f"{source} at line {argument.span[0]} of {path} is computed on the way",
+        f"pass the base of {source} there by hand",
+    )
+
+
+def _sets(node: s.Statement, name: str) -> bool:
+    return isinstance(node, s.Assign) and isinstance(node.targets[0], s.Attribute) and node.targets[0].name == name
+
+
+# Fields of configurations
+
+
+def _bring_fields(bases: Bases, scripts: Scripts, needs: list[Need]) -> None:
+    """Declare the fields where their configuration is declared, and set them where it is built."""
+    names = list(dict.fromkeys(n.spelling.name for n in sorted(needs, key=lambda n: n.spelling.line)))
+    if not names:
+        return
+    kinds = _configurations(bases, needs)
+    declared = False
+    for kind in kinds:
+        if classes.is_dataclass(kind):
+            declared = _declare_in_dataclass(bases.tree, kind, names) or declared
+        elif any(f.name == "__init__" for f in kind.node.body if isinstance(f, s.Function)):
+            declared = _declare_in_constructor(bases.tree, kind, names) or declared
+    homes = {n.kind.path for n in needs}
+    declared = _declare_in_factory(bases.tree, homes, names) or declared
+    if not declared:
+        raise CannotRewrite(
+            f"the place that declares {' and '.join(names)} was not found",
+            f"add {' and '.join(f'base_{n} = None' for n in names)} to the configuration",
+        )
+    for kind in kinds:
+        for call in _calls(bases, kind):
+            if call.within is None:
+                scripts.pass_to_call(call.path, call.node, {n: _field(bases, kind, call.node, n) for n in names})
+    for path, document in bases.tree.documents.items():
+        if path not in homes and not any(classes.is_dataclass(kind) for kind in kinds):
+            for node in _field_writes(document, names):
+                scripts.set_after(path, node, _written(node))
+
+
+def _configurations(bases: Bases, needs: list[Need]) -> list[ClassValue]:
+    """The classes of the configuration objects that classes are given."""
+    found: dict[int, ClassValue] = {}
+    for need in needs:
+        for construction in bases.constructions(need.kind):
+            value = construction.given.get(need.spelling.holder or "")
+            for option in options(value) if value is not None else ():
+                if isinstance(option, ObjectValue):
+                    found[id(option.kind.node)] = option.kind
+    return list(found.values())
+
+
+def _declare_in_dataclass(tree: Tree, kind: ClassValue, names: list[str]) -> bool:
+    fields = classes.fields(kind)
+    wanted = [n for n in names if n in {name for name, _, _ in fields}]
+    own = [node for _, owner, node in fields if owner is kind]
+    if not wanted or not own:
+        return False
+    last = max(own, key=lambda node: node.span)
+    tree.add_line_after(kind.path, last, COMMENT, *(f"base_{n}: int | None = None" for n in wanted))
+    return True
+
+
+def _declare_in_constructor(tree: Tree, kind: ClassValue, names: list[str]) -> bool:
+    function = initialiser(kind)
+    declared = False
+    for name in names:
+        statement = next((n for n in function.body if _sets(n, name)), None)
+        if statement is not None and any(p.name == name for p in function.parameters):
+            tree.add_parameter(kind.path, function, f"base_{name}=None")
+            tree.add_line_after(kind.path, statement, f"self.base_{name} = base_{name}")
+            declared = True
+    return declared
+
+
+def _declare_in_factory(tree: Tree, homes: set[str], names: list[str]) -> bool:
+    """Beside ``C.n_embd = None`` in a function that makes a default configuration."""
+    declared = False
+    for path in sorted(homes):
+        document = tree.documents[path]
+        for function in (n for n in s.walk(document.body) if isinstance(n, s.Function)):
+            writes = [n for n in function.body if isinstance(n, s.Assign) and n in _field_writes(document, names)]
+            if not writes:
+                continue
+            last = max(writes, key=lambda node: node.span)
+            holder = document.source(last.targets[0])[: -len(_written(last))]
+            lines = [f"{holder}base_{name} = None" for name in names if name in map(_written, writes)]
+            tree.add_line_after(path, last, COMMENT, *lines)
+            declared = True
+    return declared
+
+
+def _field_writes(document: Document, names: list[str]) -> list[s.Assign]:
+    """``config.n_embd = ...`` for any of some names, on anything but ``self``."""
+    found = []
+    for node in s.walk(document.body):
+        if isinstance(node, s.Assign) and isinstance(node.targets[0], s.Attribute):
+            target = node.targets[0]
+            own = isinstance(target.value, s.Name) and target.value.id == "self"
+            if target.name in names and not own:
+                found.append(node)
+    return found
+
+
+def _written(node: s.Assign) -> str:
+    target = node.targets[0]
+    assert isinstance(target, s.Attribute)
+    return target.name
+
+
+def _field(bases: Bases, kind: ClassValue, call: s.Call, name: str) -> s.Expression | None:
+    del bases
+    keywords = {k.name: k.value for k in call.keywords}
+    if name in keywords:
+        return keywords[name]
+    declared = [n for n, _, _ in classes.fields(kind)]
+    return dict(zip(declared, call.arguments, strict=False)).get(name)
