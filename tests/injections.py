@@ -104,6 +104,92 @@ INJECTIONS = (
         "MU108",
     ),
     Injection(
+        "steps taken by hand",
+        "mlp_mup",
+        "train_sgd.py",
+        """        optimizer.step()
+""",
+        """        with torch.no_grad():
+            for p in model.parameters():
+                p -= args.lr * p.grad
+""",
+        "MU118",
+    ),
+    Injection(
+        "steps on fast weights",
+        "mlp_mup",
+        "train_sgd.py",
+        """        loss.backward()
+        optimizer.step()
+""",
+        """        grads = torch.autograd.grad(loss, list(model.parameters()))
+        fast = [w - args.lr * g for w, g in zip(model.parameters(), grads)]
+        print(len(fast))
+""",
+        "MU118",
+    ),
+    Injection(
+        "one peak rate for all groups",
+        "mlp_mup",
+        "train_sgd.py",
+        """    scheduler = CosineAnnealingLR(optimizer, T_max=args.steps)
+""",
+        """    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.steps)
+""",
+        "MU202",
+    ),
+    Injection(
+        "a floor for all groups",
+        "mlp_mup",
+        "train_sgd.py",
+        """    scheduler = CosineAnnealingLR(optimizer, T_max=args.steps)
+""",
+        """    scheduler = CosineAnnealingLR(optimizer, args.steps, 1e-4)
+""",
+        "MU203",
+    ),
+    Injection(
+        "a schedule for the first group only",
+        "mlp_mup",
+        "train_sgd.py",
+        """        scheduler.step()
+""",
+        """        optimizer.param_groups[0]["lr"] = args.lr * (1 - step / args.steps)
+""",
+        "MU206",
+    ),
+    Injection(
+        "a rate given as a factor",
+        "mlp_mup",
+        "train_sgd.py",
+        """    scheduler = CosineAnnealingLR(optimizer, T_max=args.steps)
+""",
+        """    decay = lambda step: args.lr * (1 - step / args.steps)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lr_lambda=decay)
+""",
+        "MU207",
+    ),
+    Injection(
+        "an embedding drawn smaller the wider the model",
+        "gpt_mup_untied",
+        "model.py",
+        """        nn.init.normal_(self.embed.weight, std=0.02)
+""",
+        """        nn.init.normal_(self.embed.weight, std=config.width**-0.5)
+""",
+        "MU302",
+    ),
+    Injection(
+        "half the power on the head",
+        "mlp_mup",
+        "model.py",
+        """        return self.head(self.features(x) / self.ratio)
+""",
+        """        return self.head(self.features(x) / self.ratio**0.5)
+""",
+        "MU402",
+    ),
+    Injection(
         "an absolute rate each step",
         "gpt_mup",
         "train.py",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mulint.rules import RULES
 from tests.injections import INJECTIONS, Injection
 from tests.repositories import FIXTURES, check, copy, inject, marked, sites
 
@@ -46,10 +47,9 @@ def test_correct_parametrizations_are_evident_and_silent(fixture: str) -> None:
 def test_an_injected_fault_gives_its_code_and_no_other(injection: Injection, tmp_path: Path) -> None:
     report = check(inject(injection, tmp_path))
     assert [f["code"] for f in report["findings"]] == [injection.code]
-    assert report["findings"][0]["severity"] == "error"
+    severity = {rule.code: rule.severity for rule in RULES}[injection.code]
+    assert report["findings"][0]["severity"] == severity
 
 
 def test_every_rule_has_an_injection() -> None:
-    from mulint.rules import RULES
-
     assert {rule.code for rule in RULES} == {injection.code for injection in INJECTIONS}

@@ -31,6 +31,9 @@ from mulint.program.values import (
     join,
 )
 
+# Names that belong to torch's modules alone, whatever the object is called.
+_OF_MODULES = frozenset({"parameters", "named_parameters"})
+
 
 def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
     """The value of ``value.name``."""
@@ -40,6 +43,8 @@ def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
         case Knob():
             if name == "param_groups":
                 return GroupsValue(None)
+            if name in _OF_MODULES:
+                return Method(value, name)
             if name not in value.attributes:
                 symbol = Symbol(f"{value.symbol.name}.{name}", value.symbol.path, site.line)
                 value.attributes[name] = Knob(symbol)
@@ -62,6 +67,8 @@ def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
             return join_all([attribute(run, o, name, site) for o in present]) if present else Unknown()
         case Unknown():
             # The name belongs to torch's optimizers alone, whatever the object was called.
+            if name in _OF_MODULES:
+                return Method(value, name)
             return GroupsValue(None) if name == "param_groups" else value
         case _:
             return Method(value, name)
@@ -119,6 +126,8 @@ def _tensor_attribute(tensor: Tensor, name: str) -> Value:
             if len(tensor.dims) >= 2:
                 return tensor.reshaped((*tensor.dims[:-2], tensor.dims[-1], tensor.dims[-2]), open_=tensor.open)
             return tensor.reshaped((), open_=True)
+        case "grad" if tensor.weight is not None or tensor.parameter:
+            return Tensor(tensor.dims, tensor.open, gradient=True)
         case "requires_grad" if tensor.weight is not None:
             return Constant(not tensor.weight.frozen)
         case "dtype" | "device" | "layout" | "is_cuda" | "grad_fn":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from mulint.facts.syntax import Span
@@ -128,7 +129,7 @@ def unary(operator: str, value: Value) -> Value:
         known = truth(value)
         return Unknown("a condition") if known is None else Constant(not known)
     if isinstance(value, Tensor):
-        return value
+        return replace(value, factor=value.factor * Number.of(-1)) if value.gradient else value
     if operator == "-":
         return as_number(value).map(lambda a: -a)
     return value

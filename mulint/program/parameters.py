@@ -33,6 +33,12 @@ class Parameter:
         return (self.weight.site, self.weight.name)
 
     @property
+    def is_written(self) -> bool:
+        """Whether what could grow in it is written as numbers."""
+        symbols = {s for size in self.weight.dims for a in size.alternatives for s in a.symbols}
+        return any(s.kind == "written" for s in symbols)
+
+    @property
     def readouts(self) -> tuple[Application, ...]:
         """Its uses as a linear map whose result flows into the model's output."""
         return tuple(a for a in self.weight.applications if a.kind == "linear" and a.returned)

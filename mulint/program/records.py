@@ -200,10 +200,17 @@ class OptimizerRecord:
 
 @dataclass(frozen=True, slots=True)
 class SchedulerRecord:
-    """One construction of a learning-rate scheduler."""
+    """One construction of a learning-rate scheduler.
+
+    ``optimizer`` is None when it could not be followed; ``factors`` is what the functions given to it return.
+    """
 
     type: str
     site: Site
+    owner: str
+    arguments: dict[str, Value]
+    optimizer: OptimizerRecord | None
+    factors: tuple[Number, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +241,16 @@ class Construction:
 
 
 @dataclass(frozen=True, slots=True)
+class ManualUpdate:
+    """A gradient, times a rate, subtracted from a weight by the user's own code; the weight is None if unknown."""
+
+    site: Site
+    weight: Weight | None
+    rate: Number
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """An error of mulint's own while it followed the code that starts at a place."""
 
@@ -254,6 +271,7 @@ class Observations:
     optimizers: list[OptimizerRecord] = field(default_factory=list)
     schedulers: list[SchedulerRecord] = field(default_factory=list)
     rate_writes: list[RateWrite] = field(default_factory=list)
+    manual_updates: list[ManualUpdate] = field(default_factory=list)
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     modules: set[tuple[str, str]] = field(default_factory=set)
     constructions: list[Construction] = field(default_factory=list)

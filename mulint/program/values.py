@@ -242,7 +242,8 @@ class Tensor:
     ``dims`` are its trailing sizes, all of them unless ``open``. ``sources`` are the applications whose
     outputs flow into it; ``linear`` those of which it is still a linear function, with the scalar
     ``factor`` collected since; ``score`` is set while it holds attention logits, ``probability`` while it holds
-    what a softmax gave.
+    what a softmax gave, ``gradient`` while it is a gradient of a weight times ``factor``. ``parameter`` marks a
+    weight of a model that was not seen.
     """
 
     dims: tuple[Number, ...] = ()
@@ -254,6 +255,8 @@ class Tensor:
     score: Score | None = None
     weight: Weight | None = None
     probability: bool = False
+    gradient: bool = False
+    parameter: bool = False
 
     @property
     def last(self) -> Number:
@@ -263,7 +266,13 @@ class Tensor:
     def scaled(self, factor: Number, site: Site) -> Tensor:
         """The tensor times a scalar that appears at ``site``."""
         sites = (site,) if factor.origin is None else (factor.origin, site)
-        return replace(self, factor=self.factor * factor, factor_sites=(*self.factor_sites, *sites), weight=None)
+        return replace(
+            self,
+            factor=self.factor * factor,
+            factor_sites=(*self.factor_sites, *sites),
+            weight=None,
+            parameter=False,
+        )
 
     def reshaped(self, dims: tuple[Number, ...], *, open_: bool = False) -> Tensor:
         """The same numbers in another shape."""

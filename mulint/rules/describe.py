@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mulint.findings import Severity
 from mulint.program import Program
 from mulint.program.parameters import Parameter, same_site
 from mulint.program.values import Number, Site
@@ -21,6 +22,11 @@ def width_name(program: Program, *numbers: Number) -> str:
         }
     )
     return names[0] if len(names) == 1 else "width"
+
+
+def severity(parameters: Iterable[Parameter]) -> Severity | None:
+    """A warning where all that could grow is written as numbers; else None, for the rule's own."""
+    return Severity.WARNING if all(p.is_written for p in parameters) else None
 
 
 def weights(parameters: Sequence[Parameter]) -> list[tuple[Site, str]]:

@@ -97,6 +97,7 @@ def find(program: Program) -> Iterator[Finding]:
             expected=f"learning rate of {kind} ∝ {law(due, fan_in)}",
             found="one learning rate for every role, constant in the width",
             related=describe.weights(scaled)[:4],
+            severity=describe.severity(scaled),
         )
 
 

@@ -96,4 +96,5 @@ def find(program: Program) -> Iterator[Finding]:
             expected=f"learning rate of input weights, biases and gains ∝ {law(due, width)}",
             found="one learning rate for every role, constant in the width",
             related=describe.weights(growing)[:4],
+            severity=describe.severity(growing),
         )

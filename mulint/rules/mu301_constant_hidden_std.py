@@ -112,5 +112,5 @@ def _finding(program: Program, site: Site, hits: list[tuple[InitCall, Parameter]
         expected=f"std ∝ {law(required_init(Role.HIDDEN), fan_in)}",
         found=f"std {init.std}, constant in the width",
         related=describe.weights(hidden)[:6],
-        severity=RULE.severity if certain else Severity.WARNING,
+        severity=describe.severity(hidden) if certain else Severity.WARNING,
     )

@@ -94,4 +94,5 @@ def find(program: Program) -> Iterator[Finding]:
             expected=f"std ∝ {law(due.init, width)}, or zeros",
             found=f"std {init.std}, constant in the width",
             related=[(readout.site, f"{readout.name} is built here")],
+            severity=describe.severity([readout.parameter]),
         )

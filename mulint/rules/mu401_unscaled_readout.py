@@ -86,4 +86,5 @@ def find(program: Program) -> Iterator[Finding]:
                 *((use.site, f"{readout.name} is applied here") for use in readout.uses),
                 *describe.origin(program, readout.site.path, readout.sizes),
             ],
+            severity=describe.severity([readout.parameter]),
         )

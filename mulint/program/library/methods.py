@@ -9,9 +9,11 @@ from mulint.program.run import Arguments, Run, iterate, join_all, sources_of
 from mulint.program.values import (
     Constant,
     DictValue,
+    Knob,
     ListValue,
     Method,
     Number,
+    Tensor,
     Unknown,
     Value,
     as_number,
@@ -28,6 +30,10 @@ def call_method(run: Run, method: Method, arguments: Arguments) -> Value:
             return _dict_method(run, method.receiver, method.name, arguments)
         case Constant(value=str(text)):
             return _text_method(text, method.name, arguments)
+        case Knob() | Unknown() if method.name == "parameters":
+            return ListValue([Tensor(parameter=True)], complete=False)
+        case Knob() | Unknown() if method.name == "named_parameters":
+            return ListValue([ListValue([Unknown("a name"), Tensor(parameter=True)])], complete=False)
         case _:
             return sources_of(arguments.values) or Unknown(f"the method {method.name} is not followed")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mulint import theory
 from mulint.program.records import GroupRecord, OptimizerRecord, SchedulerRecord, Weight
-from mulint.program.run import Arguments, Run, iterate
+from mulint.program.run import Arguments, Run, iterate, read_off_data
 from mulint.program.values import (
     Constant,
     DictValue,
@@ -13,22 +13,32 @@ from mulint.program.values import (
     Tensor,
     Unknown,
     Value,
+    as_number,
     options,
 )
 
-_SCHEDULER_ROOTS = ("torch.optim.lr_scheduler.",)
+_SCHEDULER_ROOTS = ("torch.optim.lr_scheduler.", "torch.optim.swa_utils.SWALR", "timm.scheduler.")
+# Positional arguments, as far as a rule reads any of them.
+_SIGNATURES: dict[str, tuple[str, ...]] = {
+    "OneCycleLR": ("optimizer", "max_lr", "total_steps"),
+    "CyclicLR": ("optimizer", "base_lr", "max_lr"),
+    "CosineAnnealingLR": ("optimizer", "T_max", "eta_min"),
+    "CosineAnnealingWarmRestarts": ("optimizer", "T_0", "T_mult", "eta_min"),
+    "LambdaLR": ("optimizer", "lr_lambda"),
+    "SWALR": ("optimizer", "swa_lr"),
+}
 
 
 def is_optimizer(name: str) -> bool:
     """Whether an external name is an optimizer class that the theory knows, or one of torch's."""
-    if name.startswith("torch.optim.") and not name.startswith(_SCHEDULER_ROOTS):
+    if name.startswith("torch.optim.") and not name.startswith((*_SCHEDULER_ROOTS, "torch.optim.swa_utils.")):
         last = name.rpartition(".")[2]
         return last[:1].isupper() and last != "Optimizer"
     return theory.lookup(name) is not None
 
 
 def is_scheduler(name: str) -> bool:
-    """Whether an external name is one of torch's scheduler classes."""
+    """Whether an external name is a scheduler class of torch or timm."""
     return name.startswith(_SCHEDULER_ROOTS) and name.rpartition(".")[2][:1].isupper()
 
 
@@ -44,8 +54,17 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
 
 
 def scheduler(run: Run, name: str, arguments: Arguments) -> Value:
-    """A scheduler of torch."""
-    run.seen.schedulers.append(SchedulerRecord(name, arguments.site))
+    """A scheduler: its arguments by name, and what the functions among them return for a step."""
+    given = arguments.bind(_SIGNATURES.get(name.rpartition(".")[2], ("optimizer",)))
+    optimizer = given.get("optimizer")
+    record = optimizer.record if isinstance(optimizer, OptimizerValue) else None
+    functions = given.get("lr_lambda") if name.endswith(".LambdaLR") else None
+    several = iterate(functions)[0] if isinstance(functions, ListValue) else [functions] if functions else []
+    step = read_off_data("step", arguments.site)
+    factors = [as_number(run.call(f, Arguments((step,), {}, arguments.site, arguments.owner))) for f in several]
+    run.seen.schedulers.append(
+        SchedulerRecord(name, arguments.site, arguments.owner, given, record, tuple(factors))
+    )
     return Unknown("a scheduler")
 
 

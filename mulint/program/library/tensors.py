@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from mulint.program.library import updates
 from mulint.program.records import Application, AttentionRecord, LookupScale, Score, Weight
 from mulint.program.run import Run, sources_of, tensors_in
 from mulint.program.values import (
@@ -35,9 +36,7 @@ def settle(values: Sequence[Value]) -> None:
 def nonlinear(tensor: Tensor) -> Tensor:
     """An entrywise function: sizes and sources stay, scale and linearity end."""
     settle((tensor,))
-    return replace(
-        tensor, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None, probability=False
-    )
+    return Tensor(tensor.dims, tensor.open, tensor.sources)
 
 
 def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
@@ -86,6 +85,8 @@ def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> T
 
 
 def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, owner: str) -> Tensor:
+    if operator in ("+", "-") and updates.subtract(run, operator, left, right, site, owner):
+        return left
     for weight_side, other in ((left, right), (right, left)):
         if weight_side.weight is not None:
             elementwise(run, weight_side.weight, other, site, owner)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.program.library import initialisers, shapes, tensors
+from mulint.program.library import initialisers, shapes, tensors, updates
 from mulint.program.records import Weight
 from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
 from mulint.program.values import (
@@ -100,6 +100,8 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             return read_off_data(name, arguments.site)
         case "t":
             return shapes._permuted(tensor, -1, -2)
+        case "add" | "sub" | "add_" | "sub_" if updates.method(run, tensor, name, arguments):
+            return tensor
         case "add" | "sub" | "add_" | "sub_":
             other = arguments.get("other", 0)
             if other is None:
@@ -293,6 +295,7 @@ _SPECIAL: dict[str, Handler] = {
 
 # Qualified names that do not start with torch, or mean something else than the last part says.
 NAMED: dict[str, Handler] = {
+    "torch.autograd.grad": updates.gradients,
     "torch.nn.Parameter": _parameter,
     "torch.nn.parameter.Parameter": _parameter,
     "torch.nn.parallel.DistributedDataParallel": _wrapped,
