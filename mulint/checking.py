@@ -10,8 +10,9 @@ import fnmatch
 import hashlib
 import textwrap
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from mulint.configuration import Configuration, selected
 from mulint.facts import CannotParse, FileFacts, extract
@@ -19,30 +20,41 @@ from mulint.findings import FileError, Finding, Intent, Place, Report, Severity
 from mulint.program import Failure, Program, link
 from mulint.rules import RULES, run
 from mulint.source.discovery import Selection, select
-from mulint.source.reading import CannotRead, SourceFile, read
+from mulint.source.reading import CannotRead, SourceFile, decode, read
 from mulint.source.suppressions import Suppression, suppressions
 
 UNUSED_SUPPRESSION = "MU902"
 CODES = (*(rule.code for rule in RULES), UNUSED_SUPPRESSION)
 
 
-def check(paths: Sequence[Path], root: Path, configuration: Configuration, *, verbose: bool = False) -> Report:
+def check(
+    paths: Sequence[Path],
+    root: Path,
+    configuration: Configuration,
+    *,
+    unsaved: Mapping[str, bytes] = MappingProxyType({}),
+    accepted: frozenset[str] = frozenset(),
+    verbose: bool = False,
+) -> Report:
     """Check a project and report on the named files.
 
     Args:
         paths: what to report on; the facts always come from every file of the project.
         root: the project root.
         configuration: what is in force.
+        unsaved: contents that stand for what is on the disk, by path relative to the root; they are named too.
+        accepted: fingerprints of findings to leave out.
         verbose: put tracebacks into internal errors.
 
     Raises:
         ConfigurationError: a rule selector is not known.
     """
-    selection = select(paths, root, configuration.exclude)
-    sources, errors, skipped = load_sources(selection, configuration)
+    selection = select(paths, root, configuration.exclude).with_unsaved(unsaved)
+    sources, errors, skipped = load_sources(selection, configuration, unsaved)
     analysis = analyse(sources, configuration)
     program, unparsed, findings = analysis.program, analysis.errors, analysis.findings
-    reported = [f for f in findings if f.place.path in selection.named and not _ignored(f, configuration)]
+    asked_for = [f for f in findings if f.place.path in selection.named and not _ignored(f, configuration)]
+    reported = [f for f in asked_for if f.fingerprint not in accepted]
     named = [s for s in sources if s.path in selection.named]
     asked = {*selection.named, *selection.missing}
     internal = [_internal(failure, verbose=verbose) for failure in program.failures]
@@ -58,6 +70,7 @@ def check(paths: Sequence[Path], root: Path, configuration: Configuration, *, ve
         excerpts=_excerpts(reported, sources),
         files=len(named),
         torch_files=sum(s.mentions_torch for s in named),
+        accepted=len(asked_for) - len(reported),
     )
 
 
@@ -85,7 +98,7 @@ def analyse(sources: Sequence[SourceFile], configuration: Configuration) -> Anal
 
 
 def load_sources(
-    selection: Selection, configuration: Configuration
+    selection: Selection, configuration: Configuration, unsaved: Mapping[str, bytes] = MappingProxyType({})
 ) -> tuple[list[SourceFile], tuple[FileError, ...], tuple[FileError, ...]]:
     """Read all files of a project: the decoded ones, those that cannot be read, and those over the size limit."""
     sources: list[SourceFile] = []
@@ -93,7 +106,10 @@ def load_sources(
     skipped: list[FileError] = []
     for path in selection.files:
         try:
-            sources.append(read(selection.root, path, configuration.max_file_size))
+            held = unsaved.get(path)
+            sources.append(
+                read(selection.root, path, configuration.max_file_size) if held is None else decode(path, held)
+            )
         except CannotRead as error:
             (skipped if error.too_large else errors).append(FileError("MU904", path, error.line, error.message))
     if not any(s.mentions_torch for s in sources):

@@ -33,6 +33,7 @@ class Configuration:
     exclude: tuple[str, ...] = ()
     per_file_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     max_file_size: int = DEFAULT_MAX_FILE_SIZE
+    baseline: Path | None = None
     models: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -47,7 +48,7 @@ _CHOICES: dict[str, tuple[str, type]] = {
     "embedding-lr": ("embedding_lr", EmbeddingPolicy),
     "epsilon": ("epsilon", EpsilonPolicy),
 }
-_KEYS = (*_LISTS, *_CHOICES, "target", "per-file-ignores", "max-file-size", "models")
+_KEYS = (*_LISTS, *_CHOICES, "target", "per-file-ignores", "max-file-size", "baseline", "models")
 
 
 def load(root: Path, explicit: Path | None = None) -> Configuration:
@@ -100,6 +101,10 @@ def _parse(path: Path, table: Mapping[str, Any]) -> Configuration:
             if not isinstance(value, int) or value <= 0:
                 raise ConfigurationError(f"{path}: max-file-size = {value!r}: give a number of bytes")
             values["max_file_size"] = value
+        elif key == "baseline":
+            if not isinstance(value, str):
+                raise ConfigurationError(f"{path}: baseline must be the path of a file")
+            values["baseline"] = path.parent / value
         elif key == "models":
             values["models"] = tuple(value)
         else:

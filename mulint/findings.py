@@ -158,7 +158,8 @@ class Report:
     """Everything one run of ``check`` has to say.
 
     ``excerpts`` holds the lines of files with findings, by path; ``skipped`` the files over the size limit;
-    ``files`` and ``torch_files`` how many files were named and how many of them mention torch.
+    ``files`` and ``torch_files`` how many files were named and how many of them mention torch; ``accepted``
+    how many findings are left out because the baseline holds them.
     """
 
     root: Path
@@ -172,3 +173,4 @@ class Report:
     excerpts: Mapping[str, tuple[str, ...]]
     files: int
     torch_files: int
+    accepted: int = 0

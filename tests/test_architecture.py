@@ -19,6 +19,7 @@ ROOMS: dict[str, set[str]] = {
     "program": {"facts", "theory", "findings"},
     "rules": {"program", "theory", "findings"},
     "configuration": {"theory"},
+    "baseline": {"configuration", "findings"},
     "checking": {"source", "facts", "program", "rules", "findings", "configuration"},
     "case": set(),
     "traces": {"findings"},

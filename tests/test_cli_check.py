@@ -359,3 +359,40 @@ def test_two_runs_print_the_same(tmp_path: Path) -> None:
     root = copy("gpt", tmp_path)
     assert mulint("check", cwd=root).stdout == mulint("check", cwd=root).stdout
     assert sites(check(root)) == sorted(sites(check(root)))
+
+
+def read_from_stdin(text: str, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mulint", "check", "-", "--output-format", "concise", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, input=text, timeout=60, check=False)
+
+
+def test_standard_input_stands_for_the_file(project: Path) -> None:
+    changed = "\n" + MODEL
+    result = read_from_stdin(changed, project, "--stdin-filename", "net.py")
+    assert result.returncode == 1
+    assert result.stdout.startswith(f"net.py:{HEAD + 1}:21: MU401 error:")
+    assert (project / "net.py").read_text() == MODEL
+
+
+def test_standard_input_is_seen_with_the_rest_of_the_project(project: Path) -> None:
+    """The script that is typed imports the model that lies on the disk."""
+    script = "import torch\nfrom net import Net\n\nmodel = Net(8, 128, 4)\ntorch.optim.Adam(model.parameters())\n"
+    result = read_from_stdin(script, project, "--stdin-filename", "train.py")
+    assert result.stdout.startswith("train.py:5:1: MU101 error:")
+    assert len(result.stdout.splitlines()) == 1
+
+
+def test_standard_input_without_a_name(tmp_path: Path) -> None:
+    result = read_from_stdin(MODEL, tmp_path)
+    assert result.returncode == 0
+    assert f":{HEAD}:21: MU401 note:" in result.stdout
+    result = read_from_stdin("def f(:", tmp_path)
+    assert result.returncode == 2
+
+
+def test_show_files(project: Path) -> None:
+    (project / "notes.txt").write_text("")
+    (project / "sub").mkdir()
+    (project / "sub" / "a.py").write_text("")
+    assert mulint("check", "--show-files", cwd=project).stdout == "net.py\nsub/a.py\n"
+    assert mulint("check", "--show-files", "--exclude", "sub", cwd=project).stdout == "net.py\n"

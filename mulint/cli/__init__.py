@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,21 @@ class CannotRun(click.ClickException):
     """A command could not do its work; one line that says why and what to do."""
 
     exit_code = EXIT_ERROR
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        CannotRun: it cannot be written.
+    """
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        beside.write_text(text, encoding="utf-8", newline="")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise CannotRun(f"{path}: {error.strerror}; choose a folder that exists and may be written") from None
 
 
 class Commands(click.Group):

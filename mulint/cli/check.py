@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from mulint import baseline
 from mulint.checking import check as run_check
-from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
-from mulint.configuration import Configuration, ConfigurationError, load
+from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, options, write_text
+from mulint.configuration import Configuration, ConfigurationError
 from mulint.findings import Report, Severity
-from mulint.source.discovery import project_root
+from mulint.reporting.formats import FORMATS, TEXT, render
+from mulint.source.discovery import project_root, select
 
-FORMATS = ("text", "concise", "json")
+STDIN = Path("-")
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--select", help="Codes or prefixes to report, separated by commas.")
-@click.option("--ignore", help="Codes or prefixes to leave out.")
-@click.option("--extend-select", help="Codes or prefixes to report as well.")
-@click.option("--exclude", multiple=True, help="Glob of files or folders to leave out; may be repeated.")
-@click.option("--config", type=click.Path(path_type=Path), help="Read [tool.mulint] from this file.")
+@options.selection
 @click.option(
     "--fail-on",
     type=click.Choice([*(s.value for s in Severity), "never"]),
@@ -32,58 +31,64 @@ FORMATS = ("text", "concise", "json")
     show_default=True,
     help="Exit with 1 from this severity on.",
 )
-@click.option("--output-format", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--output-format", type=click.Choice(FORMATS), default=TEXT, show_default=True)
+@click.option("--output-file", "-o", type=click.Path(path_type=Path), help="Write the report to this file.")
+@click.option(
+    "--baseline", "baseline_file", type=click.Path(path_type=Path), help="Leave out what this file holds."
+)
+@click.option("--write-baseline", is_flag=True, help="Write all findings to the baseline file, and accept them.")
+@click.option("--stdin-filename", type=click.Path(path_type=Path), help="The path of what `-` reads from stdin.")
+@click.option("--show-files", is_flag=True, help="Print the files that would be checked, and stop.")
 @click.option("--statistics", is_flag=True, help="Print only how often each code was found.")
 @click.option("--verbose", "-v", is_flag=True, help="List everything that was not understood; show tracebacks.")
 @click.option("--quiet", "-q", is_flag=True, help="Print findings and errors only.")
-def check(
-    paths: tuple[Path, ...],
-    select: str | None,
-    ignore: str | None,
-    extend_select: str | None,
-    exclude: tuple[str, ...],
-    config: Path | None,
-    fail_on: str,
-    output_format: str,
-    statistics: bool,
-    verbose: bool,
-    quiet: bool,
-) -> None:
+def check(paths: tuple[Path, ...], **given: Any) -> None:
     """Report where PATHS (default: here) depart from μP. No code is run and torch is not needed.
 
-    Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 something could not be checked.
+    `-` reads one file from standard input. Exit codes: 0 nothing at or above --fail-on, 1 findings, 2 something
+    could not be checked.
     """
-    chosen = paths or (Path(),)
+    unsaved = _stdin(paths, given["stdin_filename"])
+    chosen = tuple(unsaved) or paths or (Path(),)
     root = project_root(chosen)
     try:
-        configuration = load(root, config)
-        configuration = _overridden(configuration, select, ignore, extend_select, exclude)
-        report = run_check(chosen, root, configuration, verbose=verbose)
+        configuration = options.configuration(root, given)
+        if given["show_files"]:
+            _show_files(chosen, root, configuration)
+            return
+        file = given["baseline_file"] or configuration.baseline or root / baseline.NAME
+        known = not given["write_baseline"] and (given["baseline_file"] or configuration.baseline)
+        report = run_check(
+            [p for p in chosen if p not in unsaved],
+            root,
+            configuration,
+            unsaved={Path(os.path.relpath(p.absolute(), root)).as_posix(): data for p, data in unsaved.items()},
+            accepted=baseline.load(file) if known else frozenset(),
+            verbose=given["verbose"],
+        )
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
-    _print(report, output_format, statistics=statistics, verbose=verbose, quiet=quiet)
-    sys.exit(_exit_code(report, fail_on))
+    if given["write_baseline"]:
+        write_text(file, baseline.render(report.findings))
+        count = len(report.findings)
+        click.echo(f"{count} finding{'s' if count != 1 else ''} written to {os.path.relpath(file)}.")
+        sys.exit(EXIT_ERROR if report.errors else EXIT_CLEAN)
+    _print(report, given)
+    sys.exit(_exit_code(report, given["fail_on"]))
 
 
-def _overridden(
-    configuration: Configuration,
-    select: str | None,
-    ignore: str | None,
-    extend_select: str | None,
-    exclude: tuple[str, ...],
-) -> Configuration:
-    """The command line beats the file; ``--exclude`` and ``--extend-select`` add to it."""
-    return dataclasses.replace(
-        configuration,
-        select=_codes(select) or configuration.select,
-        ignore=_codes(ignore) or configuration.ignore,
-        extend_select=(*configuration.extend_select, *_codes(extend_select)),
-        exclude=(*configuration.exclude, *exclude),
-    )
+def _stdin(paths: tuple[Path, ...], name: Path | None) -> Mapping[Path, bytes]:
+    if STDIN not in paths:
+        return {}
+    if len(paths) > 1:
+        raise CannotRun("`-` stands for all of the input; leave out the other paths")
+    return {name or Path("stdin.py"): sys.stdin.buffer.read()}
 
 
-def _codes(text: str | None) -> tuple[str, ...]:
-    return tuple(code.strip() for code in (text or "").split(",") if code.strip())
+def _show_files(paths: tuple[Path, ...], root: Path, configuration: Configuration) -> None:
+    chosen = select(paths, root, configuration.exclude)
+    for path in sorted(chosen.named):
+        click.echo(Path(os.path.relpath(root / path)).as_posix())
 
 
 def _exit_code(report: Report, fail_on: str) -> int:
@@ -95,26 +100,25 @@ def _exit_code(report: Report, fail_on: str) -> int:
     return EXIT_FINDINGS if failing else EXIT_CLEAN
 
 
-def _print(report: Report, output_format: str, *, statistics: bool, verbose: bool, quiet: bool) -> None:
+def _print(report: Report, given: dict[str, Any]) -> None:
     def shown(path: str) -> str:
         return Path(os.path.relpath(report.root / path)).as_posix()
 
-    if output_format == "json":
-        from mulint.reporting import check_json
-
-        click.echo(check_json.render(report), nl=False)
-    elif output_format == "concise":
-        from mulint.reporting import concise
-
-        click.echo(concise.render(report, shown), nl=False)
+    file: Path | None = given["output_file"]
+    if given["output_format"] != TEXT:
+        text = render(given["output_format"], report, shown)
     else:
-        from rich.console import Console
+        from mulint.reporting import text as plain
 
-        from mulint.reporting import text
-
-        # Source code is no markup, and its lines are not ours to wrap.
-        console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
-        if statistics:
-            click.echo(text.statistics(report), nl=False)
+        if given["statistics"]:
+            text = plain.statistics(report)
         else:
-            console.print(text.render(report, shown, verbose=verbose, quiet=quiet), end="")
+            rendered = plain.render(report, shown, verbose=given["verbose"], quiet=given["quiet"])
+            if file is None:
+                plain.to_terminal(rendered)
+                return
+            text = rendered.plain
+    if file is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(file, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -12,8 +13,9 @@ from mulint.findings import Finding, Fix, Report
 SCHEMA = 1
 
 
-def render(report: Report) -> str:
-    """The report as JSON text, ended by a newline."""
+def render(report: Report, shown: Callable[[str], str]) -> str:
+    """The report as JSON text, ended by a newline. Its paths are relative to the project, wherever it is run."""
+    del shown
     return json.dumps(as_data(report), indent=2, ensure_ascii=False) + "\n"
 
 

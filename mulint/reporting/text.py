@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from rich.console import Console
 from rich.text import Text
 
 from mulint.findings import Finding, Intent, Report, Severity
@@ -26,6 +27,12 @@ def render(report: Report, shown: Shown, *, verbose: bool = False, quiet: bool =
         for line in summary(report, shown, verbose=verbose):
             result.append(line + "\n")
     return result
+
+
+def to_terminal(text: Text) -> None:
+    """Print to standard output; colours where it is a terminal and NO_COLOR is not set."""
+    # Source code is no markup, and its lines are not ours to wrap.
+    Console(markup=False, emoji=False, highlight=False, soft_wrap=True).print(text, end="")
 
 
 def _finding(finding: Finding, report: Report, shown: Shown) -> Text:
@@ -77,6 +84,8 @@ def summary(report: Report, shown: Shown, *, verbose: bool) -> Iterator[str]:
             yield "No Python files were found under the given paths."
         return
     yield _counts(report)
+    if report.accepted:
+        yield f"The baseline holds {_count(report.accepted, 'more finding')}."
     if report.torch_files == 0:
         yield f"None of {_count(report.files, 'file')} mentions torch: there was nothing to check."
         return

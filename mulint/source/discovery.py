@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,11 @@ class Selection:
     files: tuple[str, ...]
     named: frozenset[str]
     missing: tuple[str, ...]
+
+    def with_unsaved(self, paths: Iterable[str]) -> Selection:
+        """Also the files whose contents are given and may not be on the disk."""
+        files = tuple(sorted({*self.files, *paths}))
+        return dataclasses.replace(self, files=files, named=self.named | set(paths))
 
 
 def project_root(paths: Sequence[Path]) -> Path:
