@@ -108,7 +108,7 @@ def train(module: Any, width: int, rate: float, seed: int, text: Tensor) -> floa
     known = {field.name for field in dataclasses.fields(config)}
     model = module.GPT(dataclasses.replace(config, **{k: v for k, v in BASE.items() if k in known}))
     optimizer = model.configure_optimizers(rate, 0.0, (0.9, 0.95), "cpu")
-    losses = []
+    losses: list[float] = []
     for inputs, targets in batches(text, seed):
         _, loss = model(inputs, targets)
         optimizer.zero_grad(set_to_none=True)
