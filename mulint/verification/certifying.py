@@ -86,11 +86,7 @@ class _Run:
             ok = False if failure.of_code else None
             return conclude([Detail("patched model", ok, str(failure))], ()), True
         settings = found["base_settings"]
-        how = (
-            f"{_listed(settings)} left out and given; in float32 and float64"
-            if settings
-            else "no setting holds the base; in float32 and float64"
-        )
+        how = f"{_listed(settings)} left out and given" if settings else "no setting holds the base"
         same = [
             Detail("base", True, f"{found['knob']} = {widths[1]:g}; {how}; in float32 and float64"),
             *map(_read, found["same"]),
