@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def certificate(
     target: str | None = "model.py:GPT",
     limits: Limits = Limits(),  # noqa: B008
 ) -> Certificate:
-    return certify(copy("gpt", folder), files, target, BASE, limits)
+    return certify(copy("gpt", folder), files, target, BASE, limits=limits)
 
 
 def failing(found: Certificate) -> set[str]:
@@ -175,6 +176,13 @@ def test_an_original_that_cannot_be_built(tmp_path: Path) -> None:
     assert "model.py has no GPD" in found.details[0].note
 
 
+@pytest.mark.parametrize("target", ["model.py", "../model.py:GPT", "/elsewhere/model.py:GPT"])
+def test_a_target_that_is_none(tmp_path: Path, target: str) -> None:
+    found = certificate(tmp_path, patch_of_gpt(), target)
+    assert (found.base_identical, found.invariants) == (None, "not-checked")
+    assert found.details[0].note == f"{target} is not path/file.py:name inside the project"
+
+
 def test_a_limit_says_nothing_about_the_patch(tmp_path: Path) -> None:
     found = certificate(tmp_path, patch_of_gpt(), limits=Limits(seconds=0.5))
     assert (found.base_identical, found.invariants) == (None, "not-checked")
@@ -249,6 +257,35 @@ def test_code_with_its_own_base(tmp_path: Path, base: dict[str, float], identica
     found = certify(tmp_path, [FilePatch("model.py", OWN_BASE, repaired, 1)], "model.py:Net", base)
     assert found.base_identical is identical, found.details
     assert found.invariants == ("pass" if identical else "not-checked"), found.details
+
+
+TOLD = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, fan, inside=16, size=8):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(fan, size), nn.ReLU(), nn.Linear(size, inside), nn.Linear(inside, 4))
+
+    def forward(self, x):
+        return self.net(x)
+
+    def make_optimizer(self):
+        return torch.optim.Adam(self.parameters())
+"""
+
+
+def test_sizes_that_are_told(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(TOLD)
+    patch = [FilePatch("model.py", TOLD, TOLD + "\n", 1)]
+    assert "Net needs fan" in certify(tmp_path, patch, "model.py:Net", {}).details[0].note
+    told: dict[str, Any] = {"knobs": ["size"], "follow": {"inside": "2 * size"}, "settings": {"fan": 8}}
+    found = certify(tmp_path, patch, "model.py:Net", {}, **told)
+    assert found.base_identical is True, found.details
+    assert found.details[0].note.startswith("size = ")
+    assert found.invariants == "fail"
 
 
 def test_code_without_an_optimizer_is_open(tmp_path: Path) -> None:

@@ -59,11 +59,14 @@ def test_links(tmp_path: Path) -> None:
 
 def test_a_patch_keeps_the_encoding(tmp_path: Path) -> None:
     before = "# coding: latin-1\r\nx = 'é'\r\n"
-    (tmp_path / "a.py").write_bytes(before.encode("latin-1"))
+    root, tree = tmp_path / "project", tmp_path / "copy"
+    root.mkdir()
+    (root / "a.py").write_bytes(before.encode("latin-1"))
     patches = [FilePatch("a.py", before, before.replace("x", "y"), 1), FilePatch("new.py", None, "μ = 1\n", 1)]
-    trees.apply(patches, tmp_path)
-    assert (tmp_path / "a.py").read_bytes() == before.replace("x", "y").encode("latin-1")
-    assert (tmp_path / "new.py").read_bytes() == "μ = 1\n".encode()
+    trees.apply(patches, root, tree)
+    assert (tree / "a.py").read_bytes() == before.replace("x", "y").encode("latin-1")
+    assert (tree / "new.py").read_bytes() == "μ = 1\n".encode()
+    assert (root / "a.py").read_bytes() == before.encode("latin-1")
 
 
 @pytest.mark.parametrize("module", ["own", "elsewhere"])

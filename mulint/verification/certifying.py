@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,10 @@ def certify(
     files: Sequence[FilePatch],
     target: str | None,
     base: Mapping[str, float],
+    *,
+    knobs: Sequence[str] = (),
+    follow: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
     limits: Limits = Limits(),  # noqa: B008
 ) -> Certificate:
     """Check that a patch keeps the model at its base and gives the invariants of μP at other widths.
@@ -41,19 +46,26 @@ def certify(
         target: ``path/file.py:name`` of a model class or a case function, relative to the root; None: no model.
         base: the base of the parametrization, knob by knob. Where the model's base can be set, a small one with
             the same code takes its place.
+        knobs: the settings that are widths, when they are not to be found by name.
+        follow: settings computed from knobs, as expressions.
+        settings: literal values of other settings.
         limits: what each process may use.
     """
     if target is None:
-        return conclude(
-            [Detail("model", None, "no model is configured; name one under [[tool.mulint.models]]")], ()
-        )
+        return _open("no model is configured; name one under [[tool.mulint.models]]")
     file, _, name = target.rpartition(":")
+    inside = os.path.relpath(root / file, root)
+    if not file or inside.startswith(os.pardir):
+        return _open(f"{target} is not path/file.py:name inside the project")
+    request = Request(inside, name, "", tuple(knobs), dict(follow or {}), dict(settings or {}))
     with tempfile.TemporaryDirectory(prefix="mulint-") as folder:
-        before, after = Path(folder, "before"), Path(folder, "after")
-        for tree in (before, after):
-            trees.copy(root, tree)
-        trees.apply(files, after)
-        run = _Run(root, before, after, file, name, dict(base), str(Path(folder, "records")), limits)
+        run = _Run(root.resolve(), Path(folder).resolve(), request, dict(base), limits)
+        try:
+            trees.copy(run.root, run.before)
+            trees.copy(run.root, run.after)
+            trees.apply(files, run.root, run.after)
+        except OSError as error:
+            return _open(f"the project cannot be copied: {error.strerror or error}; free space in {folder}")
         certificate, settled = run.certificate(exact=False)
         if settled:
             return certificate
@@ -61,18 +73,29 @@ def certify(
         return run.certificate(exact=True)[0]
 
 
+def _open(reason: str) -> Certificate:
+    return conclude([Detail("model", None, reason)], ())
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One original and one patched tree, and how to build the model from each."""
+    """A project, the folder for its copies, and how to build its model; the request's file is relative."""
 
     root: Path
-    before: Path
-    after: Path
-    file: str
-    name: str
+    folder: Path
+    request: Request
     base: dict[str, float]
-    records: str
     limits: Limits
+
+    @property
+    def before(self) -> Path:
+        """The copy as it is."""
+        return self.folder / "before"
+
+    @property
+    def after(self) -> Path:
+        """The patched copy."""
+        return self.folder / "after"
 
     def certificate(self, *, exact: bool) -> tuple[Certificate, bool]:
         """The certificate, and whether it is final: False when another base must be tried."""
@@ -97,16 +120,16 @@ class _Run:
 
     def _ask(self, stage: Stage, tree: Path, widths: tuple[float, ...], *, exact: bool) -> dict[str, Any]:
         request = replace(self._request(tree), widths=widths)
-        task = Task(stage, request, str(self.root.resolve()), self.records, self.base, exact)
-        return call("mulint.verification.probe", task.to_json(), self.limits, folder=self._folder(tree))
+        task = Task(stage, request, str(self.root), str(self.folder / "records"), self.base, exact)
+        return call("mulint.verification.probe", task.to_json(), self.limits, folder=self._here(tree))
 
     def _request(self, tree: Path) -> Request:
-        return Request(str(tree / self.file), self.name, str(tree))
+        return replace(self.request, file=str(tree / self.request.file), root=str(tree))
 
-    def _folder(self, tree: Path) -> Path:
+    def _here(self, tree: Path) -> Path:
         """Where the code runs: the copy of the folder that the user is in, as far as there is one."""
         here = Path.cwd()
-        inside = tree / here.relative_to(self.root.resolve()) if here.is_relative_to(self.root.resolve()) else tree
+        inside = tree / here.relative_to(self.root) if here.is_relative_to(self.root) else tree
         return inside if inside.is_dir() else tree
 
     def _invariants(self, knob: str, widths: tuple[float, ...]) -> list[Detail]:
@@ -119,7 +142,7 @@ class _Run:
             fill_base=True,
         )
         try:
-            wire = call("mulint.tracing.stages", request.to_json(), self.limits, folder=self._folder(self.after))
+            wire = call("mulint.tracing.stages", request.to_json(), self.limits, folder=self._here(self.after))
         except TraceFailed as failure:
             return [Detail("invariants", None, str(failure))]
         return invariants(Trace.from_wire(wire))

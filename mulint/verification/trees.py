@@ -38,11 +38,12 @@ def copy(root: Path, target: Path) -> None:
                 left -= size
 
 
-def apply(files: Sequence[FilePatch], tree: Path) -> None:
-    """Give the files of a copy their patched text, in their own encoding."""
+def apply(files: Sequence[FilePatch], root: Path, tree: Path) -> None:
+    """Give the files of a copy their patched text, in the encoding that they have in the project."""
     for patch in files:
         path = tree / patch.path
-        original = path.read_bytes() if patch.before is not None else b""
+        original = (root / patch.path).read_bytes() if patch.before is not None else b""
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode(patch.after, original))
 
 
