@@ -27,8 +27,8 @@ demo: $(VENV)/.check
 test: lint types unit
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check mulint tests
-	$(BIN)/ruff format --check mulint tests
+	$(BIN)/ruff check mulint tests benchmarks
+	$(BIN)/ruff format --check mulint tests benchmarks
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

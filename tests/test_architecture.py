@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "evidence": {"rules", "findings", "traces"},
     "reporting": {"findings", "traces"},
     "rewriting": {"rules", "program", "facts", "findings", "theory", "configuration", "checking", "source"},
-    "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking"},
+    "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking", "source"},
 }
 MAY_IMPORT_TORCH = ("tracing", "verification", "case")
 LONGEST_MODULE = 480

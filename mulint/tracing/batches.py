@@ -61,11 +61,11 @@ def recipe(model: nn.Module, settings: Mapping[str, Any], describe: Callable[[Ex
 
 def loss_of(output: object, inputs: Inputs) -> Tensor:
     """A scalar that the model returns is its loss; else cross entropy for tokens, mean square for the rest."""
-    for tensor in _tensors(output):
+    for tensor in tensors(output):
         if tensor.numel() == 1 and tensor.is_floating_point() and (tensor.requires_grad or tensor.dim() == 0):
             return tensor.reshape(())
     main = main_output(output).float()
-    tokens = next((t for t in _tensors(inputs) if not t.is_floating_point() and t.dim() >= 1), None)
+    tokens = next((t for t in tensors(inputs) if not t.is_floating_point() and t.dim() >= 1), None)
     if tokens is not None and main.dim() == tokens.dim() + 1 and main.shape[:-1] == tokens.shape:
         return F.cross_entropy(main.reshape(-1, main.shape[-1]), tokens.reshape(-1) % main.shape[-1])
     return (main - 1).pow(2).mean()
@@ -77,7 +77,7 @@ def main_output(output: object) -> Tensor:
     Raises:
         TypeError: there is none.
     """
-    for tensor in _tensors(output):
+    for tensor in tensors(output):
         if tensor.is_floating_point():
             return tensor
     raise TypeError("forward returned no floating-point tensor")
@@ -214,16 +214,17 @@ _CONTEXTS = frozenset(
 )
 
 
-def _tensors(value: object) -> Iterator[Tensor]:
+def tensors(value: object) -> Iterator[Tensor]:
+    """All tensors in what forward takes or returns; of an object with a loss, the loss first."""
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, dict):
         if isinstance(value.get("loss"), Tensor):
             yield value["loss"]
         for item in value.values():
-            yield from _tensors(item)
+            yield from tensors(item)
     elif isinstance(value, tuple | list):
         for item in value:
-            yield from _tensors(item)
+            yield from tensors(item)
     elif hasattr(value, "__dict__"):
-        yield from _tensors(vars(value))
+        yield from tensors(vars(value))

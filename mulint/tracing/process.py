@@ -30,6 +30,7 @@ ENVIRONMENT = {
     "TORCHDYNAMO_DISABLE": "1",
     "PYTHONUNBUFFERED": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",  # sets of names have one order in every worker
     "TQDM_DISABLE": "1",
     "WANDB_MODE": "disabled",
     "HF_HUB_OFFLINE": "1",

@@ -52,7 +52,7 @@ def prepare(built: Built) -> Prepared:
     """
     model = built.model
     model.train()
-    _without_dropout(model)
+    without_dropout(model)
     names = {id(p): name for name, p in model.named_parameters()}
     if built.optimizer is None:
         return Prepared(built, None, None, names)
@@ -73,7 +73,8 @@ def prepare(built: Built) -> Prepared:
     return Prepared(built, optimizer, family, names)
 
 
-def _without_dropout(model: nn.Module) -> None:
+def without_dropout(model: nn.Module) -> None:
+    """Switch off dropout in layers and in attention written by hand."""
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
             module.p = 0.0

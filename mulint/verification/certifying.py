@@ -1,0 +1,195 @@
+"""Makes a certificate: the original and the patched project side by side, each in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mulint.rewriting.patch import FilePatch
+from mulint.traces import ParameterTrace, Trace
+from mulint.tracing.process import TraceFailed, call
+from mulint.tracing.request import Limits, Request
+from mulint.verification import trees
+from mulint.verification.certificate import Certificate, Detail, conclude
+from mulint.verification.task import Stage, Task
+
+SEEDS = 2
+# The roles for which an invariant that is off is an error.
+JUDGED = {
+    "init": ("hidden", "input", "output", "mixed"),
+    "update": ("hidden", "input", "output", "vector", "mixed"),
+}
+
+
+def certify(
+    root: Path,
+    files: Sequence[FilePatch],
+    target: str | None,
+    base: Mapping[str, float],
+    *,
+    knobs: Sequence[str] = (),
+    follow: Mapping[str, str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    limits: Limits = Limits(),  # noqa: B008
+) -> Certificate:
+    """Check that a patch keeps the model at its base and gives the invariants of μP at other widths.
+
+    Nothing of the project is changed: both versions are copied and run from temporary folders.
+
+    Args:
+        root: the project root.
+        files: the patch.
+        target: ``path/file.py:name`` of a model class or a case function, relative to the root; None: no model.
+        base: the base of the parametrization, knob by knob. Where the model's base can be set, a small one with
+            the same code takes its place.
+        knobs: the settings that are widths, when they are not to be found by name.
+        follow: settings computed from knobs, as expressions.
+        settings: literal values of other settings.
+        limits: what each process may use.
+    """
+    if target is None:
+        return _open("no model is configured; name one under [[tool.mulint.models]]")
+    file, _, name = target.rpartition(":")
+    inside = os.path.relpath(root / file, root)
+    if not file or inside.startswith(os.pardir):
+        return _open(f"{target} is not path/file.py:name inside the project")
+    request = Request(inside, name, "", tuple(knobs), dict(follow or {}), dict(settings or {}))
+    with tempfile.TemporaryDirectory(prefix="mulint-") as folder:
+        run = _Run(root.resolve(), Path(folder).resolve(), request, dict(base), limits)
+        try:
+            trees.copy(run.root, run.before)
+            trees.copy(run.root, run.after)
+            trees.apply(files, run.root, run.after)
+        except OSError as error:
+            return _open(f"the project cannot be copied: {error.strerror or error}; free space in {folder}")
+        certificate, settled = run.certificate(exact=False)
+        if settled:
+            return certificate
+        # No setting holds the base of this code: its ratios are 1 only at the base itself.
+        return run.certificate(exact=True)[0]
+
+
+def _open(reason: str) -> Certificate:
+    return conclude([Detail("model", None, reason)], ())
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A project, the folder for its copies, and how to build its model; the request's file is relative."""
+
+    root: Path
+    folder: Path
+    request: Request
+    base: dict[str, float]
+    limits: Limits
+
+    @property
+    def before(self) -> Path:
+        """The copy as it is."""
+        return self.folder / "before"
+
+    @property
+    def after(self) -> Path:
+        """The patched copy."""
+        return self.folder / "after"
+
+    def certificate(self, *, exact: bool) -> tuple[Certificate, bool]:
+        """The certificate, and whether it is final: False when another base must be tried."""
+        try:
+            widths = tuple(self._ask("original", self.before, (), exact=exact)["widths"])
+        except TraceFailed as failure:
+            return conclude([Detail("original model", None, str(failure))], ()), True
+        try:
+            found = self._ask("patched", self.after, widths, exact=exact)
+        except TraceFailed as failure:
+            ok = False if failure.of_code else None
+            return conclude([Detail("patched model", ok, str(failure))], ()), True
+        settings = found["base_settings"]
+        how = f"{_listed(settings)} left out and given" if settings else "no setting holds the base"
+        same = [
+            Detail("base", True, f"{found['knob']} = {widths[1]:g}; {how}; in float32 and float64"),
+            *map(_read, found["same"]),
+        ]
+        invariants = [*map(_read, found["around"]), *self._invariants(found["knob"], widths)]
+        certificate = conclude(same, invariants)
+        return certificate, bool(settings) or exact or certificate.base_identical is not False
+
+    def _ask(self, stage: Stage, tree: Path, widths: tuple[float, ...], *, exact: bool) -> dict[str, Any]:
+        request = replace(self._request(tree), widths=widths)
+        task = Task(stage, request, str(self.root), str(self.folder / "records"), self.base, exact)
+        return call("mulint.verification.probe", task.to_json(), self.limits, folder=self._here(tree))
+
+    def _request(self, tree: Path) -> Request:
+        return replace(self.request, file=str(tree / self.request.file), root=str(tree))
+
+    def _here(self, tree: Path) -> Path:
+        """Where the code runs: the copy of the folder that the user is in, as far as there is one."""
+        here = Path.cwd()
+        inside = tree / here.relative_to(self.root) if here.is_relative_to(self.root) else tree
+        return inside if inside.is_dir() else tree
+
+    def _invariants(self, knob: str, widths: tuple[float, ...]) -> list[Detail]:
+        request = replace(
+            self._request(self.after),
+            widths=widths,
+            base={knob: widths[1]},
+            stages=("roles", "invariants"),
+            seeds=SEEDS,
+            fill_base=True,
+        )
+        try:
+            wire = call("mulint.tracing.stages", request.to_json(), self.limits, folder=self._here(self.after))
+        except TraceFailed as failure:
+            return [Detail("invariants", None, str(failure))]
+        return invariants(Trace.from_wire(wire))
+
+
+def invariants(trace: Trace) -> list[Detail]:
+    """What a trace says of the invariants: each fault, what it could not judge, and what holds."""
+    faults: dict[tuple[str, str], list[str]] = {}
+    for culprit in trace.culprits:
+        faults.setdefault((culprit.code, culprit.what), []).append(culprit.parameter)
+    details = [Detail(f"{code}: {_listed(names)}", False, what) for (code, what), names in faults.items()]
+    widths = ", ".join(f"{width:g}" for width in trace.widths)
+    for name in JUDGED:
+        open_, held = _sorted_out(name, trace.parameters)
+        if open_:
+            reasons = "; ".join(dict.fromkeys(p.reason for p in open_ if p.reason))
+            note = f"not judged: {_listed([p.name for p in open_])}" + (f" ({reasons})" if reasons else "")
+            details.append(Detail(f"{name} invariant", None, note))
+        elif held:
+            details.append(Detail(f"{name} invariant", True, f"{len(held)} parameters at widths {widths}"))
+    unclear = [f"{site.path}:{site.line}" for site in trace.attention if site.ok is None]
+    if unclear:
+        details.append(Detail("attention scale", None, f"could not be followed at {_listed(unclear)}"))
+    elif trace.attention and all(site.ok for site in trace.attention):
+        details.append(Detail("attention scale", True, f"{len(trace.attention)} products at widths {widths}"))
+    return details
+
+
+def _sorted_out(
+    name: str, parameters: Iterable[ParameterTrace]
+) -> tuple[list[ParameterTrace], list[ParameterTrace]]:
+    """The parameters whose invariant was not judged, and those for which it holds."""
+    open_: list[ParameterTrace] = []
+    held: list[ParameterTrace] = []
+    for parameter in parameters:
+        if parameter.role in JUDGED[name]:
+            found = [one.ok for one in parameter.invariants if one.name == name]
+            if None in found or not found:
+                open_.append(parameter)
+            elif all(found):
+                held.append(parameter)
+    return open_, held
+
+
+def _read(data: dict[str, Any]) -> Detail:
+    return Detail(data["what"], data["ok"], data["note"])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
