@@ -1,4 +1,4 @@
-"""Bytes to text: encodings, byte order marks, sizes; every refusal is one line that says what to do."""
+"""Bytes to text and back: encodings, byte order marks, sizes; every refusal is one line that says what to do."""
 
 from __future__ import annotations
 
@@ -75,3 +75,13 @@ def decode(path: str, data: bytes) -> SourceFile:
             line=line,
         ) from None
     return SourceFile(path, text.removeprefix("\ufeff"), _TORCH.search(data) is not None)
+
+
+def encode(text: str, original: bytes) -> bytes:
+    """The bytes of a changed text in the encoding of the file it came from, byte order mark included.
+
+    Raises:
+        UnicodeEncodeError: the encoding lacks a character of the text.
+    """
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(original).readline)
+    return text.encode(encoding)
