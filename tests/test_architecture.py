@@ -23,7 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "case": set(),
     "traces": {"findings"},
     "tracing": {"theory", "traces", "case", "findings"},
-    "reporting": {"findings", "traces"},
+    "reporting": {"findings", "traces", "rewriting"},
     "rewriting": {"rules", "program", "facts", "findings", "theory", "configuration", "checking", "source"},
     "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking"},
 }

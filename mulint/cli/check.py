@@ -11,6 +11,7 @@ import click
 
 from mulint.checking import check as run_check
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
+from mulint.cli.options import codes
 from mulint.configuration import Configuration, ConfigurationError, load
 from mulint.findings import Report, Severity
 from mulint.source.discovery import project_root
@@ -75,15 +76,11 @@ def _overridden(
     """The command line beats the file; ``--exclude`` and ``--extend-select`` add to it."""
     return dataclasses.replace(
         configuration,
-        select=_codes(select) or configuration.select,
-        ignore=_codes(ignore) or configuration.ignore,
-        extend_select=(*configuration.extend_select, *_codes(extend_select)),
+        select=codes(select) or configuration.select,
+        ignore=codes(ignore) or configuration.ignore,
+        extend_select=(*configuration.extend_select, *codes(extend_select)),
         exclude=(*configuration.exclude, *exclude),
     )
-
-
-def _codes(text: str | None) -> tuple[str, ...]:
-    return tuple(code.strip() for code in (text or "").split(",") if code.strip())
 
 
 def _exit_code(report: Report, fail_on: str) -> int:
