@@ -25,7 +25,7 @@ ROOMS: dict[str, set[str]] = {
     "traces": {"findings"},
     "tracing": {"theory", "traces", "case", "findings"},
     "evidence": {"rules", "findings", "traces"},
-    "reporting": {"findings", "traces"},
+    "reporting": {"findings", "traces", "rewriting"},
     "rewriting": {"rules", "program", "facts", "findings", "theory", "configuration", "checking", "source"},
     "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking", "source"},
 }

@@ -13,6 +13,7 @@ from mulint import __version__
 
 COMMANDS = {
     "check": "Find departures from μP without running any code.",
+    "fix": "Rewrite code into μP, or repair it.",
     "trace": "Build a model at several widths and measure it.",
     "explain": "Print a rule's page.",
     "rules": "List all rules.",

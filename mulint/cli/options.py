@@ -1,4 +1,4 @@
-"""Options that several commands share: what is configured, selected and left out."""
+"""What several commands share: options of selection and configuration, and how values are written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mulint.cli import CannotRun
 from mulint.configuration import Configuration, load
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,12 +39,35 @@ def configuration(root: Path, options: dict[str, Any]) -> Configuration:
     found = load(root, options["config"])
     return dataclasses.replace(
         found,
-        select=_codes(options["select"]) or found.select,
-        ignore=_codes(options["ignore"]) or found.ignore,
-        extend_select=(*found.extend_select, *_codes(options["extend_select"])),
+        select=codes(options["select"]) or found.select,
+        ignore=codes(options["ignore"]) or found.ignore,
+        extend_select=(*found.extend_select, *codes(options["extend_select"])),
         exclude=(*found.exclude, *options["exclude"]),
     )
 
 
-def _codes(text: str | None) -> tuple[str, ...]:
+def codes(text: str | None) -> tuple[str, ...]:
+    """Codes or prefixes separated by commas."""
     return tuple(code.strip() for code in (text or "").split(",") if code.strip())
+
+
+def pair(flag: str, text: str) -> tuple[str, str]:
+    """``NAME=VALUE`` in two parts."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise CannotRun(f"{flag} {text}: write NAME=VALUE")
+    return name.strip(), value.strip()
+
+
+def base_width(text: str | None) -> dict[str, float]:
+    """``N`` or ``NAME=N,NAME=N`` as sizes by name; a plain number is called ``width``."""
+    if not text:
+        return {}
+    base = {}
+    for part in text.split(","):
+        name, value = pair("--base-width", part) if "=" in part else ("width", part)
+        try:
+            base[name] = float(value)
+        except ValueError:
+            raise CannotRun(f"--base-width {text}: write a number, or NAME=NUMBER") from None
+    return base

@@ -15,6 +15,7 @@ import click
 
 from mulint.checking import check
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
+from mulint.cli.options import base_width, pair
 from mulint.configuration import ConfigurationError, load
 from mulint.evidence import merge
 from mulint.findings import Finding
@@ -95,10 +96,10 @@ def _request(options: dict[str, Any]) -> Request:
         name=name,
         root=str(project_root([file if file.exists() else file.parent])),
         knobs=options["knobs"],
-        follow=dict(_pair("--follow", text) for text in options["follow"]),
-        settings={key: _literal(value) for key, value in (_pair("--set", text) for text in options["settings"])},
+        follow=dict(pair("--follow", text) for text in options["follow"]),
+        settings={key: _literal(value) for key, value in (pair("--set", text) for text in options["settings"])},
         widths=_widths(options["widths"]),
-        base=_base(options["base_width"]),
+        base=base_width(options["base_width"]),
         device=options["device"],
         dtype=options["dtype"],
         steps=options["steps"],
@@ -106,13 +107,6 @@ def _request(options: dict[str, Any]) -> Request:
         seed=options["seed"],
         stages=stages,
     )
-
-
-def _pair(flag: str, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip() or not value.strip():
-        raise CannotRun(f"{flag} {text}: write NAME=VALUE")
-    return name.strip(), value.strip()
 
 
 def _literal(text: str) -> Any:
@@ -132,19 +126,6 @@ def _widths(text: str | None) -> tuple[float, ...]:
     if not found or min(found) <= 0 or len(set(found)) != len(found):
         raise CannotRun(f"--widths {text}: write different positive numbers, as in 64,128,256")
     return found
-
-
-def _base(text: str | None) -> dict[str, float]:
-    if not text:
-        return {}
-    base = {}
-    for part in text.split(","):
-        name, value = _pair("--base-width", part) if "=" in part else ("width", part)
-        try:
-            base[name] = float(value)
-        except ValueError:
-            raise CannotRun(f"--base-width {text}: write a number, or NAME=NUMBER") from None
-    return base
 
 
 @contextmanager

@@ -15,7 +15,10 @@ from mulint.theory import Optimizer
 
 @dataclass
 class Context:
-    """One unit being rewritten: the project, the edits so far, and the optimizer families by file."""
+    """One unit being rewritten: the project and the edits so far.
+
+    ``optimizers`` are the families that get groups, by file; ``models`` the classes that get a base.
+    """
 
     program: Program
     configuration: Configuration
@@ -24,3 +27,4 @@ class Context:
     bases: Bases
     scripts: Scripts
     optimizers: dict[str, list[Optimizer]] = field(default_factory=dict)
+    models: list[str] = field(default_factory=list)

@@ -43,8 +43,8 @@ class Left:
 class Patch:
     """Everything one run of ``fix`` proposes.
 
-    ``fixed`` counts the findings that the patch removes; ``notes`` are things to know about the patch;
-    ``base`` has the base sizes that it writes, by the name of the knob.
+    ``fixed`` counts the findings that the patch removes; ``notes`` are things to know about it; ``base`` are the
+    base sizes that it writes, by knob; ``models`` the classes that got a base, as ``path/model.py:Class``.
     """
 
     files: tuple[FilePatch, ...]
@@ -52,3 +52,4 @@ class Patch:
     fixed: int = 0
     notes: tuple[str, ...] = ()
     base: tuple[tuple[str, float], ...] = ()
+    models: tuple[str, ...] = ()

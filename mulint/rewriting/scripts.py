@@ -1,4 +1,4 @@
-"""Training scripts: the base as a setting of its own beside the size, passed on with it, taken from checkpoints."""
+"""Training scripts: the base becomes a setting beside the size, passed on with it and taken from checkpoints."""
 
 from __future__ import annotations
 
@@ -101,15 +101,15 @@ class Scripts:
             return self._value(name, self.given[name])
         if not isinstance(argument, s.Literal):
             self.notes.append(
-                f"{document.path}:{argument.span[0]}: the base of {name} is not known here, so the model is its own "
-                f"base; pass base_{name}, or run again with --base-width {name}=N"
+                f"{document.path}:{argument.span[0]}: the base of {name} is not known here, so the model is its "
+                f"own base; pass base_{name}, or run again with --base-width {name}=N"
             )
         return None
 
     def _value(self, name: str, default: float) -> str:
         value = self.given.get(name, default)
         self.values[name] = value
-        return repr(int(value)) if float(value).is_integer() and not isinstance(default, float) else repr(value)
+        return str(int(value)) if float(value).is_integer() else repr(value)
 
     def _declare_option(
         self, document: Document, name: str, option: str, statement: s.Statement, call: s.Call
@@ -199,20 +199,20 @@ def _option(document: Document, option: str) -> tuple[s.Statement, s.Call] | Non
         call, first = node.value, node.value.arguments[0]
         added = isinstance(call.function, s.Attribute) and call.function.name == "add_argument"
         text = first.value if isinstance(first, s.Literal) else None
-        if added and isinstance(text, str) and text.startswith("--"):
-            if text.lstrip("-").replace("-", "_") == option:
-                return node, call
+        named = isinstance(text, str) and text.startswith("--") and text.lstrip("-").replace("-", "_") == option
+        if added and named:
+            return node, call
     return None
 
 
 def _assigned_dicts(document: Document, name: str) -> Iterator[s.Call | s.DictDisplay]:
     for node in s.walk(document.body):
         if isinstance(node, s.Assign) and any(isinstance(t, s.Name) and t.id == name for t in node.targets):
-            value = node.value
-            if isinstance(value, s.DictDisplay) and value.values:
-                yield value
-            elif isinstance(value, s.Call) and isinstance(value.function, s.Name) and value.function.id == "dict":
-                yield value
+            match node.value:
+                case s.DictDisplay(values=values) as display if values:
+                    yield display
+                case s.Call(function=s.Name(id="dict")) as call:
+                    yield call
 
 
 def _entries(node: s.Call | s.DictDisplay) -> dict[object, s.Expression]:

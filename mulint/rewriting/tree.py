@@ -169,7 +169,7 @@ class Tree:
         self.insert(path, position, "".join(f"{indent}{line}{document.newline}" for line in lines))
 
     def name_before(self, path: str, span: s.Span, name: str, value: str) -> str:
-        """Give a value a name on a line before the statement around a span, if the name is free; else the value."""
+        """Give a value a name on a line before the statement around a span; the value itself if that cannot be."""
         document = self.documents[path]
         statement = document.statement(span)
         free = name not in document.names
@@ -201,7 +201,7 @@ class Tree:
         if (
             last[0] == last[2]
             and last[0] > call.span[0]
-            and (not begun or begun.endswith("=") and begun.count("=") == 1)
+            and (not begun or (begun.endswith("=") and begun.count("=") == 1))
         ):
             self.insert(path, end, "".join(f"{below}{text}" for text in texts))
             return

@@ -70,7 +70,7 @@ def _implied(context: Context, site: Site, call: s.Call, factor: str) -> None:
     if not _is_fused(call) or not isinstance(query, s.Name | s.Attribute):
         raise CannotRewrite(
             "the scale is inside a library's layer",
-            "use scaled_dot_product_attention, or multiply the queries by the root of the ratio of head dimensions",
+            "use scaled_dot_product_attention, or divide the queries by the root of the ratio of head dimensions",
         )
     context.imports.need_module(site.path, "math")
     document = context.tree.at(site)

@@ -123,6 +123,7 @@ def make_scalable(context: Context) -> None:
         quote = context.tree.documents[kind.path].quote()
         listed = [", ".join(f"{quote}{sp.name}{quote}" for sp in several) for several in (widths, fixed)]
         extra = f", fixed=[{listed[1]}]" if fixed else ""
+        context.models.append(f"{kind.path}:{kind.name}")
         context.imports.need(kind.path, SCALABLE)
         context.tree.add_decorator(kind.path, kind.node, f"@{SCALABLE}(widths=[{listed[0]}]{extra})")
 

@@ -15,7 +15,7 @@ SCALE_GROUPS = "scale_groups"
 
 
 def render(optimizers: Sequence[Optimizer], configuration: Configuration) -> str:
-    """The text of the generated file for some optimizer families, with the exponents that the theory gives them."""
+    """The text of the generated file for some optimizer families, with the exponents of the theory."""
     template = resources.files(__package__).joinpath(f"{NAME}.txt").read_text(encoding="utf-8")
     multiplier = table_8(Role.OUTPUT).multiplier
     powers = "\n".join(_powers(optimizer, configuration) for optimizer in optimizers)

@@ -1,0 +1,110 @@
+"""``mulint fix``: rewrite code into μP, all or nothing for each model and its optimizers."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
+from mulint.cli.options import base_width, codes
+from mulint.configuration import Configuration, ConfigurationError, load
+from mulint.reporting import fix_json, fix_text
+from mulint.rewriting import fixing
+from mulint.rewriting.patch import Patch
+from mulint.rewriting.writing import CannotWrite, recover, write
+from mulint.source.discovery import project_root
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--diff", is_flag=True, help="Show the changes and write nothing.")
+@click.option("--select", help="Codes or prefixes to fix, separated by commas; parts of a unit are allowed then.")
+@click.option("--base-width", "base", metavar="NAME=N|N", help="Sizes of the base model, whose rates were tuned.")
+@click.option("--exclude", multiple=True, help="Glob of files or folders to leave out; may be repeated.")
+@click.option("--config", type=click.Path(path_type=Path), help="Read [tool.mulint] from this file.")
+@click.option("--verify/--no-verify", default=None, help="Prove the patch (default: when a model is configured).")
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def fix(
+    paths: tuple[Path, ...],
+    diff: bool,
+    select: str | None,
+    base: str | None,
+    exclude: tuple[str, ...],
+    config: Path | None,
+    verify: bool | None,
+    output_format: str,
+) -> None:
+    """Rewrite PATHS (default: here) into μP. Notes are fixed too: asking for it is intent.
+
+    Exit codes: 0 everything was fixed, 1 something is left, 2 something could not be read or written.
+    """
+    chosen = paths or (Path(),)
+    root = project_root(chosen)
+    try:
+        if not diff:
+            recover(root)
+        configuration = _configuration(root, config, select, exclude)
+        plan = fixing.Plan(base_width(base), partial=bool(codes(select)))
+        patch, errors = fixing.fix(chosen, root, configuration, plan)
+        certificate: Mapping[str, Any] = fix_json.NOT_CHECKED
+        if patch.files and (bool(configuration.models) if verify is None else verify):
+            certificate = _certify(root, patch, configuration)
+        proved = certificate["base_identical"] is not False and certificate["invariants"] != "fail"
+        if not diff and proved:
+            write(root, patch.files)
+    except (ConfigurationError, CannotWrite) as error:
+        raise CannotRun(str(error)) from None
+    _print(root, patch, certificate, output_format, diff=diff, written=not diff and proved)
+    for unread in errors:
+        click.echo(f"{_shown(root, unread.path)}:{unread.line}: {unread.code} {unread.message}", err=True)
+    left = bool(patch.left) or not proved
+    sys.exit(EXIT_ERROR if errors else EXIT_FINDINGS if left else EXIT_CLEAN)
+
+
+def _configuration(root: Path, config: Path | None, select: str | None, exclude: tuple[str, ...]) -> Configuration:
+    configuration = load(root, config)
+    if configuration.target != "torch":
+        raise CannotRun(f'fix cannot write target = "{configuration.target}" yet; set target = "torch"')
+    return dataclasses.replace(
+        configuration,
+        select=codes(select) or configuration.select,
+        exclude=(*configuration.exclude, *exclude),
+    )
+
+
+def _certify(root: Path, patch: Patch, configuration: Configuration) -> Mapping[str, Any]:
+    """Build the model before and after the patch, in a process of its own."""
+    configured = [str(m.get("case") or m.get("build") or "") for m in configuration.models]
+    target = next((name for name in (*configured, *patch.models) if name), None)
+    certify = importlib.import_module("mulint.verification").certify
+    result: dict[str, Any] = dataclasses.asdict(certify(root, patch.files, target, dict(patch.base)))
+    return result
+
+
+def _shown(root: Path, path: str) -> str:
+    return Path(os.path.relpath(root / path)).as_posix()
+
+
+def _print(
+    root: Path, patch: Patch, certificate: Mapping[str, Any], output_format: str, *, diff: bool, written: bool
+) -> None:
+    if output_format == "json":
+        click.echo(fix_json.render(patch, certificate), nl=False)
+        return
+
+    def shown(path: str) -> str:
+        return _shown(root, path)
+
+    if diff:
+        click.echo("".join(file.diff for file in patch.files), nl=False)
+    click.echo(fix_text.left(patch.left, shown), nl=False, err=True)
+    click.echo(fix_text.summary(patch, shown, written=written), nl=False, err=diff)
+    if certificate is not fix_json.NOT_CHECKED:
+        click.echo(fix_text.certificate(certificate), nl=False, err=diff)

@@ -1,0 +1,24 @@
+"""A patch as JSON; its form is ``schemas/fix.schema.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from mulint.rewriting.patch import Patch
+
+SCHEMA = 1
+NOT_CHECKED: Mapping[str, Any] = {"base_identical": None, "invariants": "not-checked", "details": []}
+
+
+def render(patch: Patch, certificate: Mapping[str, Any] = NOT_CHECKED) -> str:
+    """The patch and its certificate as JSON text, ended by a newline."""
+    data = {
+        "schema": SCHEMA,
+        "files": [{"path": f.path, "edits": f.edits, "diff": f.diff} for f in patch.files],
+        "left": [asdict(left) for left in patch.left],
+        "certificate": dict(certificate),
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,53 @@
+"""A patch as text for people: what changed, what is left and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from mulint.rewriting.patch import Left, Patch
+
+_MARKS = {True: "ok", False: "FAILED", None: "not checked"}
+
+
+def summary(patch: Patch, shown: Callable[[str], str], *, written: bool) -> str:
+    """What was done, or would be, in a few lines; ``shown`` turns a path into the one to print."""
+    if not patch.files:
+        return "" if patch.left else "Nothing to fix.\n"
+    done = "Fixed" if written else "Would fix"
+    new = [shown(f.path) for f in patch.files if f.before is None]
+    changed = [shown(f.path) for f in patch.files if f.before is not None]
+    lines = [
+        f"{done} {_count(patch.fixed, 'finding')} in {', '.join(changed)}"
+        + (f"; new: {', '.join(new)}" if new else "")
+        + "."
+    ]
+    if patch.base:
+        sizes = ", ".join(f"{name} = {value:g}" for name, value in dict(patch.base).items())
+        lines.append(f"The base model has {sizes}: there everything trains as before.")
+    lines += [f"Note: {note}." for note in patch.notes]
+    return "\n".join(lines) + "\n"
+
+
+def left(items: Iterable[Left], shown: Callable[[str], str]) -> str:
+    """What was not repaired: place, reason, and what to do by hand."""
+    return "".join(
+        f"{shown(item.path)}:{item.line}: {item.code} left: {item.reason}\n    {item.manual}\n" for item in items
+    )
+
+
+def certificate(data: Mapping[str, Any]) -> str:
+    """What was proved about the patch."""
+    same, invariants = _SAME[data["base_identical"]], data["invariants"]
+    lines = [f"Certificate: the base model is {same}; invariants: {invariants}"]
+    for detail in data["details"]:
+        note = f" ({detail['note']})" if detail["note"] else ""
+        lines.append(f"  {_MARKS[detail['ok']]:<12}{detail['what']}{note}")
+    return "\n".join(lines) + "\n"
+
+
+_SAME = {True: "unchanged, bit for bit", False: "CHANGED", None: "not checked"}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
