@@ -125,6 +125,21 @@ def _choice(path: Path, key: str, value: object, choices: Any) -> Any:
     return choices(value)
 
 
+def settings(configuration: Configuration) -> dict[str, Any]:
+    """All keys of the table with the values in force, as plain data; keys without a value are left out."""
+    baseline = configuration.baseline
+    beside = configuration.path.parent if configuration.path else Path()
+    return {
+        "target": configuration.target,
+        **{key: getattr(configuration, name).value for key, (name, _) in _CHOICES.items()},
+        **{key: list(getattr(configuration, name)) for key, name in _LISTS.items()},
+        "per-file-ignores": {glob: list(codes) for glob, codes in configuration.per_file_ignores.items()},
+        "max-file-size": configuration.max_file_size,
+        **({"baseline": baseline.relative_to(beside).as_posix()} if baseline else {}),
+        **({"models": [dict(model) for model in configuration.models]} if configuration.models else {}),
+    }
+
+
 def nearest(word: str, known: Collection[str]) -> str:
     """``; did you mean X?`` for the closest known word, or nothing."""
     found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
