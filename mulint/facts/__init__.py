@@ -34,9 +34,7 @@ def extract(path: str, text: str) -> FileFacts:
     if "\0" in text:
         raise CannotParse(text[: text.index("\0")].count("\n") + 1, "it holds a null byte; remove the character")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+        text, tree = _parsed(text)
         return FileFacts(path, Lowering(text).body(tree.body), text.count("\n") + 1)
     except SyntaxError as error:
         version = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -45,3 +43,18 @@ def extract(path: str, text: str) -> FileFacts:
         ) from None
     except (RecursionError, MemoryError):
         raise CannotParse(1, "expressions nest too deeply; split the longest expression") from None
+
+
+def _parsed(text: str) -> tuple[str, ast.Module]:
+    """The tree of a text; of one that is newer than this interpreter, that of the same in older words."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return text, ast.parse(text)
+        except SyntaxError:
+            from mulint.facts.newer import in_older_words
+
+            older = in_older_words(text)
+            if older is None:
+                raise
+            return older, ast.parse(older)
