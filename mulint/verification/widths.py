@@ -28,7 +28,7 @@ def choose(plan: Plan, base: Mapping[str, float], *, exact: bool) -> Widths:
         CannotBuild: the model cannot be built at any of the choices.
     """
     smallest = plan.builder.widths[0]
-    given = base.get(next(iter(plan.base)), next(iter(base.values()), None))
+    given = base.get(next(iter(plan.base)), max(base.values(), default=None))
     own = [(given / 2, given, given * 2)] if given is not None else []
     small = [(smallest * start, smallest * start * 2, smallest * start * 4) for start in (0.75, 1.0)]
     failure = CannotBuild("the code sets its own base, which is not known; pass it with --base-width")
