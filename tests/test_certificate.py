@@ -259,6 +259,19 @@ def test_code_with_its_own_base(tmp_path: Path, base: dict[str, float], identica
     assert found.invariants == ("pass" if identical else "not-checked"), found.details
 
 
+def test_batch_statistics_and_dropout_are_no_fault(tmp_path: Path) -> None:
+    source = TOLD.replace("nn.ReLU()", "nn.BatchNorm1d(size), nn.Dropout(0.5)").replace("self, fan", "self, fan=8")
+    (tmp_path / "model.py").write_text(source)
+    found = certify(
+        tmp_path, [FilePatch("model.py", source, source + "\n", 1)], "model.py:Net", {}, knobs=["size"]
+    )
+    details = {detail.what: detail for detail in found.details}
+    assert found.base_identical is True, found.details
+    assert details["training and inference paths at half and twice the base"].ok is True
+    # a layer between two sizes of which only one grows is a readout that learns too fast
+    assert found.invariants == "fail"
+
+
 def test_a_base_that_no_setting_holds(tmp_path: Path) -> None:
     plain = OWN_BASE.replace("width / BASE", "1.0")
     hidden = plain.replace("BASE = 64", "base_width = None").replace(

@@ -174,9 +174,7 @@ def invariants(trace: Trace) -> list[Detail]:
     for name in JUDGED:
         open_, held = _sorted_out(name, trace.parameters)
         if open_:
-            reasons = "; ".join(dict.fromkeys(p.reason for p in open_ if p.reason))
-            note = f"not judged: {_listed([p.name for p in open_])}" + (f" ({reasons})" if reasons else "")
-            details.append(Detail(f"{name} invariant", None, note))
+            details.append(Detail(f"{name} invariant", None, f"not judged: {_listed([p.name for p in open_])}"))
         elif held:
             details.append(Detail(f"{name} invariant", True, f"{len(held)} parameters at widths {widths}"))
     unclear = [f"{site.path}:{site.line}" for site in trace.attention if site.ok is None]
