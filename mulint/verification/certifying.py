@@ -175,13 +175,14 @@ def invariants(trace: Trace) -> list[Detail]:
         open_, held = _sorted_out(name, trace.parameters)
         if open_:
             details.append(Detail(f"{name} invariant", None, f"not judged: {_listed([p.name for p in open_])}"))
-        elif held:
-            details.append(Detail(f"{name} invariant", True, f"{len(held)} parameters at widths {widths}"))
+        elif held or not faults:
+            note = f"{len(held)} parameters at widths {widths}"
+            details.append(Detail(f"{name} invariant", True if held else None, note))
     unclear = [f"{site.path}:{site.line}" for site in trace.attention if site.ok is None]
     if unclear:
         details.append(Detail("attention scale", None, f"could not be followed at {_listed(unclear)}"))
     elif trace.attention and all(site.ok for site in trace.attention):
-        details.append(Detail("attention scale", True, f"{len(trace.attention)} products at widths {widths}"))
+        details.append(Detail("attention scale", True, f"at widths {widths}"))
     return details
 
 
