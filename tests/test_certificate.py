@@ -259,6 +259,45 @@ def test_code_with_its_own_base(tmp_path: Path, base: dict[str, float], identica
     assert found.invariants == ("pass" if identical else "not-checked"), found.details
 
 
+def test_batch_statistics_and_dropout_are_no_fault(tmp_path: Path) -> None:
+    source = TOLD.replace("nn.ReLU()", "nn.BatchNorm1d(size), nn.Dropout(0.5)").replace("self, fan", "self, fan=8")
+    (tmp_path / "model.py").write_text(source)
+    found = certify(
+        tmp_path, [FilePatch("model.py", source, source + "\n", 1)], "model.py:Net", {}, knobs=["size"]
+    )
+    details = {detail.what: detail for detail in found.details}
+    assert found.base_identical is True, found.details
+    assert details["training and inference paths at half and twice the base"].ok is True
+    # a layer between two sizes of which only one grows is a readout that learns too fast
+    assert found.invariants == "fail"
+
+
+def test_a_base_that_no_setting_holds(tmp_path: Path) -> None:
+    plain = OWN_BASE.replace("width / BASE", "1.0")
+    hidden = plain.replace("BASE = 64", "base_width = None").replace(
+        "self.m = 1.0", "self.m = width / (base_width or width)"
+    )
+    (tmp_path / "model.py").write_text(plain)
+    found = certify(tmp_path, [FilePatch("model.py", plain, hidden, 1)], "model.py:Net", {"width": 64.0})
+    assert (found.base_identical, found.invariants) == (None, "not-checked"), found.details
+    notes = [detail.note for detail in found.details if detail.ok is None]
+    assert notes[0].startswith("Net has no setting base_width")
+
+
+def test_a_model_whose_state_dict_is_not_all(tmp_path: Path) -> None:
+    counting = TOLD.replace(
+        "    def forward(self, x):\n", "    calls = 0\n\n    def forward(self, x):\n        self.calls += 1\n"
+    )
+    counting = counting.replace("self.net(x)", "self.net(x) * self.calls").replace("self, fan,", "self, fan=8,")
+    (tmp_path / "model.py").write_text(counting)
+    found = certify(
+        tmp_path, [FilePatch("model.py", counting, counting + "\n", 1)], "model.py:Net", {}, knobs=["size"]
+    )
+    details = {detail.what: detail for detail in found.details}
+    assert details["a checkpoint from before"].ok is None
+    assert details["five optimizer steps"].ok is True
+
+
 TOLD = """
 import torch
 from torch import nn

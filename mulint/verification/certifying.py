@@ -59,7 +59,7 @@ def certify(
         return _open(f"{target} is not path/file.py:name inside the project")
     request = Request(inside, name, "", tuple(knobs), dict(follow or {}), dict(settings or {}))
     with tempfile.TemporaryDirectory(prefix="mulint-") as folder:
-        run = _Run(root.resolve(), Path(folder).resolve(), request, dict(base), limits)
+        run = _Run(root.resolve(), Path(folder).resolve(), request, dict(base), _added(files, base), limits)
         try:
             trees.copy(run.root, run.before)
             trees.copy(run.root, run.after)
@@ -73,18 +73,27 @@ def certify(
         return run.certificate(exact=True)[0]
 
 
+def _added(files: Sequence[FilePatch], base: Mapping[str, float]) -> tuple[str, ...]:
+    names = [f"base_{knob}" for knob in base]
+    return tuple(name for name in names if any(name in f.after and name not in (f.before or "") for f in files))
+
+
 def _open(reason: str) -> Certificate:
     return conclude([Detail("model", None, reason)], ())
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A project, the folder for its copies, and how to build its model; the request's file is relative."""
+    """A project, the folder for its copies, and how to build its model.
+
+    The request's file is relative. ``added``: settings for the base that the patch brings.
+    """
 
     root: Path
     folder: Path
     request: Request
     base: dict[str, float]
+    added: tuple[str, ...]
     limits: Limits
 
     @property
@@ -114,6 +123,13 @@ class _Run:
             Detail("base", True, f"{found['knob']} = {widths[1]:g}; {how}; in float32 and float64"),
             *map(_read, found["same"]),
         ]
+        if self.added and not settings:
+            reason = (
+                f"{self.request.name} has no setting {_listed(self.added)}; write a case that builds the model"
+            )
+            return conclude(
+                [*same, Detail("base given", None, reason)], [Detail("invariants", None, reason)]
+            ), True
         invariants = [*map(_read, found["around"]), *self._invariants(found["knob"], widths)]
         certificate = conclude(same, invariants)
         return certificate, bool(settings) or exact or certificate.base_identical is not False
@@ -158,16 +174,15 @@ def invariants(trace: Trace) -> list[Detail]:
     for name in JUDGED:
         open_, held = _sorted_out(name, trace.parameters)
         if open_:
-            reasons = "; ".join(dict.fromkeys(p.reason for p in open_ if p.reason))
-            note = f"not judged: {_listed([p.name for p in open_])}" + (f" ({reasons})" if reasons else "")
-            details.append(Detail(f"{name} invariant", None, note))
-        elif held:
-            details.append(Detail(f"{name} invariant", True, f"{len(held)} parameters at widths {widths}"))
+            details.append(Detail(f"{name} invariant", None, f"not judged: {_listed([p.name for p in open_])}"))
+        elif held or not faults:
+            note = f"{len(held)} parameters at widths {widths}"
+            details.append(Detail(f"{name} invariant", True if held else None, note))
     unclear = [f"{site.path}:{site.line}" for site in trace.attention if site.ok is None]
     if unclear:
         details.append(Detail("attention scale", None, f"could not be followed at {_listed(unclear)}"))
     elif trace.attention and all(site.ok for site in trace.attention):
-        details.append(Detail("attention scale", True, f"{len(trace.attention)} products at widths {widths}"))
+        details.append(Detail("attention scale", True, f"at widths {widths}"))
     return details
 
 

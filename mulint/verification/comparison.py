@@ -38,7 +38,7 @@ def compare(before: Record, after: Record) -> dict[str, Outcome]:
 
 
 def compare_loaded(before: Record, builder: Builder, width: float, dtype: torch.dtype) -> Outcome:
-    """Whether the patched model with the weights that the original saved gives what the original gave."""
+    """Whether a new model with the weights that the original saved gives what the original gave."""
     built = build(builder, width, dtype)
     with torch.no_grad():
         for parameter in built.model.parameters():

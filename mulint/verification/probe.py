@@ -22,6 +22,7 @@ from mulint.verification.task import Task
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 LEFT_OUT, GIVEN = "base left out", "base given"
+CHECKPOINT = "a checkpoint from before"
 Records = dict[str, dict[str, Record]]
 
 
@@ -47,12 +48,10 @@ def _original(task: Task, plan: Plan) -> dict[str, Any]:
         mode: {name: record(builder, chosen[1], dtype) for name, dtype in DTYPES.items()}
         for mode, builder in builders.items()
     }
-    again = record(builders[LEFT_OUT], chosen[1], torch.float32)
-    unsteady = {
-        what: outcome.note
-        for what, outcome in compare(records[LEFT_OUT]["float32"], again).items()
-        if outcome.ok is False
-    }
+    first = records[LEFT_OUT]["float32"]
+    again = compare(first, record(builders[LEFT_OUT], chosen[1], torch.float32))
+    again[CHECKPOINT] = compare_loaded(first, builders[LEFT_OUT], chosen[1], torch.float32)
+    unsteady = {what: outcome.note for what, outcome in again.items() if outcome.ok is False}
     torch.save({"records": records, "unsteady": unsteady}, task.records)
     return {"widths": chosen}
 
@@ -69,7 +68,7 @@ def _patched(task: Task, plan: Plan) -> dict[str, Any]:
         for name, dtype in DTYPES.items():
             original = before.get(mode, before[LEFT_OUT])[name]
             same = compare(original, record(builder, base, dtype))
-            same["a checkpoint from before"] = compare_loaded(original, builder, base, dtype)
+            same[CHECKPOINT] = compare_loaded(original, builder, base, dtype)
             variants.append((f"{mode}, {name}", same))
     based = builders.get(GIVEN, builders[LEFT_OUT])
     around = {

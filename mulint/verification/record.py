@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mulint.tracing import batches, cases
-from mulint.tracing.model import Builder, Built
+from mulint.tracing.model import Builder, Built, CannotBuild
 
 SEED = 0
 STEPS = 5
+NO_OPTIMIZER = "no function that builds an optimizer was found; give a case with optimizer=..."
 
 T = TypeVar("T")
 Numbers = dict[str, Tensor]
@@ -127,6 +128,8 @@ def _tried(function: Callable[[], T]) -> T | str:
     """The result, or in one line why there is none."""
     try:
         return function()
+    except CannotBuild as error:
+        return str(error)
     except Exception as error:
         return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
@@ -161,7 +164,7 @@ def _backward(built: Built) -> Tensor:
 
 def _optimizer(built: Built) -> Optimizer:
     if built.optimizer is None:
-        raise LookupError("no function that builds an optimizer was found; give a case with optimizer=...")
+        raise CannotBuild(NO_OPTIMIZER)
     return built.optimizer(built.model)
 
 

@@ -11,7 +11,7 @@ from mulint.tracing.building import Plan
 from mulint.tracing.model import Builder, Built, CannotBuild
 from mulint.tracing.training import without_dropout
 from mulint.verification.comparison import Outcome
-from mulint.verification.record import SEED, Numbers, groups, inference, training
+from mulint.verification.record import NO_OPTIMIZER, SEED, Numbers, groups, inference, training
 
 TOLERANCE = 1e-4
 CPU = torch.device("cpu")
@@ -28,7 +28,7 @@ def choose(plan: Plan, base: Mapping[str, float], *, exact: bool) -> Widths:
         CannotBuild: the model cannot be built at any of the choices.
     """
     smallest = plan.builder.widths[0]
-    given = base.get(next(iter(plan.base)), next(iter(base.values()), None))
+    given = base.get(next(iter(plan.base)), max(base.values(), default=None))
     own = [(given / 2, given, given * 2)] if given is not None else []
     small = [(smallest * start, smallest * start * 2, smallest * start * 4) for start in (0.75, 1.0)]
     failure = CannotBuild("the code sets its own base, which is not known; pass it with --base-width")
@@ -76,7 +76,7 @@ def groups_keep(builder: Builder, widths: Widths) -> Outcome:
     for width in widths:
         built = builder.build(width, SEED, CPU)
         if built.optimizer is None:
-            return Outcome(None, "no function that builds an optimizer was found")
+            return Outcome(None, NO_OPTIMIZER)
         found.append(groups(built.model, built.optimizer(built.model))["members"])
     for width, members in zip(widths, found, strict=True):
         if members != found[1]:
