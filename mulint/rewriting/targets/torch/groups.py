@@ -13,7 +13,7 @@ from mulint.rewriting.base import Spelling
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets.torch.template import SCALABLE, SCALE_GROUPS, powers_name
+from mulint.rewriting.targets.torch.template import NAME, SCALABLE, SCALE_GROUPS, powers_name
 from mulint.rewriting.tree import Document
 from mulint.theory import Optimizer, Role
 
@@ -63,7 +63,10 @@ def _check(context: Context, view: OptimizerView) -> None:
             f"{bare[0]} is a bare parameter that contracts a width: its shape does not say along which dimension",
             f"put {bare[0]} into a group of its own and scale that by hand",
         )
-    for path, document in context.tree.documents.items():
+    for path in context.program.near(view.record.site.path):
+        document = context.tree.documents.get(path)
+        if document is None or path.endswith(NAME):
+            continue
         if any(isinstance(n, s.Literal) and n.value == "lr_scale" for n in s.walk(document.body)):
             raise CannotRewrite(
                 f"{path} already uses an lr_scale of its own", "multiply the factors of both by hand"
@@ -92,7 +95,7 @@ def _decay(document: Document, call: s.Call, view: OptimizerView, family: Optimi
 def _model(document: Document, call: s.Call, groups: s.Expression) -> str:
     """The model whose parameters the optimizer takes, as the code around spells it."""
     function = document.innermost(call.span, s.Function)
-    owner = document.innermost(call.span, s.Class)
+    owner = document.class_at(call.span)
     searched: object = groups if not isinstance(groups, s.Name) else function.body if function else document.body
     sources = [
         document.source(n.function.value)
