@@ -35,6 +35,8 @@ REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
     "MU102": groups.rewrite,
     "MU201": schedule.rewrite,
 }
+_OPTIMIZERS = ("MU101", "MU102")
+_Place = tuple[str, str, int]
 _EXPLAIN = "see `mulint explain {code}` for what to write instead"
 
 
@@ -103,7 +105,7 @@ class _Outcome:
 
     def refused(self, refusal: CannotRewrite) -> _Outcome:
         """The same unit, left for one reason."""
-        return _Outcome(self.unit, (), None, _left(self.unit, dict.fromkeys(self.unit, refusal)))
+        return _Outcome(self.unit, (), None, _left((), {_place(f): refusal for f in self.unit}))
 
 
 def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration, plan: Plan) -> _Outcome:
@@ -111,13 +113,15 @@ def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration,
     unit = tuple(unit)
     context = _context(before, unit, configuration, plan)
     refused = _rewrite(context, unit)
-    taken = tuple(f for f in unit if f not in refused)
+    if not plan.partial:
+        refused |= _companions(context, unit)
+    taken = tuple(f for f in unit if _place(f) not in refused)
     if refused and plan.partial and taken:
         context = _context(before, taken, configuration, plan)
         _rewrite(context, taken)
     elif refused:
         return _Outcome(unit, (), None, _left(unit, refused))
-    outcome = _Outcome(unit, taken, context, _left(tuple(refused), refused))
+    outcome = _Outcome(unit, taken, context, _left((), refused))
     try:
         _finish(context)
         context.tree.patched()
@@ -155,7 +159,7 @@ def _combined(
 
 
 def _refusals(before: _State, after: _State, outcomes: Sequence[_Outcome]) -> dict[int, CannotRewrite]:
-    """The same rules again: everything parses, what was taken is gone, nothing is new; else, which units to leave."""
+    """The units to leave after the same rules ran again: all parses, what was taken is gone, nothing is new."""
     planned = {index: outcome for index, outcome in enumerate(outcomes) if outcome.context}
     wrong = [
         (e.path, CannotRewrite(f"the rewritten {e.path} would not parse (line {e.line})", "rewrite it by hand"))
@@ -170,7 +174,7 @@ def _refusals(before: _State, after: _State, outcomes: Sequence[_Outcome]) -> di
     refusals: dict[int, CannotRewrite] = {}
     for path, refusal in wrong:
         blamed = [index for index, outcome in planned.items() if path in outcome.paths] or list(planned)
-        refusals |= {index: refusal for index in blamed}
+        refusals |= dict.fromkeys(blamed, refusal)
     return refusals
 
 
@@ -186,7 +190,7 @@ def _patch(before: _State, outcomes: Sequence[_Outcome], texts: Mapping[str, str
         files=tuple(files),
         left=tuple(left for outcome in outcomes for left in outcome.left),
         fixed=sum(len(o.taken) for o in planned),
-        notes=tuple(dict.fromkeys(note for c in contexts for note in (*c.scripts.notes, *_without_optimizer(c)))),
+        notes=tuple(dict.fromkeys(note for c in contexts for note in _notes(c))),
         base=tuple((name, value) for c in contexts for name, value in c.scripts.values.items()),
         models=tuple(model for c in contexts for model in c.models),
     )
@@ -211,23 +215,42 @@ def _base(program: Program, configuration: Configuration, plan: Plan) -> dict[st
 
 def _home(program: Program, unit: Sequence[Finding]) -> str:
     """The folder of the model."""
-    optimizers = ("MU101", "MU102", "MU201")
-    models = [f.place.path for f in unit if f.code not in optimizers]
+    models = [f.place.path for f in unit if f.code not in (*_OPTIMIZERS, "MU201")]
     models += [p.weight.site.path for f in unit for p in program.reachable(f.place.path, Role.HIDDEN)]
     return posixpath.dirname(models[0] if models else unit[0].place.path)
 
 
-def _rewrite(context: Context, unit: Sequence[Finding]) -> dict[Finding, CannotRewrite]:
-    """Plan all edits of a unit; the findings that were refused, and why."""
-    refused: dict[Finding, CannotRewrite] = {}
-    for finding in sorted(unit, key=lambda f: f.code in ("MU101", "MU102")):
+def _rewrite(context: Context, unit: Sequence[Finding]) -> dict[_Place, CannotRewrite]:
+    """Plan all edits of a unit; the places that were refused, and why."""
+    refused: dict[_Place, CannotRewrite] = {}
+    # Optimizers last: by then it is known which sizes need a base.
+    for finding in sorted(unit, key=lambda f: f.code in _OPTIMIZERS):
         try:
             rewrite = REWRITES.get(finding.code)
             if rewrite is None:
                 raise CannotRewrite("it has no rewrite", _EXPLAIN.format(code=finding.code))
             rewrite(context, finding)
         except CannotRewrite as refusal:
-            refused[finding] = refusal
+            refused[_place(finding)] = refusal
+    return refused
+
+
+def _companions(context: Context, unit: Sequence[Finding]) -> dict[_Place, CannotRewrite]:
+    """Split the groups of optimizers that no finding names: those of a model that a script builds at one size."""
+    named = {(f.place.path, f.place.line) for f in unit if f.code in _OPTIMIZERS}
+    near = {path for f in unit for path in context.program.near(f.place.path)}
+    refused: dict[_Place, CannotRewrite] = {}
+    for view in context.program.optimizers:
+        site = view.record.site
+        if site.path not in near or (site.path, site.line) in named or view.is_scaled or not view.is_one_rate:
+            continue
+        try:
+            if view.family is None or not (view.family.is_adaptive or view.family.is_sgd):
+                raise CannotRewrite("its optimizer has no rewrite", "write its parameter groups by hand, by role")
+            groups.split(context, site)
+        except CannotRewrite as refusal:
+            code = "MU102" if view.family is not None and view.family.is_sgd else "MU101"
+            refused[code, site.path, site.line] = refusal
     return refused
 
 
@@ -247,26 +270,29 @@ def _name(finding: Finding) -> tuple[str, str, str]:
     return (finding.code, finding.place.path, finding.symbol)
 
 
-def _left(unit: Sequence[Finding], refused: Mapping[Finding, CannotRewrite]) -> tuple[Left, ...]:
-    """What is left of a unit: with its own reason, or because another part cannot be rewritten."""
-    first = next(iter(refused), None)
-    left = []
+def _left(unit: Sequence[Finding], refused: Mapping[_Place, CannotRewrite]) -> tuple[Left, ...]:
+    """What is left: each place with its own reason, the rest of the unit because of the first of them."""
+    left = [Left(*place, refusal.reason, refusal.manual) for place, refusal in refused.items()]
     for finding in unit:
-        refusal = refused.get(finding)
-        if refusal is None and first is not None:
-            where = f"{first.code} at {first.place.path}:{first.place.line}"
-            refusal = CannotRewrite(
-                f"it belongs together with {where}, which cannot be rewritten",
-                f"repair that by hand first, or take this alone with --select {finding.code}",
-            )
-        if refusal is not None:
-            place = finding.place
-            left.append(Left(finding.code, place.path, place.line, refusal.reason, refusal.manual))
-    return tuple(left)
+        if refused and _place(finding) not in refused:
+            code, path, line = next(iter(refused))
+            reason = f"it belongs together with {code} at {path}:{line}, which cannot be rewritten"
+            manual = f"repair that by hand first, or take this alone with --select {finding.code}"
+            left.append(Left(*_place(finding), reason, manual))
+    return tuple(sorted(left, key=lambda item: (item.path, item.line, item.code)))
 
 
-def _without_optimizer(context: Context) -> list[str]:
-    if context.program.optimizers:
-        return []
-    helper = f"{template.SCALE_GROUPS} of {context.imports.home}"
-    return [f"no optimizer was found: pass its parameter groups through {helper} where it is built"]
+def _place(finding: Finding) -> _Place:
+    return (finding.code, finding.place.path, finding.place.line)
+
+
+def _notes(context: Context) -> list[str]:
+    """What to know about a unit that was rewritten."""
+    notes = list(context.scripts.notes)
+    names = list(dict.fromkeys(f"base_{need.spelling.name}" for need in context.bases.needs))
+    if not context.scripts.values and names:
+        notes.append(f"no script sets {' and '.join(names)} yet: until one does, every model is its own base")
+    if not context.optimizers and not any(v.is_scaled for v in context.program.optimizers):
+        helper = f"{template.SCALE_GROUPS} of {context.imports.home}"
+        notes.append(f"no optimizer was found: pass its parameter groups through {helper} where it is built")
+    return notes

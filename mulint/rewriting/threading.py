@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mulint.facts import syntax as s
 from mulint.program import classes
+from mulint.program.intent import base_widths
 from mulint.program.values import ClassValue, ObjectValue, options
 from mulint.rewriting.base import Bases, Need, Spelling, initialiser
 from mulint.rewriting.edits import CannotRewrite
@@ -26,7 +27,11 @@ class _Call:
 
 
 def bring(bases: Bases, scripts: Scripts) -> None:
-    """Declare every base that is needed, and pass it from the scripts to the classes that need it."""
+    """Declare every base that is needed, and pass it from the scripts to the classes that need it.
+
+    Raises:
+        CannotRewrite: a base cannot be brought where it is needed, or the code has one of another name.
+    """
     done: list[Need] = []
     while pending := [n for n in bases.needs if n not in done]:
         for need in pending:
@@ -36,6 +41,14 @@ def bring(bases: Bases, scripts: Scripts) -> None:
                 _pass_parameter(bases, scripts, need)
     _bring_fields(bases, scripts, [n for n in done if n.spelling.holder])
     scripts.finish()
+    names = {f"base_{need.spelling.name}" for need in done}
+    near = {path for need in done for path in bases.program.near(need.kind.path)}
+    for site, base in base_widths(bases.program.seen, bases.program.widths):
+        if site.path in near and base.short not in names:
+            raise CannotRewrite(
+                f"the code is already scaled relative to {base.short} ({site.path}:{site.line})",
+                f"repair it relative to {base.short}",
+            )
 
 
 def _calls(bases: Bases, kind: ClassValue) -> Iterator[_Call]:
@@ -57,17 +70,16 @@ def _add_parameter(tree: Tree, kind: ClassValue, name: str) -> None:
 
 def _pass_parameter(bases: Bases, scripts: Scripts, need: Need) -> None:
     """Give the base to every call that builds the class."""
-    name = need.spelling.name
+    name, function = need.spelling.name, initialiser(need.kind)
+    default = next((p.default for p in function.parameters if p.name == name), None)
     for call in _calls(bases, need.kind):
-        argument = _argument(call.node, initialiser(need.kind), name)
-        if argument is None or any(k.name == f"base_{name}" for k in call.node.keywords):
-            continue
-        if call.within is not None and _in_constructor(bases.tree.documents[call.path], call.node):
+        argument = _argument(call.node, function, name)
+        if call.within is None or not _in_constructor(bases.tree.documents[call.path], call.node):
+            scripts.pass_to_call(call.path, call.node, {name: argument}, {name: default})
+        elif argument is not None and not any(k.name == f"base_{name}" for k in call.node.keywords):
             spelling = _handed_on(bases, call.within, argument, call.path)
             bases.need(call.within, spelling)
             bases.tree.add_keywords(call.path, call.node, f"base_{name}={spelling.base}")
-        else:
-            scripts.pass_to_call(call.path, call.node, {name: argument})
 
 
 def _argument(call: s.Call, function: s.Function, name: str) -> s.Expression | None:
@@ -130,9 +142,11 @@ def _bring_fields(bases: Bases, scripts: Scripts, needs: list[Need]) -> None:
             f"add {' and '.join(f'base_{n} = None' for n in names)} to the configuration",
         )
     for kind in kinds:
+        defaults = {name: node.value for name, _, node in classes.fields(kind)}
         for call in _calls(bases, kind):
             if call.within is None:
-                scripts.pass_to_call(call.path, call.node, {n: _field(bases, kind, call.node, n) for n in names})
+                arguments = {name: _field(kind, call.node, name) for name in names}
+                scripts.pass_to_call(call.path, call.node, arguments, defaults)
     for path, document in bases.tree.documents.items():
         if path not in homes and not any(classes.is_dataclass(kind) for kind in kinds):
             for node in _field_writes(document, names):
@@ -153,7 +167,10 @@ def _configurations(bases: Bases, needs: list[Need]) -> list[ClassValue]:
 
 def _declare_in_dataclass(tree: Tree, kind: ClassValue, names: list[str]) -> bool:
     fields = classes.fields(kind)
-    wanted = [n for n in names if n in {name for name, _, _ in fields}]
+    declared = {name for name, _, _ in fields}
+    wanted = [n for n in names if n in declared and f"base_{n}" not in declared]
+    if declared >= {f"base_{n}" for n in names}:
+        return True
     own = [node for _, owner, node in fields if owner is kind]
     if not wanted or not own:
         return False
@@ -167,7 +184,9 @@ def _declare_in_constructor(tree: Tree, kind: ClassValue, names: list[str]) -> b
     declared = False
     for name in names:
         statement = next((n for n in function.body if _sets(n, name)), None)
-        if statement is not None and any(p.name == name for p in function.parameters):
+        if any(p.name == f"base_{name}" for p in function.parameters):
+            declared = True
+        elif statement is not None and any(p.name == name for p in function.parameters):
             tree.add_parameter(kind.path, function, f"base_{name}=None")
             tree.add_line_after(kind.path, statement, f"self.base_{name} = base_{name}")
             declared = True
@@ -209,8 +228,8 @@ def _written(node: s.Assign) -> str:
     return target.name
 
 
-def _field(bases: Bases, kind: ClassValue, call: s.Call, name: str) -> s.Expression | None:
-    del bases
+def _field(kind: ClassValue, call: s.Call, name: str) -> s.Expression | None:
+    """The expression that a call gives for a field."""
     keywords = {k.name: k.value for k in call.keywords}
     if name in keywords:
         return keywords[name]

@@ -8,7 +8,7 @@ from mulint.facts import syntax as s
 from mulint.findings import Finding
 from mulint.program.dimensions import Symbol
 from mulint.program.rates import OptimizerView
-from mulint.program.values import ClassValue
+from mulint.program.values import ClassValue, Site
 from mulint.rewriting.base import Spelling
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
@@ -22,7 +22,11 @@ _REPEATABLE = (s.Name, s.Attribute, s.Literal, s.Subscript, s.Binary, s.Unary)
 
 def rewrite(context: Context, finding: Finding) -> None:
     """Repair MU101 or MU102."""
-    site = site_of(finding)
+    split(context, site_of(finding))
+
+
+def split(context: Context, site: Site) -> None:
+    """Split the groups of the optimizer that is built at a site."""
     document = context.tree.at(site)
     call = document.exactly(site.span, s.Call)
     view = next((v for v in context.program.optimizers if v.record.site == site), None)
@@ -118,7 +122,12 @@ def _model(document: Document, call: s.Call, groups: s.Expression) -> str:
 
 def make_scalable(context: Context) -> None:
     """Have the models of the optimizers remember how they were built, with every size that has a base."""
-    for kind in _models(context):
+    models = _models(context)
+    if context.optimizers and not models:
+        raise CannotRewrite(
+            "the model that it trains was not recognised", "write its parameter groups by hand, by role"
+        )
+    for kind in models:
         widths = _spelled(context, kind, context.program.widths)
         fixed = [sp for sp in _spelled(context, kind, context.bases.symbols) if sp not in widths]
         for spelling in (*widths, *fixed):
@@ -140,8 +149,11 @@ def _models(context: Context) -> list[ClassValue]:
         around = context.bases.kind_at(construction.site)
         if around is not None and around.node is not construction.kind.node:
             parents.setdefault(id(construction.kind.node), set()).add(id(around.node))
-    needing = {id(need.kind.node) for need in context.bases.needs}
-    used = needing
+    used = {id(need.kind.node) for need in context.bases.needs}
+    if not used:
+        hidden = (p for path in context.optimizers for p in context.program.reachable(path, Role.HIDDEN))
+        places = (context.bases.kind_at(p.weight.site) for p in hidden)
+        used = {id(kind.node) for kind in places if kind is not None}
     while grown := {p for key in used for p in parents.get(key, ())} - used:
         used = used | grown
     near = {path for start in context.optimizers for path in context.program.near(start)}
