@@ -56,13 +56,18 @@ class Need:
 
 @dataclass
 class Bases:
-    """The ratios that the sites of one unit use: the symbols in them, and the classes that need their bases."""
+    """The ratios that the sites of one unit use.
+
+    ``symbols`` occur in them; ``needs`` are the classes that have to be told a base; ``declared`` the names of
+    bases that the code did not have before.
+    """
 
     tree: Tree
     program: Program
     imports: Imports
     needs: list[Need] = field(default_factory=list)
     symbols: set[Symbol] = field(default_factory=set)
+    declared: list[str] = field(default_factory=list)
     _attributes: dict[tuple[int, str], str] = field(default_factory=dict)
 
     def kind_at(self, site: Site) -> ClassValue | None:

@@ -101,7 +101,8 @@ class _Outcome:
         """The files that it changes."""
         if self.context is None:
             return frozenset()
-        return frozenset({*(e.path for e in self.context.tree.edits), self.context.imports.home})
+        home = [self.context.imports.home] if self.context.imports.used else []
+        return frozenset({*(e.path for e in self.context.tree.edits), *home})
 
     def refused(self, refusal: CannotRewrite) -> _Outcome:
         """The same unit, left for one reason."""
@@ -151,9 +152,10 @@ def _combined(
     texts = {path: apply(before.sources[path].text, several) for path, several in edits.items()}
     families: dict[str, dict[Optimizer, None]] = {}
     for outcome in kept:
-        if outcome.context is not None and outcome.context.imports.home not in before.sources:
-            known = families.setdefault(outcome.context.imports.home, {})
-            known.update(dict.fromkeys(f for several in outcome.context.optimizers.values() for f in several))
+        context = outcome.context
+        if context is not None and context.imports.used and context.imports.home not in before.sources:
+            known = families.setdefault(context.imports.home, {})
+            known.update(dict.fromkeys(f for several in context.optimizers.values() for f in several))
     texts |= {home: template.render(list(known), configuration) for home, known in families.items()}
     return kept, texts
 
@@ -289,7 +291,7 @@ def _place(finding: Finding) -> _Place:
 def _notes(context: Context) -> list[str]:
     """What to know about a unit that was rewritten."""
     notes = list(context.scripts.notes)
-    names = list(dict.fromkeys(f"base_{need.spelling.name}" for need in context.bases.needs))
+    names = list(dict.fromkeys(context.bases.declared))
     if not context.scripts.values and names:
         notes.append(f"no script sets {' and '.join(names)} yet: until one does, every model is its own base")
     if not context.optimizers and not any(v.is_scaled for v in context.program.optimizers):

@@ -13,10 +13,9 @@ COMMENT = "# the base model: the sizes at which the hyperparameters were tuned"
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """A size that a script sets: the statement, the name of its base, and the value the base gets."""
+    """A size that a script sets: the statement, and the line that sets its base."""
 
     statement: s.Statement
-    name: str
     line: str
 
 
@@ -101,14 +100,15 @@ class Scripts:
             case s.Name(id=variable):
                 assigned = _assignment(document, variable, argument.span)
                 if assigned is not None:
-                    value = self._value(name, assigned[1])
-                    line = f"base_{variable} = {value}"
-                    self._settings.setdefault(document.path, []).append(_Setting(assigned[0], variable, line))
+                    if _assignment(document, f"base_{variable}", argument.span) is None:
+                        line = f"base_{variable} = {self._value(name, assigned[1])}"
+                        self._settings.setdefault(document.path, []).append(_Setting(assigned[0], line))
                     return f"base_{variable}"
             case s.Attribute(name=option):
                 declared = _option(document, option)
                 if declared is not None:
-                    self._declare_option(document, name, option, *declared)
+                    if _option(document, f"base_{option}") is None:
+                        self._declare_option(document, name, *declared)
                     return f"{document.source(argument.value)}.base_{option}"
         if name in self.given:
             return self._value(name, self.given[name])
@@ -130,9 +130,7 @@ class Scripts:
         self.values[name] = value
         return str(int(value)) if float(value).is_integer() else repr(value)
 
-    def _declare_option(
-        self, document: Document, name: str, option: str, statement: s.Statement, call: s.Call
-    ) -> None:
+    def _declare_option(self, document: Document, name: str, statement: s.Statement, call: s.Call) -> None:
         flag = call.arguments[0]
         text = document.source(flag)
         quote = text[-1]
@@ -147,7 +145,7 @@ class Scripts:
             value = self._value(name, self.given[name])
         kept = [spelled, *(f"type={options['type']}" for _ in range("type" in options)), f"default={value}"]
         line = f"{document.source(call.function)}({', '.join(kept)})"
-        self._settings.setdefault(document.path, []).append(_Setting(statement, option, line))
+        self._settings.setdefault(document.path, []).append(_Setting(statement, line))
 
     # Dictionaries of arguments
 

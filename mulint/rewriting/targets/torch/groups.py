@@ -15,6 +15,7 @@ from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
 from mulint.rewriting.targets.torch.template import NAME, SCALABLE, SCALE_GROUPS, powers_name
 from mulint.rewriting.tree import Document
+from mulint.rules.readouts import readouts
 from mulint.theory import Optimizer, Role
 
 _REPEATABLE = (s.Name, s.Attribute, s.Literal, s.Subscript, s.Binary, s.Unary)
@@ -67,7 +68,17 @@ def _check(context: Context, view: OptimizerView) -> None:
             f"{bare[0]} is a bare parameter that contracts a width: its shape does not say along which dimension",
             f"put {bare[0]} into a group of its own and scale that by hand",
         )
-    for path in context.program.near(view.record.site.path):
+    near = context.program.near(view.record.site.path)
+    for readout in readouts(context.program):
+        helper = any(
+            c.kind.path.endswith(NAME) for c in context.program.seen.constructions if c.site == readout.site
+        )
+        if readout.site.path in near and readout.multipliers != {0} and not helper:
+            raise CannotRewrite(
+                f"the readout {readout.name} has a multiplier of its own",
+                "give hidden weights the rate that the optimizer's family asks for, by hand",
+            )
+    for path in near:
         document = context.tree.documents.get(path)
         if document is None or path.endswith(NAME):
             continue
