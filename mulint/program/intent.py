@@ -28,7 +28,7 @@ def packages(
 ) -> tuple[Package, ...]:
     """The intent of every package, in order of their paths."""
     evidence: dict[str, str] = {}
-    for site, because in [*_imports(files), *_ratios(seen, widths)]:
+    for site, because in [*_imports(files), *_scaled(seen, widths)]:
         evidence.setdefault(package_of(site.path), f"{because} ({site.path}:{site.line})")
     chosen = {package_of(f.path) for f in files if opted_in(f.path)}
     result: list[Package] = []
@@ -58,13 +58,17 @@ def _imports(files: Sequence[FileFacts]) -> Iterator[tuple[Site, str]]:
                 break
 
 
-def _ratios(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Site, str]]:
-    """Rates, init scales and multipliers that contain a ratio of a width to a base width."""
+def _scaled(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Site, str]]:
+    return ((site, f"scales by a width relative to {base.short}") for site, base in base_widths(seen, widths))
+
+
+def base_widths(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Site, Symbol]]:
+    """The base widths that rates, init scales and multipliers are relative to, and where."""
     sizes = size_symbols(seen)
     for site, number in _factors(seen):
         base = ratio_base(number, widths, sizes)
         if base is not None:
-            yield site, f"scales by a width relative to {base.short}"
+            yield site, base
 
 
 def _factors(seen: Observations) -> Iterable[tuple[Site, Number]]:

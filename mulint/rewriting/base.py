@@ -6,9 +6,10 @@ A size comes into a class as a constructor parameter (``hidden``) or as a field 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 
 from mulint.facts import syntax as s
 from mulint.program import Program
@@ -55,26 +56,39 @@ class Need:
 
 @dataclass
 class Bases:
-    """The ratios that the sites of one unit use: the symbols in them, and the classes that need their bases."""
+    """The ratios that the sites of one unit use.
+
+    ``symbols`` occur in them; ``needs`` are the classes that have to be told a base; ``declared`` the names of
+    bases that the code did not have before.
+    """
 
     tree: Tree
     program: Program
     imports: Imports
     needs: list[Need] = field(default_factory=list)
     symbols: set[Symbol] = field(default_factory=set)
+    declared: list[str] = field(default_factory=list)
     _attributes: dict[tuple[int, str], str] = field(default_factory=dict)
 
     def kind_at(self, site: Site) -> ClassValue | None:
         """The user's class around a site."""
-        around = [n for n in self.tree.at(site).around(site.span) if isinstance(n, s.Class)]
-        return next((c.kind for c in self._constructions() if around and c.kind.node is around[-1]), None)
+        around = self.tree.at(site).class_at(site.span)
+        return None if around is None else self._kinds.get(id(around))
 
-    def constructions(self, kind: ClassValue) -> Iterator[Construction]:
+    @cached_property
+    def _kinds(self) -> dict[int, ClassValue]:
+        return {id(c.kind.node): c.kind for c in self.program.seen.constructions}
+
+    @cached_property
+    def _instances(self) -> dict[int, list[Construction]]:
+        found: dict[int, list[Construction]] = {}
+        for construction in self.program.seen.constructions:
+            found.setdefault(id(construction.kind.node), []).append(construction)
+        return found
+
+    def constructions(self, kind: ClassValue) -> list[Construction]:
         """All instances of a class."""
-        return (c for c in self._constructions() if c.kind.node is kind.node)
-
-    def _constructions(self) -> Iterable[Construction]:
-        return self.program.seen.constructions
+        return self._instances.get(id(kind.node), [])
 
     def spelling(self, kind: ClassValue, symbol: Symbol) -> Spelling | None:
         """How the constructor of a class spells a symbol, if one of its arguments carries it."""
@@ -110,7 +124,7 @@ class Bases:
                 "move it into the class, or pass the ratio of the width to the base width to it",
             )
         for number in numbers:
-            powers = _powers(number, self.program.widths if widths_only else None)
+            powers = _powers(number, self.program.widths, widths_only=widths_only)
             spelled = [(self.spelling(kind, symbol), power) for symbol, power in powers]
             if powers and all(spelling for spelling, _ in spelled):
                 self.symbols |= {symbol for symbol, _ in powers}
@@ -155,12 +169,15 @@ def initialiser(kind: ClassValue) -> s.Function:
     )
 
 
-def _powers(number: Number, widths: frozenset[Symbol] | None) -> list[tuple[Symbol, Fraction]]:
-    """The symbols of a size that is one product, with their powers; empty for any other size."""
-    if number.only is None or len(number.only.terms) != 1:
+def _powers(number: Number, widths: frozenset[Symbol], *, widths_only: bool) -> list[tuple[Symbol, Fraction]]:
+    """The symbols of a size with their powers; of a sum those of the term that grows fastest, if there is one."""
+    if number.only is None:
         return []
-    powers, _ = number.only.terms[0]
-    return [(symbol, power) for symbol, power in powers if widths is None or symbol in widths]
+    growth = {powers: sum(p for symbol, p in powers if symbol in widths) for powers, _ in number.only.terms}
+    fastest = [powers for powers, rate in growth.items() if rate == max(growth.values())]
+    if len(fastest) != 1:
+        return []
+    return [(symbol, power) for symbol, power in fastest[0] if symbol in widths or not widths_only]
 
 
 def _assigned(target: str, factors: list[tuple[str, Fraction]]) -> list[str]:

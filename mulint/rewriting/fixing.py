@@ -14,7 +14,7 @@ from mulint.findings import FileError, Finding
 from mulint.program import Program
 from mulint.rewriting.base import Bases
 from mulint.rewriting.context import Context
-from mulint.rewriting.edits import CannotRewrite
+from mulint.rewriting.edits import CannotRewrite, TextEdit, apply
 from mulint.rewriting.imports import Imports
 from mulint.rewriting.patch import FilePatch, Left, Patch
 from mulint.rewriting.scripts import Scripts
@@ -24,7 +24,7 @@ from mulint.rewriting.tree import Tree
 from mulint.rewriting.units import units
 from mulint.source.discovery import select
 from mulint.source.reading import SourceFile
-from mulint.theory import Role
+from mulint.theory import Optimizer, Role
 
 REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
     "MU401": readout.rewrite,
@@ -35,6 +35,8 @@ REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
     "MU102": groups.rewrite,
     "MU201": schedule.rewrite,
 }
+_OPTIMIZERS = ("MU101", "MU102")
+_Place = tuple[str, str, int]
 _EXPLAIN = "see `mulint explain {code}` for what to write instead"
 
 
@@ -51,50 +53,29 @@ def fix(
 ) -> tuple[Patch, list[FileError]]:
     """The patch for every unit that the named files are part of, and the files of theirs that cannot be read.
 
-    Units are taken one after the other; each is planned on the text that the ones before it left.
-
     Raises:
         ConfigurationError: a rule selector is not known.
     """
     selection = select(paths, root, configuration.exclude)
     sources, errors, _ = load_sources(selection, configuration)
-    before = {source.path: source.text for source in sources}
-    state = _State({source.path: source for source in sources}, analyse(sources, configuration))
-    unparsed = state.analysis.errors
-    tried: set[frozenset[Key]] = set()
-    attempts: list[_Attempt] = []
-    while True:
-        found = units(state.analysis.program, state.analysis.findings)
-        named = [u for u in found if any(f.place.path in selection.named for f in u)]
-        unit = next((u for u in named if _key(u) not in tried), None)
-        if unit is None:
+    before = _State({source.path: source for source in sources}, analyse(sources, configuration))
+    found = units(before.analysis.program, before.analysis.findings)
+    chosen = [u for u in found if any(f.place.path in selection.named for f in u)]
+    outcomes = [_plan(before, unit, configuration, plan) for unit in chosen]
+    texts: dict[str, str] = {}
+    while any(o.context for o in outcomes):
+        outcomes, texts = _combined(before, outcomes, configuration)
+        refusals = _refusals(before, before.patched(texts, configuration), outcomes)
+        if not refusals:
             break
-        tried.add(_key(unit))
-        attempt = _attempt(state, unit, configuration, plan)
-        attempts.append(attempt)
-        state = attempt.state
-    edits = Counter(path for attempt in attempts for path in attempt.edited)
-    files = [
-        FilePatch(path, before.get(path), source.text, edits[path])
-        for path, source in sorted(state.sources.items())
-        if before.get(path) != source.text
-    ]
-    return Patch(
-        files=tuple(files),
-        left=tuple(left for attempt in attempts for left in attempt.left),
-        fixed=sum(attempt.fixed for attempt in attempts),
-        notes=tuple(dict.fromkeys(note for attempt in attempts for note in attempt.notes)),
-        base=tuple((name, value) for attempt in attempts for name, value in attempt.base.items()),
-        models=tuple(model for attempt in attempts for model in attempt.models),
-    ), [e for e in (*errors, *unparsed) if e.path in {*selection.named, *selection.missing}]
-
-
-Key = tuple[str, str, str]
+        outcomes = [o.refused(refusals[i]) if i in refusals else o for i, o in enumerate(outcomes)]
+    asked = {*selection.named, *selection.missing}
+    return _patch(before, outcomes, texts), [e for e in (*errors, *before.analysis.errors) if e.path in asked]
 
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The texts so far, and what the rules say of them."""
+    """The texts of a project, and what the rules say of them."""
 
     sources: Mapping[str, SourceFile]
     analysis: Analysis
@@ -107,45 +88,113 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
-    """The outcome for one unit: the state after it, unchanged where it was left."""
+class _Outcome:
+    """One unit: the rewrite of what was taken, without a context if it is left as it is."""
 
-    state: _State
-    left: tuple[Left, ...] = ()
-    fixed: int = 0
-    edited: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    base: Mapping[str, float] = field(default_factory=dict)
-    models: tuple[str, ...] = ()
+    unit: tuple[Finding, ...]
+    taken: tuple[Finding, ...]
+    context: Context | None
+    left: tuple[Left, ...]
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The files that it changes."""
+        if self.context is None:
+            return frozenset()
+        home = [self.context.imports.home] if self.context.imports.used else []
+        return frozenset({*(e.path for e in self.context.tree.edits), *home})
+
+    def refused(self, refusal: CannotRewrite) -> _Outcome:
+        """The same unit, left for one reason."""
+        return _Outcome(self.unit, (), None, _left((), {_place(f): refusal for f in self.unit}))
 
 
-def _key(unit: Sequence[Finding]) -> frozenset[Key]:
-    return frozenset((f.code, f.place.path, f.symbol) for f in unit)
-
-
-def _attempt(state: _State, unit: list[Finding], configuration: Configuration, plan: Plan) -> _Attempt:
-    """Rewrite one unit, if that can be done with certainty and removes its findings without adding any."""
-    context = _context(state, unit, configuration, plan)
+def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration, plan: Plan) -> _Outcome:
+    """Plan the edits of one unit, if every part of it can be rewritten with certainty."""
+    unit = tuple(unit)
+    context = _context(before, unit, configuration, plan)
     refused = _rewrite(context, unit)
-    taken = [f for f in unit if f not in refused]
+    if not plan.partial:
+        refused |= _companions(context, unit)
+    taken = tuple(f for f in unit if _place(f) not in refused)
     if refused and plan.partial and taken:
-        context = _context(state, taken, configuration, plan)
+        context = _context(before, taken, configuration, plan)
         _rewrite(context, taken)
     elif refused:
-        return _Attempt(state, _left(unit, refused))
+        return _Outcome(unit, (), None, _left(unit, refused))
+    outcome = _Outcome(unit, taken, context, _left((), refused))
     try:
-        patched = state.patched(_finished(context), configuration)
-        _check(state, patched, taken)
+        _finish(context)
+        context.tree.patched()
     except CannotRewrite as refusal:
-        return _Attempt(state, _left(unit, dict.fromkeys(unit, refusal)))
-    return _Attempt(
-        patched,
-        left=_left(list(refused), refused),
-        fixed=len(taken),
-        edited=(*(e.path for e in context.tree.edits), *context.tree.new),
-        notes=(*context.scripts.notes, *_without_optimizer(context)),
-        base=context.scripts.values,
-        models=tuple(context.models),
+        return outcome.refused(refusal)
+    return outcome
+
+
+def _combined(
+    before: _State, outcomes: Sequence[_Outcome], configuration: Configuration
+) -> tuple[list[_Outcome], dict[str, str]]:
+    """The texts after all planned units; one that wants the same characters as those before it is left."""
+    kept: list[_Outcome] = []
+    edits: dict[str, list[TextEdit]] = {}
+    for outcome in outcomes:
+        wanted = {path: list(several) for path, several in edits.items()}
+        for edit in outcome.context.tree.edits if outcome.context else ():
+            wanted.setdefault(edit.path, []).append(edit)
+        try:
+            for path in outcome.paths & wanted.keys():
+                apply(before.sources[path].text, wanted[path])
+        except CannotRewrite as refusal:
+            kept.append(outcome.refused(refusal))
+            continue
+        kept.append(outcome)
+        edits = wanted
+    texts = {path: apply(before.sources[path].text, several) for path, several in edits.items()}
+    families: dict[str, dict[Optimizer, None]] = {}
+    for outcome in kept:
+        context = outcome.context
+        if context is not None and context.imports.used and context.imports.home not in before.sources:
+            known = families.setdefault(context.imports.home, {})
+            known.update(dict.fromkeys(f for several in context.optimizers.values() for f in several))
+    texts |= {home: template.render(list(known), configuration) for home, known in families.items()}
+    return kept, texts
+
+
+def _refusals(before: _State, after: _State, outcomes: Sequence[_Outcome]) -> dict[int, CannotRewrite]:
+    """The units to leave after the same rules ran again: all parses, what was taken is gone, nothing is new."""
+    planned = {index: outcome for index, outcome in enumerate(outcomes) if outcome.context}
+    wrong = [
+        (e.path, CannotRewrite(f"the rewritten {e.path} would not parse (line {e.line})", "rewrite it by hand"))
+        for e in after.analysis.errors
+        if e not in before.analysis.errors
+    ]
+    expected = Counter(_name(f) for f in before.analysis.findings)
+    expected -= Counter(_name(f) for outcome in planned.values() for f in outcome.taken)
+    for code, path, symbol in Counter(_name(f) for f in after.analysis.findings) - expected:
+        reason = f"the rewritten code would have {code} in {path} ({symbol})"
+        wrong.append((path, CannotRewrite(reason, _EXPLAIN.format(code=code))))
+    refusals: dict[int, CannotRewrite] = {}
+    for path, refusal in wrong:
+        blamed = [index for index, outcome in planned.items() if path in outcome.paths] or list(planned)
+        refusals |= dict.fromkeys(blamed, refusal)
+    return refusals
+
+
+def _patch(before: _State, outcomes: Sequence[_Outcome], texts: Mapping[str, str]) -> Patch:
+    planned = [o for o in outcomes if o.context]
+    contexts = [o.context for o in planned if o.context]
+    edits = Counter(e.path for context in contexts for e in context.tree.edits)
+    files = []
+    for path, text in sorted(texts.items() if planned else ()):
+        old = before.sources.get(path)
+        files.append(FilePatch(path, None if old is None else old.text, text, edits[path] or 1))
+    return Patch(
+        files=tuple(files),
+        left=tuple(left for outcome in outcomes for left in outcome.left),
+        fixed=sum(len(o.taken) for o in planned),
+        notes=tuple(dict.fromkeys(note for c in contexts for note in _notes(c))),
+        base=tuple((name, value) for c in contexts for name, value in c.scripts.values.items()),
+        models=tuple(model for c in contexts for model in c.models),
     )
 
 
@@ -168,84 +217,84 @@ def _base(program: Program, configuration: Configuration, plan: Plan) -> dict[st
 
 def _home(program: Program, unit: Sequence[Finding]) -> str:
     """The folder of the model."""
-    optimizers = ("MU101", "MU102", "MU201")
-    models = [f.place.path for f in unit if f.code not in optimizers]
+    models = [f.place.path for f in unit if f.code not in (*_OPTIMIZERS, "MU201")]
     models += [p.weight.site.path for f in unit for p in program.reachable(f.place.path, Role.HIDDEN)]
     return posixpath.dirname(models[0] if models else unit[0].place.path)
 
 
-def _rewrite(context: Context, unit: Sequence[Finding]) -> dict[Finding, CannotRewrite]:
-    """Plan all edits of a unit; the findings that were refused, and why."""
-    refused: dict[Finding, CannotRewrite] = {}
-    for finding in sorted(unit, key=lambda f: f.code in ("MU101", "MU102")):
+def _rewrite(context: Context, unit: Sequence[Finding]) -> dict[_Place, CannotRewrite]:
+    """Plan all edits of a unit; the places that were refused, and why."""
+    refused: dict[_Place, CannotRewrite] = {}
+    # Optimizers last: by then it is known which sizes need a base.
+    for finding in sorted(unit, key=lambda f: f.code in _OPTIMIZERS):
         try:
             rewrite = REWRITES.get(finding.code)
             if rewrite is None:
                 raise CannotRewrite("it has no rewrite", _EXPLAIN.format(code=finding.code))
             rewrite(context, finding)
         except CannotRewrite as refusal:
-            refused[finding] = refusal
+            refused[_place(finding)] = refusal
     return refused
 
 
-def _finished(context: Context) -> dict[str, str]:
-    """All edits carried out, those that several rewrites share included."""
-    tree, imports = context.tree, context.imports
+def _companions(context: Context, unit: Sequence[Finding]) -> dict[_Place, CannotRewrite]:
+    """Split the groups of optimizers that no finding names: those of a model that a script builds at one size."""
+    named = {(f.place.path, f.place.line) for f in unit if f.code in _OPTIMIZERS}
+    near = {path for f in unit for path in context.program.near(f.place.path)}
+    refused: dict[_Place, CannotRewrite] = {}
+    for view in context.program.optimizers:
+        site = view.record.site
+        if site.path not in near or (site.path, site.line) in named or view.is_scaled or not view.is_one_rate:
+            continue
+        try:
+            if view.family is None or not (view.family.is_adaptive or view.family.is_sgd):
+                raise CannotRewrite("its optimizer has no rewrite", "write its parameter groups by hand, by role")
+            groups.split(context, site)
+        except CannotRewrite as refusal:
+            code = "MU102" if view.family is not None and view.family.is_sgd else "MU101"
+            refused[code, site.path, site.line] = refusal
+    return refused
+
+
+def _finish(context: Context) -> None:
+    """The edits that several rewrites share: bases brought to their sites, imports."""
     groups.make_scalable(context)
     bring(context.bases, context.scripts)
-    imports.emit()
-    families = [family for several in context.optimizers.values() for family in several]
-    text = template.render(list(dict.fromkeys(families)), context.configuration)
-    if imports.home not in tree.documents:
-        tree.new[imports.home] = text
-    else:
-        missing = imports.missing(tree.documents[imports.home].names)
-        if missing:
-            raise CannotRewrite(
-                f"{imports.home} exists and has no {missing[0]}", f"add {', '.join(missing)} to {imports.home}"
-            )
-    return tree.patched()
+    context.imports.emit()
+    home = context.imports.home
+    existing = context.tree.documents.get(home)
+    missing = context.imports.missing(existing.names) if existing is not None else []
+    if missing:
+        raise CannotRewrite(f"{home} exists and has no {missing[0]}", f"add {', '.join(missing)} to {home}")
 
 
-def _check(before: _State, after: _State, taken: Sequence[Finding]) -> None:
-    """The same rules again: everything parses, what was taken is gone, nothing is new."""
-    broken = [e for e in after.analysis.errors if e not in before.analysis.errors]
-    if broken:
-        raise CannotRewrite(
-            f"the rewritten {broken[0].path} would not parse (line {broken[0].line})", "rewrite it by hand"
-        )
-    expected = Counter(_name(f) for f in before.analysis.findings) - Counter(_name(f) for f in taken)
-    found = Counter(_name(f) for f in after.analysis.findings)
-    for code, path, symbol in found - expected:
-        raise CannotRewrite(
-            f"the rewritten code would have {code} in {path} ({symbol})", _EXPLAIN.format(code=code)
-        )
-
-
-def _name(finding: Finding) -> Key:
+def _name(finding: Finding) -> tuple[str, str, str]:
     return (finding.code, finding.place.path, finding.symbol)
 
 
-def _left(unit: Sequence[Finding], refused: Mapping[Finding, CannotRewrite]) -> tuple[Left, ...]:
-    """What is left of a unit: with its own reason, or because another part cannot be rewritten."""
-    first = next(iter(refused), None)
-    left = []
+def _left(unit: Sequence[Finding], refused: Mapping[_Place, CannotRewrite]) -> tuple[Left, ...]:
+    """What is left: each place with its own reason, the rest of the unit because of the first of them."""
+    left = [Left(*place, refusal.reason, refusal.manual) for place, refusal in refused.items()]
     for finding in unit:
-        refusal = refused.get(finding)
-        if refusal is None and first is not None:
-            where = f"{first.code} at {first.place.path}:{first.place.line}"
-            refusal = CannotRewrite(
-                f"it belongs together with {where}, which cannot be rewritten",
-                f"repair that by hand first, or take this alone with --select {finding.code}",
-            )
-        if refusal is not None:
-            place = finding.place
-            left.append(Left(finding.code, place.path, place.line, refusal.reason, refusal.manual))
-    return tuple(left)
+        if refused and _place(finding) not in refused:
+            code, path, line = next(iter(refused))
+            reason = f"it belongs together with {code} at {path}:{line}, which cannot be rewritten"
+            manual = f"repair that by hand first, or take this alone with --select {finding.code}"
+            left.append(Left(*_place(finding), reason, manual))
+    return tuple(sorted(left, key=lambda item: (item.path, item.line, item.code)))
 
 
-def _without_optimizer(context: Context) -> list[str]:
-    if context.program.optimizers:
-        return []
-    helper = f"{template.SCALE_GROUPS} of {context.imports.home}"
-    return [f"no optimizer was found: pass its parameter groups through {helper} where it is built"]
+def _place(finding: Finding) -> _Place:
+    return (finding.code, finding.place.path, finding.place.line)
+
+
+def _notes(context: Context) -> list[str]:
+    """What to know about a unit that was rewritten."""
+    notes = list(context.scripts.notes)
+    names = list(dict.fromkeys(context.bases.declared))
+    if not context.scripts.values and names:
+        notes.append(f"no script sets {' and '.join(names)} yet: until one does, every model is its own base")
+    if not context.optimizers and not any(v.is_scaled for v in context.program.optimizers):
+        helper = f"{template.SCALE_GROUPS} of {context.imports.home}"
+        notes.append(f"no optimizer was found: pass its parameter groups through {helper} where it is built")
+    return notes

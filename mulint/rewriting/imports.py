@@ -38,6 +38,11 @@ class Imports:
             if module not in modules:
                 modules.append(module)
 
+    @property
+    def used(self) -> bool:
+        """Whether any file needs the generated module."""
+        return bool(self._names)
+
     def missing(self, defined: frozenset[str]) -> list[str]:
         """The names that files need and that an existing generated module does not define."""
         return sorted({name for names in self._names.values() for name in names} - defined)

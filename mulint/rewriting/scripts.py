@@ -13,10 +13,9 @@ COMMENT = "# the base model: the sizes at which the hyperparameters were tuned"
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """A size that a script sets: the statement, the name of its base, and the value the base gets."""
+    """A size that a script sets: the statement, and the line that sets its base."""
 
     statement: s.Statement
-    name: str
     line: str
 
 
@@ -34,24 +33,37 @@ class Scripts:
     _settings: dict[str, list[_Setting]] = field(default_factory=dict)
     _dicts: dict[tuple[str, str], list[str]] = field(default_factory=dict)
 
-    def pass_to_call(self, path: str, call: s.Call, arguments: Mapping[str, s.Expression | None]) -> None:
+    def pass_to_call(
+        self,
+        path: str,
+        call: s.Call,
+        arguments: Mapping[str, s.Expression | None],
+        defaults: Mapping[str, s.Expression | None],
+    ) -> None:
         """Give ``base_<name>`` to a call that gets ``name``.
 
         Args:
             path: the script.
             call: the construction of a model or of its configuration.
-            arguments: what the call gives for each name itself, None where it comes in a ``**dict``.
+            arguments: what the call gives for each name itself, None where it gives nothing or a ``**dict``.
+            defaults: what a name is where nothing is given.
         """
         document = self.tree.documents[path]
+        unpacked = [k.value for k in call.keywords if k.name is None]
         added = []
         for name, argument in arguments.items():
+            if any(k.name == f"base_{name}" for k in call.keywords):
+                continue
+            base = None
             if argument is not None:
                 base = self._base(document, name, argument)
-                added += [f"base_{name}={base}"] if base is not None else []
+            elif not unpacked and _trains(document):
+                base = self._default(name, defaults.get(name))
+            added += [f"base_{name}={base}"] if base is not None else []
         if added:
             self.tree.add_keywords(path, call, *added)
         packed = [name for name, argument in arguments.items() if argument is None]
-        for source in (k.value for k in call.keywords if k.name is None):
+        for source in unpacked:
             if isinstance(source, s.Name):
                 self._pass_in_dict(document, source, packed)
 
@@ -88,14 +100,15 @@ class Scripts:
             case s.Name(id=variable):
                 assigned = _assignment(document, variable, argument.span)
                 if assigned is not None:
-                    value = self._value(name, assigned[1])
-                    line = f"base_{variable} = {value}"
-                    self._settings.setdefault(document.path, []).append(_Setting(assigned[0], variable, line))
+                    if _assignment(document, f"base_{variable}", argument.span) is None:
+                        line = f"base_{variable} = {self._value(name, assigned[1])}"
+                        self._settings.setdefault(document.path, []).append(_Setting(assigned[0], line))
                     return f"base_{variable}"
             case s.Attribute(name=option):
                 declared = _option(document, option)
                 if declared is not None:
-                    self._declare_option(document, name, option, *declared)
+                    if _option(document, f"base_{option}") is None:
+                        self._declare_option(document, name, *declared)
                     return f"{document.source(argument.value)}.base_{option}"
         if name in self.given:
             return self._value(name, self.given[name])
@@ -106,14 +119,18 @@ class Scripts:
             )
         return None
 
+    def _default(self, name: str, default: s.Expression | None) -> str | None:
+        """The base of a size that a training script leaves at its default."""
+        if isinstance(default, s.Literal) and isinstance(default.value, int | float):
+            return self._value(name, default.value)
+        return self._value(name, self.given[name]) if name in self.given else None
+
     def _value(self, name: str, default: float) -> str:
         value = self.given.get(name, default)
         self.values[name] = value
         return str(int(value)) if float(value).is_integer() else repr(value)
 
-    def _declare_option(
-        self, document: Document, name: str, option: str, statement: s.Statement, call: s.Call
-    ) -> None:
+    def _declare_option(self, document: Document, name: str, statement: s.Statement, call: s.Call) -> None:
         flag = call.arguments[0]
         text = document.source(flag)
         quote = text[-1]
@@ -128,14 +145,18 @@ class Scripts:
             value = self._value(name, self.given[name])
         kept = [spelled, *(f"type={options['type']}" for _ in range("type" in options)), f"default={value}"]
         line = f"{document.source(call.function)}({', '.join(kept)})"
-        self._settings.setdefault(document.path, []).append(_Setting(statement, option, line))
+        self._settings.setdefault(document.path, []).append(_Setting(statement, line))
 
     # Dictionaries of arguments
 
     def _pass_in_dict(self, document: Document, holder: s.Name, names: Sequence[str]) -> None:
         for node in _assigned_dicts(document, holder.id):
             entries = _entries(node)
-            bases = {name: self._base(document, name, entries[name]) for name in names if name in entries}
+            bases = {
+                name: self._base(document, name, entries[name])
+                for name in names
+                if name in entries and f"base_{name}" not in entries
+            }
             known = {name: base for name, base in bases.items() if base is not None}
             if not known:
                 continue
@@ -173,6 +194,12 @@ class Scripts:
             else:
                 last = max(known, key=lambda node: node.span)
                 self.tree.insert(document.path, document.range(last.span)[1], "".join(f", {b}" for b in bases))
+
+
+def _trains(document: Document) -> bool:
+    """Whether a script computes gradients."""
+    calls = (n.function for n in s.walk(document.body) if isinstance(n, s.Call))
+    return any(isinstance(function, s.Attribute) and function.name == "backward" for function in calls)
 
 
 def _assignment(document: Document, variable: str, use: s.Span) -> tuple[s.Assign, float] | None:

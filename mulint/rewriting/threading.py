@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from mulint.facts import syntax as s
 from mulint.program import classes
+from mulint.program.intent import base_widths
 from mulint.program.values import ClassValue, ObjectValue, options
 from mulint.rewriting.base import Bases, Need, Spelling, initialiser
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.scripts import Scripts
-from mulint.rewriting.tree import Document, Tree
+from mulint.rewriting.tree import Document
 
 COMMENT = "# sizes of the base model, at which the hyperparameters were tuned; None: this model's own"
 
@@ -26,16 +27,28 @@ class _Call:
 
 
 def bring(bases: Bases, scripts: Scripts) -> None:
-    """Declare every base that is needed, and pass it from the scripts to the classes that need it."""
+    """Declare every base that is needed, and pass it from the scripts to the classes that need it.
+
+    Raises:
+        CannotRewrite: a base cannot be brought where it is needed, or the code has one of another name.
+    """
     done: list[Need] = []
     while pending := [n for n in bases.needs if n not in done]:
         for need in pending:
             done.append(need)
             if need.spelling.holder is None:
-                _add_parameter(bases.tree, need.kind, need.spelling.name)
+                _add_parameter(bases, need.kind, need.spelling.name)
                 _pass_parameter(bases, scripts, need)
     _bring_fields(bases, scripts, [n for n in done if n.spelling.holder])
     scripts.finish()
+    names = {f"base_{need.spelling.name}" for need in done}
+    near = {path for need in done for path in bases.program.near(need.kind.path)}
+    for site, base in base_widths(bases.program.seen, bases.program.widths):
+        if site.path in near and base.short not in names:
+            raise CannotRewrite(
+                f"the code is already scaled relative to {base.short} ({site.path}:{site.line})",
+                f"repair it relative to {base.short}",
+            )
 
 
 def _calls(bases: Bases, kind: ClassValue) -> Iterator[_Call]:
@@ -49,25 +62,27 @@ def _calls(bases: Bases, kind: ClassValue) -> Iterator[_Call]:
 # Parameters
 
 
-def _add_parameter(tree: Tree, kind: ClassValue, name: str) -> None:
+def _add_parameter(bases: Bases, kind: ClassValue, name: str) -> None:
     function = initialiser(kind)
     if not any(p.name == f"base_{name}" for p in function.parameters):
-        tree.add_parameter(kind.path, function, f"base_{name}=None")
+        bases.tree.add_parameter(kind.path, function, f"base_{name}=None")
+        bases.declared.append(f"base_{name}")
 
 
 def _pass_parameter(bases: Bases, scripts: Scripts, need: Need) -> None:
     """Give the base to every call that builds the class."""
-    name = need.spelling.name
+    name, function = need.spelling.name, initialiser(need.kind)
+    default = next((p.default for p in function.parameters if p.name == name), None)
     for call in _calls(bases, need.kind):
-        argument = _argument(call.node, initialiser(need.kind), name)
-        if argument is None or any(k.name == f"base_{name}" for k in call.node.keywords):
+        argument = _argument(call.node, function, name)
+        if _argument(call.node, function, f"base_{name}") is not None:
             continue
-        if call.within is not None and _in_constructor(bases.tree.documents[call.path], call.node):
+        if call.within is None or not _in_constructor(bases.tree.documents[call.path], call.node):
+            scripts.pass_to_call(call.path, call.node, {name: argument}, {name: default})
+        elif argument is not None:
             spelling = _handed_on(bases, call.within, argument, call.path)
             bases.need(call.within, spelling)
             bases.tree.add_keywords(call.path, call.node, f"base_{name}={spelling.base}")
-        else:
-            scripts.pass_to_call(call.path, call.node, {name: argument})
 
 
 def _argument(call: s.Call, function: s.Function, name: str) -> s.Expression | None:
@@ -119,20 +134,22 @@ def _bring_fields(bases: Bases, scripts: Scripts, needs: list[Need]) -> None:
     declared = False
     for kind in kinds:
         if classes.is_dataclass(kind):
-            declared = _declare_in_dataclass(bases.tree, kind, names) or declared
+            declared = _declare_in_dataclass(bases, kind, names) or declared
         elif any(f.name == "__init__" for f in kind.node.body if isinstance(f, s.Function)):
-            declared = _declare_in_constructor(bases.tree, kind, names) or declared
+            declared = _declare_in_constructor(bases, kind, names) or declared
     homes = {n.kind.path for n in needs}
-    declared = _declare_in_factory(bases.tree, homes, names) or declared
+    declared = _declare_in_factory(bases, homes, names) or declared
     if not declared:
         raise CannotRewrite(
             f"the place that declares {' and '.join(names)} was not found",
             f"add {' and '.join(f'base_{n} = None' for n in names)} to the configuration",
         )
     for kind in kinds:
+        defaults = {name: node.value for name, _, node in classes.fields(kind)}
         for call in _calls(bases, kind):
             if call.within is None:
-                scripts.pass_to_call(call.path, call.node, {n: _field(bases, kind, call.node, n) for n in names})
+                arguments = {name: _field(kind, call.node, name) for name in names}
+                scripts.pass_to_call(call.path, call.node, arguments, defaults)
     for path, document in bases.tree.documents.items():
         if path not in homes and not any(classes.is_dataclass(kind) for kind in kinds):
             for node in _field_writes(document, names):
@@ -151,42 +168,51 @@ def _configurations(bases: Bases, needs: list[Need]) -> list[ClassValue]:
     return list(found.values())
 
 
-def _declare_in_dataclass(tree: Tree, kind: ClassValue, names: list[str]) -> bool:
+def _declare_in_dataclass(bases: Bases, kind: ClassValue, names: list[str]) -> bool:
     fields = classes.fields(kind)
-    wanted = [n for n in names if n in {name for name, _, _ in fields}]
+    declared = {name for name, _, _ in fields}
+    wanted = [n for n in names if n in declared and f"base_{n}" not in declared]
+    if declared >= {f"base_{n}" for n in names}:
+        return True
     own = [node for _, owner, node in fields if owner is kind]
     if not wanted or not own:
         return False
     last = max(own, key=lambda node: node.span)
-    tree.add_line_after(kind.path, last, COMMENT, *(f"base_{n}: int | None = None" for n in wanted))
+    lines = [f"base_{n}: int | None = None" for n in wanted]
+    bases.tree.add_line_after(kind.path, last, COMMENT, *lines)
+    bases.declared += [f"base_{n}" for n in wanted]
     return True
 
 
-def _declare_in_constructor(tree: Tree, kind: ClassValue, names: list[str]) -> bool:
+def _declare_in_constructor(bases: Bases, kind: ClassValue, names: list[str]) -> bool:
     function = initialiser(kind)
     declared = False
     for name in names:
         statement = next((n for n in function.body if _sets(n, name)), None)
-        if statement is not None and any(p.name == name for p in function.parameters):
-            tree.add_parameter(kind.path, function, f"base_{name}=None")
-            tree.add_line_after(kind.path, statement, f"self.base_{name} = base_{name}")
+        if any(p.name == f"base_{name}" for p in function.parameters):
+            declared = True
+        elif statement is not None and any(p.name == name for p in function.parameters):
+            bases.tree.add_parameter(kind.path, function, f"base_{name}=None")
+            bases.tree.add_line_after(kind.path, statement, f"self.base_{name} = base_{name}")
+            bases.declared.append(f"base_{name}")
             declared = True
     return declared
 
 
-def _declare_in_factory(tree: Tree, homes: set[str], names: list[str]) -> bool:
+def _declare_in_factory(bases: Bases, homes: set[str], names: list[str]) -> bool:
     """Beside ``C.n_embd = None`` in a function that makes a default configuration."""
     declared = False
     for path in sorted(homes):
-        document = tree.documents[path]
+        document = bases.tree.documents[path]
         for function in (n for n in s.walk(document.body) if isinstance(n, s.Function)):
             writes = [n for n in function.body if isinstance(n, s.Assign) and n in _field_writes(document, names)]
             if not writes:
                 continue
             last = max(writes, key=lambda node: node.span)
             holder = document.source(last.targets[0])[: -len(_written(last))]
-            lines = [f"{holder}base_{name} = None" for name in names if name in map(_written, writes)]
-            tree.add_line_after(path, last, COMMENT, *lines)
+            wanted = [name for name in names if name in map(_written, writes)]
+            bases.tree.add_line_after(path, last, COMMENT, *(f"{holder}base_{name} = None" for name in wanted))
+            bases.declared += [f"base_{name}" for name in wanted]
             declared = True
     return declared
 
@@ -209,8 +235,8 @@ def _written(node: s.Assign) -> str:
     return target.name
 
 
-def _field(bases: Bases, kind: ClassValue, call: s.Call, name: str) -> s.Expression | None:
-    del bases
+def _field(kind: ClassValue, call: s.Call, name: str) -> s.Expression | None:
+    """The expression that a call gives for a field."""
     keywords = {k.name: k.value for k in call.keywords}
     if name in keywords:
         return keywords[name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TypeVar, cast
 
 from mulint.facts import FileFacts
@@ -43,6 +44,7 @@ class Document:
         self.text = text
         ends = [m.end() for m in _LINE_END.finditer(text)]
         self._starts = [0, *ends]
+        self.classes = tuple(n for n in s.walk(facts.body) if isinstance(n, s.Class))
         found = _LINE_END.search(text)
         self.newline = found.group() if found else "\n"
 
@@ -74,6 +76,10 @@ class Document:
         found = [n for n in s.walk(self.body) if hasattr(n, "span") and _contains(n.span, span)]
         return cast("list[s.Expression | s.Statement]", found)
 
+    def class_at(self, span: s.Span) -> s.Class | None:
+        """The innermost class around a span."""
+        return next((n for n in reversed(self.classes) if _contains(n.span, span)), None)
+
     def innermost(self, span: s.Span, kind: type[N]) -> N | None:
         """The innermost node of a kind around a span."""
         return next((n for n in reversed(self.around(span)) if isinstance(n, kind)), None)
@@ -94,7 +100,7 @@ class Document:
         """The quote that the file uses for short strings."""
         return "'" if self.text.count("'") > self.text.count('"') else '"'
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """All names that the file binds or reads anywhere."""
         found = {n.id for n in s.walk(self.body) if isinstance(n, s.Name)}
@@ -113,7 +119,6 @@ class Tree:
     def __init__(self, facts: Sequence[FileFacts], texts: Mapping[str, str]) -> None:
         self.documents = {f.path: Document(f, texts[f.path]) for f in facts}
         self.files = Files(facts)
-        self.new: dict[str, str] = {}
         self._edits: list[TextEdit] = []
 
     def at(self, site: Site) -> Document:
@@ -230,8 +235,8 @@ class Tree:
         return tuple(self._edits)
 
     def patched(self) -> dict[str, str]:
-        """The new text of every file that changes, new files included."""
-        result = dict(self.new)
+        """The new text of every file that changes."""
+        result = {}
         for path in dict.fromkeys(e.path for e in self._edits):
             result[path] = apply(self.documents[path].text, [e for e in self._edits if e.path == path])
         return result

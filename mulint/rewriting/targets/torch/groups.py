@@ -8,13 +8,14 @@ from mulint.facts import syntax as s
 from mulint.findings import Finding
 from mulint.program.dimensions import Symbol
 from mulint.program.rates import OptimizerView
-from mulint.program.values import ClassValue
+from mulint.program.values import ClassValue, Site
 from mulint.rewriting.base import Spelling
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets.torch.template import SCALABLE, SCALE_GROUPS, powers_name
+from mulint.rewriting.targets.torch.template import NAME, SCALABLE, SCALE_GROUPS, powers_name
 from mulint.rewriting.tree import Document
+from mulint.rules.readouts import readouts
 from mulint.theory import Optimizer, Role
 
 _REPEATABLE = (s.Name, s.Attribute, s.Literal, s.Subscript, s.Binary, s.Unary)
@@ -22,7 +23,11 @@ _REPEATABLE = (s.Name, s.Attribute, s.Literal, s.Subscript, s.Binary, s.Unary)
 
 def rewrite(context: Context, finding: Finding) -> None:
     """Repair MU101 or MU102."""
-    site = site_of(finding)
+    split(context, site_of(finding))
+
+
+def split(context: Context, site: Site) -> None:
+    """Split the groups of the optimizer that is built at a site."""
     document = context.tree.at(site)
     call = document.exactly(site.span, s.Call)
     view = next((v for v in context.program.optimizers if v.record.site == site), None)
@@ -63,7 +68,20 @@ def _check(context: Context, view: OptimizerView) -> None:
             f"{bare[0]} is a bare parameter that contracts a width: its shape does not say along which dimension",
             f"put {bare[0]} into a group of its own and scale that by hand",
         )
-    for path, document in context.tree.documents.items():
+    near = context.program.near(view.record.site.path)
+    for readout in readouts(context.program):
+        helper = any(
+            c.kind.path.endswith(NAME) for c in context.program.seen.constructions if c.site == readout.site
+        )
+        if readout.site.path in near and readout.multipliers != {0} and not helper:
+            raise CannotRewrite(
+                f"the readout {readout.name} has a multiplier of its own",
+                "give hidden weights the rate that the optimizer's family asks for, by hand",
+            )
+    for path in near:
+        document = context.tree.documents.get(path)
+        if document is None or path.endswith(NAME):
+            continue
         if any(isinstance(n, s.Literal) and n.value == "lr_scale" for n in s.walk(document.body)):
             raise CannotRewrite(
                 f"{path} already uses an lr_scale of its own", "multiply the factors of both by hand"
@@ -92,7 +110,7 @@ def _decay(document: Document, call: s.Call, view: OptimizerView, family: Optimi
 def _model(document: Document, call: s.Call, groups: s.Expression) -> str:
     """The model whose parameters the optimizer takes, as the code around spells it."""
     function = document.innermost(call.span, s.Function)
-    owner = document.innermost(call.span, s.Class)
+    owner = document.class_at(call.span)
     searched: object = groups if not isinstance(groups, s.Name) else function.body if function else document.body
     sources = [
         document.source(n.function.value)
@@ -115,7 +133,12 @@ def _model(document: Document, call: s.Call, groups: s.Expression) -> str:
 
 def make_scalable(context: Context) -> None:
     """Have the models of the optimizers remember how they were built, with every size that has a base."""
-    for kind in _models(context):
+    models = _models(context)
+    if context.optimizers and not models:
+        raise CannotRewrite(
+            "the model that it trains was not recognised", "write its parameter groups by hand, by role"
+        )
+    for kind in models:
         widths = _spelled(context, kind, context.program.widths)
         fixed = [sp for sp in _spelled(context, kind, context.bases.symbols) if sp not in widths]
         for spelling in (*widths, *fixed):
@@ -137,8 +160,11 @@ def _models(context: Context) -> list[ClassValue]:
         around = context.bases.kind_at(construction.site)
         if around is not None and around.node is not construction.kind.node:
             parents.setdefault(id(construction.kind.node), set()).add(id(around.node))
-    needing = {id(need.kind.node) for need in context.bases.needs}
-    used = needing
+    used = {id(need.kind.node) for need in context.bases.needs}
+    if not used:
+        hidden = (p for path in context.optimizers for p in context.program.reachable(path, Role.HIDDEN))
+        places = (context.bases.kind_at(p.weight.site) for p in hidden)
+        used = {id(kind.node) for kind in places if kind is not None}
     while grown := {p for key in used for p in parents.get(key, ())} - used:
         used = used | grown
     near = {path for start in context.optimizers for path in context.program.near(start)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mulint.facts import syntax as s
 from mulint.findings import Finding
 from mulint.program.parameters import Parameter
-from mulint.program.values import Site
+from mulint.program.values import Number, Site
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
@@ -28,9 +28,10 @@ def rewrite(context: Context, finding: Finding) -> None:
         raise CannotRewrite(
             "the scale of this draw is not an argument of a call", "multiply the weight, in place, after its init"
         )
-    ratios = {
-        context.bases.ratio(site, [p.weight.fan_in], widths_only=True) for p in _spelled(context, site, hidden)
-    }
+    fans: dict[tuple[Site, str], list[Number]] = {}
+    for parameter in hidden:
+        fans.setdefault((parameter.weight.site, parameter.weight.name), []).append(parameter.weight.fan_in)
+    ratios = {context.bases.ratio(site, numbers, widths_only=True) for numbers in fans.values()}
     if len(ratios) != 1:
         raise CannotRewrite(
             "it draws weights whose fan-ins have different ratios", "draw each kind of weight by a call of its own"
@@ -42,22 +43,6 @@ def rewrite(context: Context, finding: Finding) -> None:
         factor = context.tree.name_before(site.path, site.span, "factor", value)
         factor = factor if factor != value else f"({value})"
     _scale(context, site, call, name, factor)
-
-
-def _spelled(context: Context, site: Site, hidden: list[Parameter]) -> list[Parameter]:
-    """One of the contexts of each weight: one whose size the class around the draw can spell."""
-    chosen: dict[tuple[Site, str], Parameter] = {}
-    kind = context.bases.kind_at(site)
-    for parameter in hidden:
-        key = (parameter.weight.site, parameter.weight.name)
-        known = kind is not None and all(
-            context.bases.spelling(kind, symbol)
-            for size in parameter.weight.fan_in.alternatives
-            for symbol in size.symbols & context.program.widths
-        )
-        if known or key not in chosen:
-            chosen[key] = parameter
-    return list(chosen.values())
 
 
 def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter]) -> list[str]:

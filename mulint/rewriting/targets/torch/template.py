@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import resources
 
 from mulint.configuration import Configuration
-from mulint.theory import Exponent, Optimizer, Role, law, ratio_power, table_3, table_8
+from mulint.theory import Exponent, Optimizer, Role, law, lookup, ratio_power, table_3, table_8
 
 NAME = "mup_scaling.py"
 READOUT = "Readout"
@@ -15,11 +15,11 @@ SCALE_GROUPS = "scale_groups"
 
 
 def render(optimizers: Sequence[Optimizer], configuration: Configuration) -> str:
-    """The text of the generated file for some optimizer families, with the exponents of the theory."""
+    """The text of the generated file for some optimizer families, the customary ones if there are none."""
     template = resources.files(__package__).joinpath(f"{NAME}.txt").read_text(encoding="utf-8")
     multiplier = table_8(Role.OUTPUT).multiplier
-    powers = "\n".join(_powers(optimizer, configuration) for optimizer in optimizers)
-    filled = template.replace("@POWERS@\n", f"{powers}\n" if powers else "")
+    families = optimizers or [family for name in _CUSTOMARY if (family := lookup(name))]
+    filled = template.replace("@POWERS@", "\n".join(_powers(family, configuration) for family in families))
     return filled.replace("@LAW@", law(multiplier, "ratio")).replace(
         "@MULTIPLIER@", ratio_power(multiplier, "self.ratio")
     )
@@ -44,6 +44,7 @@ def _powers(optimizer: Optimizer, configuration: Configuration) -> str:
     return "\n".join([f"{powers_name(optimizer)} = {{", *rows, "}"])
 
 
+_CUSTOMARY = ("torch.optim.AdamW", "torch.optim.SGD")
 _ROLES = (Role.INPUT, Role.VECTOR, Role.HIDDEN)
 
 

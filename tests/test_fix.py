@@ -1,0 +1,150 @@
+"""What ``mulint fix`` writes, and that the base model trains as before to the last bit."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import mulint as package
+from tests.injections import INJECTIONS, Injection
+from tests.repositories import FIXTURES, check, copy, inject, mulint, sites
+
+PLAIN = ("gpt", "mlp")
+SMALL = ("n_layer=2", "n_embd=32", "base_n_embd=32", "max_steps=6", "eval_interval=3", "eval_batches=1")
+
+
+def plain(fixture: str, folder: Path) -> Path:
+    """A copy of a fixture without the marks of what is expected."""
+    root = copy(fixture, folder)
+    for path in root.rglob("*.py"):
+        path.write_text(re.sub(r"  # expect: .*", "", path.read_text()))
+    return root
+
+
+def texts(root: Path) -> dict[str, str]:
+    return {p.relative_to(root).as_posix(): p.read_text() for p in sorted(root.rglob("*.py"))}
+
+
+def run(root: Path, script: str, *arguments: str) -> str:
+    """The output of a script of a copied repository."""
+    command = [sys.executable, script, *arguments]
+    result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("fixture", PLAIN)
+def test_the_patched_tree_is_the_one_that_was_reviewed(fixture: str, tmp_path: Path) -> None:
+    root = plain(fixture, tmp_path)
+    result = mulint("fix", ".", cwd=root)
+    assert result.returncode == 0, result.stderr
+    assert texts(root) == texts(FIXTURES / f"{fixture}_fixed")
+
+
+@pytest.mark.parametrize("fixture", PLAIN)
+def test_a_second_run_changes_nothing(fixture: str, tmp_path: Path) -> None:
+    root = plain(f"{fixture}_fixed", tmp_path)
+    result = mulint("fix", ".", cwd=root)
+    assert (result.returncode, result.stdout) == (0, "Nothing to fix.\n")
+    assert texts(root) == texts(FIXTURES / f"{fixture}_fixed")
+
+
+def test_a_diff_writes_nothing(tmp_path: Path) -> None:
+    root = plain("gpt", tmp_path)
+    before = texts(root)
+    result = mulint("fix", ".", "--diff", cwd=root)
+    assert result.returncode == 0
+    assert texts(root) == before
+    changed = [line for line in result.stdout.splitlines() if re.match(r"[-+](?![-+])", line)]
+    helper = len((FIXTURES / "gpt_fixed" / "mup_scaling.py").read_text().splitlines())
+    assert len(changed) - helper < 80
+
+
+def test_a_diff_applies(tmp_path: Path) -> None:
+    root = plain("gpt", tmp_path)
+    patch = mulint("fix", ".", "--diff", cwd=root).stdout
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    subprocess.run(["git", "apply", "-"], cwd=root, input=patch, text=True, check=True)
+    assert texts(root) == texts(FIXTURES / "gpt_fixed")
+
+
+@pytest.mark.parametrize("fixture", PLAIN)
+def test_json_fits_the_schema(fixture: str, tmp_path: Path) -> None:
+    root = plain(fixture, tmp_path)
+    result = mulint("fix", ".", "--diff", "--output-format", "json", cwd=root)
+    data = json.loads(result.stdout)
+    schema = Path(package.__file__).parent / "reporting" / "schemas" / "fix.schema.json"
+    jsonschema.validate(data, json.loads(schema.read_text()))
+    assert [f["path"] for f in data["files"]] == [
+        path for path, text in texts(FIXTURES / f"{fixture}_fixed").items() if texts(root).get(path) != text
+    ]
+    assert data["left"] == []
+    assert data["certificate"] == {"base_identical": None, "invariants": "not-checked", "details": []}
+
+
+def test_the_gpt_trains_as_before(tmp_path: Path) -> None:
+    small = [a for a in SMALL if not a.startswith("base_")]
+    before = run(plain("gpt", tmp_path), "train.py", *small)
+    after = run(plain("gpt_fixed", tmp_path), "train.py", *SMALL)
+    assert after == before
+    assert before.count("loss") == 3
+
+
+@pytest.mark.parametrize("script", ["train_adam.py", "train_sgd.py"])
+def test_the_classifier_trains_as_before(script: str, tmp_path: Path) -> None:
+    before = run(plain("mlp", tmp_path), script)
+    assert run(plain("mlp_fixed", tmp_path), script) == before
+    assert before.count("loss") > 2
+
+
+def test_a_checkpoint_from_before_is_resumed_as_before(tmp_path: Path) -> None:
+    old, new = plain("gpt", tmp_path), plain("gpt_fixed", tmp_path)
+    small = [a for a in SMALL if not a.startswith("base_")]
+    run(old, "train.py", *small)
+    (new / "out").mkdir()
+    (new / "out" / "ckpt.pt").write_bytes((old / "out" / "ckpt.pt").read_bytes())
+    arguments = ("init_from=resume", "max_steps=8", "eval_batches=1")
+    assert run(new, "train.py", *arguments) == run(old, "train.py", *arguments)
+    assert run(new, "sample.py", "--steps", "5") == run(old, "sample.py", "--steps", "5")
+
+
+def test_the_patched_gpt_passes_a_trace(tmp_path: Path) -> None:
+    result = mulint("trace", "model.py:GPT", "--steps", "3", "--seeds", "1", cwd=plain("gpt_fixed", tmp_path))
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_base_width_beats_the_default(tmp_path: Path) -> None:
+    root = plain("mlp", tmp_path)
+    assert mulint("fix", ".", "--base-width", "hidden=32", cwd=root).returncode == 0
+    assert '"--base-hidden", type=int, default=32' in (root / "train_adam.py").read_text()
+
+
+def test_a_part_can_be_selected(tmp_path: Path) -> None:
+    root = plain("gpt", tmp_path)
+    assert mulint("fix", ".", "--select", "MU405", cwd=root).returncode == 0
+    assert {code for _, _, code in sites(check(root))} == {"MU101", "MU201", "MU301", "MU409"}
+
+
+MUP = [i for i in INJECTIONS if i.fixture in ("gpt_mup", "gpt_mup_untied", "mlp_mup")]
+
+
+@pytest.mark.parametrize("injection", MUP, ids=lambda i: i.name)
+def test_a_fault_in_code_in_mup_is_repaired_or_left_with_a_reason(injection: Injection, tmp_path: Path) -> None:
+    root = inject(injection, tmp_path)
+    before = texts(root)
+    result = mulint("fix", ".", "--output-format", "json", cwd=root)
+    data = json.loads(result.stdout)
+    if result.returncode == 0:
+        assert sites(check(root)) == []
+    else:
+        assert result.returncode == 1
+        assert texts(root) == before
+        assert data["files"] == []
+        assert injection.code in [item["code"] for item in data["left"]]
+        assert all(item["reason"] and item["manual"] for item in data["left"])
