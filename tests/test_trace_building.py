@@ -286,3 +286,57 @@ def test_settings_that_hold_the_base_are_filled() -> None:
     assert found["base"] == {"n_embd": 128}
     assert "base_n_embd = 128, as in the base" in found["assumptions"]
     assert "base_n_head = 4, as in the base" in found["assumptions"]
+
+
+PRESETS = """
+import torch
+from torch import nn
+
+
+class Options:
+    pass
+
+
+class Model(nn.Module):
+    @staticmethod
+    def get_default_config():
+        options = Options()
+        options.preset = "small"
+        options.n_embd = None
+        options.vocab_size = None
+        return options
+
+    def __init__(self, config):
+        super().__init__()
+        by_name, by_size = config.preset is not None, config.n_embd is not None
+        assert by_name != by_size
+        width = {"small": 64}[config.preset] if by_name else config.n_embd
+        self.embed = nn.Embedding(config.vocab_size, width)
+        self.mix = nn.Linear(width, width)
+        self.head = nn.Linear(width, config.vocab_size)
+
+    def make_optimizer(self, options):
+        decay = options.weight_decay
+        return torch.optim.AdamW(self.parameters(), lr=options.learning_rate, betas=options.betas, weight_decay=decay)
+
+    def forward(self, tokens):
+        return self.head(self.mix(self.embed(tokens)))
+"""
+
+
+def test_a_named_preset_in_the_way_of_sizes_is_left_out_and_said(tmp_path: Path) -> None:
+    (tmp_path / "presets.py").write_text(PRESETS)
+    found = answer(tmp_path, "presets.py:Model")
+    assert "preset = None (default 'small'), because the model cannot be built with it" in found["assumptions"]
+    assert roles(found)["mix.weight"] == "hidden"
+    refused = run(tmp_path, "presets.py:Model", "--set", "preset='small'")
+    assert refused.exit_code == 2
+    assert "AssertionError" in refused.stderr
+
+
+def test_an_optimizer_that_takes_a_configuration_object(tmp_path: Path) -> None:
+    (tmp_path / "presets.py").write_text(PRESETS)
+    result = CliRunner().invoke(group, ["trace", "presets.py:Model", "--output-format", "json"])
+    found = json.loads(result.stdout)
+    assert any("betas=(0.9, 0.95), learning_rate=0.001, weight_decay=0.1" in said for said in found["assumptions"])
+    assert {p["name"]: p["lr"]["exponent"] for p in found["parameters"]}["mix.weight"] == 0

@@ -157,7 +157,14 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
     given = {name: int(size) if size.is_integer() else size for name, size in request.base.items()}
     at_base = {**settings.at(request.base.get(settings.knobs[0], widths[0])), **given}
     with_base, said_of_base = knobs.based(settings, at_base)
-    first = _construct(blueprint, with_base.at(widths[0]), widths[0], root)
+    try:
+        first = _construct(blueprint, with_base.at(widths[0]), widths[0], root)
+    except CannotBuild as refusal:
+        settings, with_base, said_of_choice = _without_a_choice(
+            blueprint, settings, with_base, request, widths[0], refusal
+        )
+        said = [*said, said_of_choice]
+        first = _construct(blueprint, with_base.at(widths[0]), widths[0], root)
     recipe = batches.recipe(first, with_base.at(widths[0]), lambda error: describe(error, root))
     optimizer = optimizers.find(target, Path(request.file), root, torch.device(request.device).type)
     assumptions = [*blueprint.assumptions, *said_of_knobs, *said_of_base, *said, *recipe.assumptions]
@@ -231,6 +238,33 @@ def _changes(
         return None if first is None or second is None else first != second
 
     return changes
+
+
+def _without_a_choice(
+    blueprint: blueprints.Blueprint,
+    settings: knobs.Settings,
+    with_base: knobs.Settings,
+    request: Request,
+    width: float,
+    refusal: CannotBuild,
+) -> tuple[knobs.Settings, knobs.Settings, str]:
+    """A named preset may not be combined with sizes of one's own: leave out the one that stands in the way.
+
+    Raises:
+        CannotBuild: the refusal, if no setting that is a name is the reason.
+    """
+    for name, value in settings.fixed.items():
+        if not isinstance(value, str) or name in request.settings:
+            continue
+        without = replace(with_base, fixed={**with_base.fixed, name: None})
+        try:
+            cases.seed_everything(0)
+            blueprint.make(without.at(width))
+        except Exception:
+            continue
+        said = f"{name} = None (default {value!r}), because the model cannot be built with it"
+        return replace(settings, fixed={**settings.fixed, name: None}), without, said
+    raise refusal
 
 
 def _construct(blueprint: blueprints.Blueprint, values: Mapping[str, Any], width: float, root: Path) -> nn.Module:

@@ -190,7 +190,7 @@ def _usual(parameter: inspect.Parameter, function: Callable[..., Any]) -> Any:
 def _attributes(function: Callable[..., Any], argument: str) -> list[str]:
     try:
         source = inspect.getsource(function)
-        tree = ast.parse(inspect.cleandoc("if True:\n" + source) if source[:1].isspace() else source)
+        tree = ast.parse(f"if True:\n{source}" if source[:1].isspace() else source)
     except (OSError, SyntaxError, TypeError):
         return []
     return sorted(

@@ -60,6 +60,8 @@ def prepare(built: Built) -> Prepared:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             optimizer = built.optimizer(model)
+    except CannotBuild:
+        raise
     except Exception as error:
         raise CannotBuild(
             f"the optimizer cannot be built: {type(error).__name__}: {error}; give a case with its own optimizer"
