@@ -12,17 +12,30 @@ $(VENV)/.check: pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.check
+$(VENV)/.trace: $(VENV)/.check
 	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev,trace]" pyyaml tqdm
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[trace]"
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.trace
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]" pyyaml tqdm
 	# The mup package asks for torchvision, which its modules do not need.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "mup==1.0.0"
 	@touch $@
 
 setup: $(VENV)/.dev
 
-demo: $(VENV)/.check
-	cd fixtures/gpt && ../../$(BIN)/mulint check .
+# The whole story on a copy of the example: what is wrong, measured; the patch, proved; and the same again.
+DEMO := $(VENV)/demo
+MULINT := $(abspath $(BIN))/mulint
+demo: $(VENV)/.trace
+	@rm -rf $(DEMO) && cp -r fixtures/gpt $(DEMO)
+	cd $(DEMO) && $(MULINT) check .
+	cd $(DEMO) && $(MULINT) trace model.py:GPT || [ $$? -eq 1 ]
+	cd $(DEMO) && $(MULINT) fix --diff .
+	cd $(DEMO) && $(MULINT) fix --verify .
+	cd $(DEMO) && $(MULINT) check .
+	cd $(DEMO) && $(MULINT) trace model.py:GPT
 
 test: lint types unit
 

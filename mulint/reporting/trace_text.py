@@ -115,7 +115,7 @@ def _slopes(parameters: Sequence[ParameterTrace]) -> str:
     slopes = sorted(p.update.slope for p in parameters if p.update.slope is not None)
     if not slopes:
         return "?"
-    low, high = f"{slopes[0]:+.2f}", f"{slopes[-1]:+.2f}"
+    low, high = (f"{slope:+.2f}".replace("-0.00", "+0.00") for slope in (slopes[0], slopes[-1]))
     return low if low == high else f"{low} … {high}"
 
 
