@@ -31,11 +31,16 @@ def failing(found: Certificate) -> set[str]:
 
 
 def test_a_right_patch(tmp_path: Path) -> None:
-    found = certificate(tmp_path, patch_of_gpt())
+    root = copy("gpt", tmp_path)
+    before = {p: p.read_bytes() for p in root.rglob("*") if p.is_file()}
+    script = (root / "train.py").read_text()
+    found = certify(root, [*patch_of_gpt(), FilePatch("train.py", script, script + "\n", 1)], "model.py:GPT", BASE)
     assert found.base_identical is True
     assert found.invariants == "pass"
-    assert all(detail.ok for detail in found.details), found.details
+    assert [detail.what for detail in found.details if not detail.ok] == ["train.py"], found.details
+    assert found.details[-1].note.startswith("changed by the patch, but building")
     assert found.details[0].note.startswith("n_embd = 96; base_n_embd, base_n_head left out and given")
+    assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file()} == before
 
 
 BASE_FAULTS = [
@@ -187,13 +192,6 @@ def test_a_limit_says_nothing_about_the_patch(tmp_path: Path) -> None:
     found = certificate(tmp_path, patch_of_gpt(), limits=Limits(seconds=0.5))
     assert (found.base_identical, found.invariants) == (None, "not-checked")
     assert "longer than 0.5 s" in found.details[0].note
-
-
-def test_nothing_of_the_project_is_touched(tmp_path: Path) -> None:
-    root = copy("gpt", tmp_path)
-    before = {p: p.read_bytes() for p in root.rglob("*") if p.is_file()}
-    certify(root, patch_of_gpt(), "model.py:GPT", BASE)
-    assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file()} == before
 
 
 CASE = """

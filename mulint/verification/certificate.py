@@ -28,11 +28,14 @@ class Certificate:
     details: tuple[Detail, ...]
 
 
-def conclude(base: Iterable[Detail], invariants: Iterable[Detail]) -> Certificate:
-    """One failure fails, one unchecked thing leaves it open; nothing checked is nothing proved."""
+def conclude(base: Iterable[Detail], invariants: Iterable[Detail], beside: Iterable[Detail] = ()) -> Certificate:
+    """One failure fails, one unchecked thing leaves it open; nothing checked is nothing proved.
+
+    ``beside`` is said but decides nothing.
+    """
     base, invariants = tuple(base), tuple(invariants)
     outcome = {True: "pass", False: "fail", None: "not-checked"}[_all(invariants)]
-    return Certificate(_all(base), outcome, (*base, *invariants))  # type: ignore[arg-type]
+    return Certificate(_all(base), outcome, (*base, *invariants, *beside))  # type: ignore[arg-type]
 
 
 def _all(details: tuple[Detail, ...]) -> bool | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,15 @@ def certify(
         return _open(f"{target} is not path/file.py:name inside the project")
     request = Request(inside, name, "", tuple(knobs), dict(follow or {}), dict(settings or {}))
     with tempfile.TemporaryDirectory(prefix="mulint-") as folder:
-        run = _Run(root.resolve(), Path(folder).resolve(), request, dict(base), _added(files, base), limits)
+        run = _Run(
+            root.resolve(),
+            Path(folder).resolve(),
+            request,
+            dict(base),
+            tuple(patch.path for patch in files),
+            _added(files, base),
+            limits,
+        )
         try:
             trees.copy(run.root, run.before)
             trees.copy(run.root, run.after)
@@ -86,13 +94,15 @@ def _open(reason: str) -> Certificate:
 class _Run:
     """A project, the folder for its copies, and how to build its model.
 
-    The request's file is relative. ``added``: settings for the base that the patch brings.
+    The request's file is relative. ``changed``: the files of the patch. ``added``: settings for the base that
+    it brings.
     """
 
     root: Path
     folder: Path
     request: Request
     base: dict[str, float]
+    changed: tuple[str, ...]
     added: tuple[str, ...]
     limits: Limits
 
@@ -127,17 +137,20 @@ class _Run:
             reason = (
                 f"{self.request.name} has no setting {_listed(self.added)}; write a case that builds the model"
             )
-            return conclude(
-                [*same, Detail("base given", None, reason)], [Detail("invariants", None, reason)]
-            ), True
+            same.append(Detail("base given", None, reason))
+            return conclude(same, [Detail("invariants", None, reason)], self._not_run(found["ran"])), True
         invariants = [*map(_read, found["around"]), *self._invariants(found["knob"], widths)]
-        certificate = conclude(same, invariants)
+        certificate = conclude(same, invariants, self._not_run(found["ran"]))
         return certificate, bool(settings) or exact or certificate.base_identical is not False
 
     def _ask(self, stage: Stage, tree: Path, widths: tuple[float, ...], *, exact: bool) -> dict[str, Any]:
         request = replace(self._request(tree), widths=widths)
         task = Task(stage, request, str(self.root), str(self.folder / "records"), self.base, exact)
         return call("mulint.verification.probe", task.to_json(), self.limits, folder=self._here(tree))
+
+    def _not_run(self, ran: Collection[str]) -> list[Detail]:
+        note = "changed by the patch, but building and training the model does not run it"
+        return [Detail(path, None, note) for path in self.changed if path not in ran]
 
     def _request(self, tree: Path) -> Request:
         return replace(self.request, file=str(tree / self.request.file), root=str(tree))

@@ -80,6 +80,7 @@ def _patched(task: Task, plan: Plan) -> dict[str, Any]:
         "knob": next(iter(plan.base)),
         "same": _details(gather(variants, saved["unsteady"])),
         "around": _details(around),
+        "ran": _loaded(Path(task.request.root)),
     }
 
 
@@ -91,6 +92,12 @@ def _builders(plan: Plan, base: float) -> dict[str, Builder]:
 
 def _details(outcomes: Mapping[str, Outcome]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(Detail(what, one.ok, one.note)) for what, one in outcomes.items()]
+
+
+def _loaded(tree: Path) -> list[str]:
+    """The files of a copy that were imported."""
+    files = [Path(getattr(module, "__file__", None) or "/") for module in list(sys.modules.values())]
+    return [file.relative_to(tree).as_posix() for file in files if file.is_relative_to(tree)]
 
 
 def _only_from(tree: Path, home: Path) -> None:

@@ -13,6 +13,7 @@ from mulint.source.reading import encode
 
 LARGEST = 1 << 20
 LARGEST_TREE = 256 << 20
+MOST_FILES = 10_000
 CODE = (".py", ".pyi", ".so", ".pyd")
 
 
@@ -22,7 +23,7 @@ def copy(root: Path, target: Path) -> None:
     Links to files become files. Links to folders inside the project point into the copy, others to where they
     pointed.
     """
-    left = LARGEST_TREE
+    left, others = LARGEST_TREE, MOST_FILES
     for current, folders, names in os.walk(root):
         here, there = Path(current), target / Path(current).relative_to(root)
         folders[:] = sorted(name for name in folders if not _is_skipped(here / name))
@@ -33,9 +34,12 @@ def copy(root: Path, target: Path) -> None:
         for name in sorted(names):
             file = here / name
             size = file.stat().st_size if file.is_file() else None
-            if size is not None and size <= left and (size <= LARGEST or name.endswith(CODE)):
+            if size is None or size > left:
+                continue
+            if name.endswith(CODE) or (size <= LARGEST and others > 0):
                 shutil.copyfile(file, there / name)
                 left -= size
+                others -= not name.endswith(CODE)
 
 
 def apply(files: Sequence[FilePatch], root: Path, tree: Path) -> None:
