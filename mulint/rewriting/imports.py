@@ -54,7 +54,8 @@ class Imports:
             first = next((n for n in document.body if isinstance(n, s.Import) and n.module != "__future__"), None)
             if first is None:
                 raise CannotRewrite(f"{path} imports nothing", f"import {', '.join(modules)} in {path}")
-            self.tree.add_line_before(path, first, *(f"import {m}" for m in modules))
+            start = document.offset(first.span[0], 1)
+            self.tree.insert(path, start, "".join(f"import {m}{document.newline}" for m in modules))
         for path, names in self._names.items():
             document = self.tree.documents[path]
             last = _last_import(document)

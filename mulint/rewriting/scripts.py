@@ -100,10 +100,11 @@ class Scripts:
             case s.Name(id=variable):
                 assigned = _assignment(document, variable, argument.span)
                 if assigned is not None:
-                    if _assignment(document, f"base_{variable}", argument.span) is None:
-                        line = f"base_{variable} = {self._value(name, assigned[1])}"
+                    base = f"{'BASE' if variable.isupper() else 'base'}_{variable}"
+                    if _assignment(document, base, argument.span) is None:
+                        line = f"{base} = {self._value(name, assigned[1])}"
                         self._settings.setdefault(document.path, []).append(_Setting(assigned[0], line))
-                    return f"base_{variable}"
+                    return base
             case s.Attribute(name=option):
                 declared = _option(document, option)
                 if declared is not None:

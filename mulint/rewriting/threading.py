@@ -145,10 +145,12 @@ def _bring_fields(bases: Bases, scripts: Scripts, needs: list[Need]) -> None:
             f"add {' and '.join(f'base_{n} = None' for n in names)} to the configuration",
         )
     for kind in kinds:
-        defaults = {name: node.value for name, _, node in classes.fields(kind)}
+        defaults = _fields(kind)
         for call in _calls(bases, kind):
             if call.within is None:
-                arguments = {name: _field(kind, call.node, name) for name in names}
+                given = dict(zip(defaults, call.node.arguments, strict=False))
+                given |= {k.name: k.value for k in call.node.keywords if k.name is not None}
+                arguments = {name: given.get(name) for name in names if name in defaults}
                 scripts.pass_to_call(call.path, call.node, arguments, defaults)
     for path, document in bases.tree.documents.items():
         if path not in homes and not any(classes.is_dataclass(kind) for kind in kinds):
@@ -235,10 +237,14 @@ def _written(node: s.Assign) -> str:
     return target.name
 
 
-def _field(kind: ClassValue, call: s.Call, name: str) -> s.Expression | None:
-    """The expression that a call gives for a field."""
-    keywords = {k.name: k.value for k in call.keywords}
-    if name in keywords:
-        return keywords[name]
-    declared = [n for n, _, _ in classes.fields(kind)]
-    return dict(zip(declared, call.arguments, strict=False)).get(name)
+def _fields(kind: ClassValue) -> dict[str, s.Expression | None]:
+    """What the constructor of a configuration takes, in order, with the defaults."""
+    if classes.is_dataclass(kind):
+        return {name: node.value for name, _, node in classes.fields(kind)}
+    own = (n for n in kind.node.body if isinstance(n, s.Function) and n.name == "__init__")
+    return {
+        p.name: p.default
+        for function in own
+        for p in function.parameters[1:]
+        if p.kind in ("positional", "keyword")
+    }

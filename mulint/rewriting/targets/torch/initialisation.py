@@ -47,7 +47,7 @@ def rewrite(context: Context, finding: Finding) -> None:
 
 def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter]) -> list[str]:
     """Conditions under which a draw keeps its scale: it draws something else than a hidden weight."""
-    tensor = call.arguments[0] if call.arguments else call.function
+    tensor = _drawn(context, site, call)
     document = context.tree.at(site)
     conditions: list[str] = []
     for parameter in others:
@@ -69,6 +69,15 @@ def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter
         else:
             conditions.append(f"{module} is {_attribute(context, site, parameter)}")
     return list(dict.fromkeys(conditions))
+
+
+def _drawn(context: Context, site: Site, call: s.Call) -> s.Expression:
+    """The tensor that a call draws: its first argument, or what it is a method of."""
+    tensor = call.arguments[0] if call.arguments else call.function
+    if _is_method(context, site, call):
+        assert isinstance(call.function, s.Attribute)
+        tensor = call.function.value
+    return tensor.value if isinstance(tensor, s.Attribute) and tensor.name == "data" else tensor
 
 
 def _attribute(context: Context, site: Site, parameter: Parameter) -> str:
@@ -100,8 +109,7 @@ def _name(function: s.Expression) -> str:
 def _scale(context: Context, site: Site, call: s.Call, name: str, factor: str) -> None:
     """Multiply the arguments that carry the scale."""
     keywords = {k.name: k.value for k in call.keywords}
-    # A method of a tensor has no tensor among its arguments.
-    method = isinstance(call.function, s.Attribute) and not _is_init_module(context, site, call.function.value)
+    method = _is_method(context, site, call)
     for keyword, position in (_METHODS if method else _FUNCTIONS).get(name, ()):
         given = keywords.get(keyword, call.arguments[position] if position < len(call.arguments) else None)
         if given is None and name == "uniform_":
@@ -112,6 +120,9 @@ def _scale(context: Context, site: Site, call: s.Call, name: str, factor: str) -
             context.tree.times(site.path, given, factor)
 
 
-def _is_init_module(context: Context, site: Site, value: s.Expression) -> bool:
-    source = context.tree.at(site).source(value)
-    return source == "init" or source.endswith(".init")
+def _is_method(context: Context, site: Site, call: s.Call) -> bool:
+    """Whether a call is a method of the tensor that it draws, and no function of an init module."""
+    if not isinstance(call.function, s.Attribute):
+        return False
+    source = context.tree.at(site).source(call.function.value)
+    return source != "init" and not source.endswith(".init")
