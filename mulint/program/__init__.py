@@ -14,6 +14,7 @@ from mulint.program.entry import observe
 from mulint.program.intent import package_of, packages
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
+from mulint.program.ratios import width_multipliers
 from mulint.program.records import Failure, Observations
 from mulint.program.values import Number
 from mulint.program.widths import growth, width_symbols
@@ -81,6 +82,8 @@ def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = Fa
     asks = opted_in if callable(opted_in) else (lambda _path, answer=opted_in: answer)
     run = observe(ordered)
     widths = width_symbols(run.seen)
+    multipliers = width_multipliers(run.seen, widths)
+    widths |= frozenset(multipliers)
     widths |= scale_written_sizes(run.seen, widths)
     known = parameters(run.seen, widths)
     return Program(
@@ -88,7 +91,7 @@ def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = Fa
         imports=frozenset(run.imports),
         widths=widths,
         parameters=known,
-        packages=packages(ordered, run.seen, widths, asks),
+        packages=packages(ordered, run.seen, widths, multipliers, asks),
         understood=Understood(
             files=len(ordered),
             modules=len(run.seen.modules),

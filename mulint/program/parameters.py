@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS
 from mulint.program.records import Application, GroupRecord, InitCall, Observations, OptimizerRecord, Weight
-from mulint.program.values import Number, Site, Value, as_number
+from mulint.program.values import ONE, Number, Site, Value, as_number
 from mulint.program.widths import growth
-from mulint.theory import Role, init_std_exponent, role_of, table_8
+from mulint.theory import Role, init_std_exponent, required_init, role_of, table_8
 
 # The mup package's readouts divide by the width multiplier inside.
 PACKAGE_READOUT = table_8(Role.OUTPUT).multiplier
@@ -90,8 +90,13 @@ def multiplier(application: Application, of: Growth) -> set[Fraction | None]:
     layer = application.layer
     inside = PACKAGE_READOUT if layer is not None and ROWS[layer.type].readout else Fraction(0)
     factors = [application.before * after for after, _ in application.after] or [application.before]
-    exponents = {of(factor) for factor in factors}
+    exponents = {e for factor in factors for e in growths(factor, of)}
     return {None if e is None else e + inside for e in exponents}
+
+
+def growths(number: Number, of: Growth) -> set[Fraction | None]:
+    """The width exponents that a number may have, one for each of its alternatives."""
+    return {of(Number((size,))) for size in number.alternatives} or {None}
 
 
 def final_inits(weight: Weight) -> tuple[InitCall, ...]:
@@ -125,10 +130,30 @@ def init_exponent(init: InitCall, weight: Weight, of: Growth) -> Fraction | None
     )
 
 
+def kept_right(program_parameters: Iterable[Parameter], role: Role, of: Growth) -> frozenset[tuple[Site, str]]:
+    """Weights of a role with a draw of the right scale among those that may be the last, in any context.
+
+    Their author keeps both parametrizations; a draw of another scale in another branch is no fault.
+    """
+    due = required_init(role)
+    return frozenset(
+        p.key
+        for p in program_parameters
+        if p.role is role
+        for init in final_inits(p.weight)
+        for std in init.std.alternatives
+        if len(final_inits(p.weight)) > 1 or len(init.std.alternatives) > 1
+        if init_exponent(replace(init, std=Number((std,))), p.weight, of) == due
+    )
+
+
 def rate_of(record: OptimizerRecord, group: GroupRecord) -> Number:
     """The learning rate of a group, unknown if it could not be followed; a constant if it is not given."""
     given: Value | None = group.options.get("lr", record.options.get("lr"))
-    return Number.of(1) if given is None else as_number(given)
+    rate = ONE if given is None else as_number(given)
+    factor = group.options.get("lr_scale")
+    # The schedule multiplies it in; a group that has a rate of its own as well carries it there already.
+    return rate if factor is None or "lr" in group.options else rate * as_number(factor)
 
 
 def groups_of(weight: Weight, optimizers: Iterable[OptimizerRecord]) -> list[tuple[OptimizerRecord, GroupRecord]]:

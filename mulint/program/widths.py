@@ -90,30 +90,6 @@ def growth(number: Number, widths: frozenset[Symbol]) -> Fraction | None:
     return exponents.pop() if len(exponents) == 1 else None
 
 
-def ratio_base(number: Number, widths: frozenset[Symbol], sizes: frozenset[Symbol]) -> Symbol | None:
-    """The base of a ratio of a width to a base width inside a number, if there is one.
-
-    ``sizes`` are all symbols that occur in the shapes of weights or in head dimensions: a head count or a
-    depth is no base.
-    """
-    for size in number.alternatives:
-        for powers, _ in size.terms:
-            found = _base(powers, widths, sizes)
-            if found is not None:
-                return found
-    return None
-
-
-def _base(
-    powers: tuple[tuple[Symbol, Fraction], ...], widths: frozenset[Symbol], sizes: frozenset[Symbol]
-) -> Symbol | None:
-    total = sum((p for symbol, p in powers if symbol in widths), Fraction(0))
-    if not total:
-        return None
-    bases = [s for s, p in powers if s not in widths and s not in sizes and p == -total and s.kind == "knob"]
-    return bases[0] if bases else None
-
-
 def size_symbols(seen: Observations) -> frozenset[Symbol]:
     """All symbols that occur in the shapes of weights and in head dimensions."""
     numbers = [size for weight in seen.weights for size in weight.dims]
