@@ -16,7 +16,7 @@ from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.ratios import width_multipliers
 from mulint.program.records import Failure, Observations
-from mulint.program.values import Number
+from mulint.program.values import Number, Site
 from mulint.program.widths import growth, width_symbols
 from mulint.program.written import scale_written_sizes
 from mulint.theory import Role
@@ -45,6 +45,17 @@ class Program:
     def optimizers(self) -> tuple[OptimizerView, ...]:
         """All optimizers, one for each construction."""
         return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths))
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[Site, str], list[Parameter]]:
+        found: dict[tuple[Site, str], list[Parameter]] = {}
+        for parameter in self.parameters:
+            found.setdefault(parameter.key, []).append(parameter)
+        return found
+
+    def built_at(self, key: tuple[Site, str]) -> list[Parameter]:
+        """All parameters that one construction gives, in every context."""
+        return self._by_key.get(key, [])
 
     def reachable(self, path: str, *roles: Role) -> list[Parameter]:
         """The parameters of the given roles in files that a file imports, or that its importers import."""

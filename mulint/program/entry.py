@@ -182,7 +182,7 @@ def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | 
     run.call(target or function, Arguments((), {}, site, complete=False))
 
 
-def _is_left_over(model: ModuleValue, used: set[int]) -> bool:
+def _is_at_work(model: ModuleValue, used: set[int]) -> bool:
     """Whether most of a model was seen at work: then a part of it that was not is applied by other code."""
     weights = [w for _, m in named_modules(model) if m.layer for w in m.layer.weights.values()]
     return sum(id(w) in used for w in weights) * 2 > len(weights)
@@ -190,14 +190,18 @@ def _is_left_over(model: ModuleValue, used: set[int]) -> bool:
 
 def _apply_the_rest(run: Interpreter, built: Sequence[ModuleValue]) -> None:
     """Apply models that scripts and factories built but whose output was not seen."""
-    contained = {id(m): b for b in built for name, m in named_modules(b) if name}
+    contained: dict[int, ModuleValue] = {}
+    for model in built:
+        if id(model) not in contained:
+            contained.update({id(m): model for name, m in named_modules(model) if name})
     used = {id(a.weight) for a in run.seen.applications}
+    at_work = {id(m) for m in dict.fromkeys(contained.values()) if _is_at_work(m, used)}
     count: dict[int, int] = {}
     for module in dict.fromkeys(built):
         weights = [w for _, m in named_modules(module) if m.layer for w in m.layer.weights.values()]
         if not weights or any(id(w) in used for w in weights):
             continue
-        if id(module) in contained and not _is_left_over(contained[id(module)], used):
+        if id(module) in contained and id(contained[id(module)]) not in at_work:
             continue
         count[id(module.kind)] = count.get(id(module.kind), 0) + 1
         if count[id(module.kind)] <= _MOST_INSTANCES:

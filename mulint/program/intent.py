@@ -79,8 +79,6 @@ def _factors(seen: Observations) -> Iterable[tuple[Site, Number]]:
     for weight in seen.weights:
         for init in weight.inits:
             yield init.site, init.std
-    for attention in seen.attentions:
-        yield attention.site, attention.factor
     for application in seen.applications:
         yield application.site, application.before
         for after, _ in application.after:

@@ -21,7 +21,7 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
     """All width symbols of a program."""
     fixed = fixed_head_dims(seen)
     flows = ((application.fan_in, size) for application, source in fed(seen) for size in source.produced)
-    links = [*flows, *_matching(seen)]
+    links = dict.fromkeys((*flows, *_matching(seen)))
     found: set[Symbol] = set()
     # Sums last: in `8/3·dim + multiple_of` the width is whatever is known to be one from elsewhere.
     for sums in (False, True):
@@ -42,12 +42,17 @@ def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
 
 
 def fed(seen: Observations) -> Iterator[tuple[Application, Application]]:
-    """Each application that contracts something, with each one that feeds it inside the same model."""
+    """Each application that contracts something, with each one that feeds it inside the same model, once."""
     entered = {id(a.weight) for a in seen.applications if not a.sources}
+    known: set[tuple[int, int, bool]] = set()
     for application in seen.applications:
         if not application.contracted:
             continue
         for source in application.sources:
+            pair = (id(application.weight), id(source.weight), source.returned)
+            if pair in known:
+                continue
+            known.add(pair)
             if not (source.returned and (id(application.weight) in entered or _is_single(application))):
                 yield application, source
 

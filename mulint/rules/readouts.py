@@ -76,7 +76,7 @@ def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:
 
 def _is_shared(program: Program, parameter: Parameter) -> bool:
     """Whether the same construction also builds weights of other roles."""
-    return any(p.key == parameter.key and p.role not in (None, parameter.role) for p in program.parameters)
+    return any(p.role not in (None, parameter.role) for p in program.built_at(parameter.key))
 
 
 def _readout(
