@@ -22,6 +22,7 @@ from mulint.program.values import (
     Site,
     Tensor,
     Value,
+    options,
 )
 
 _MOST_INSTANCES = 3
@@ -182,26 +183,37 @@ def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | 
     run.call(target or function, Arguments((), {}, site, complete=False))
 
 
-def _is_at_work(model: ModuleValue, used: set[int]) -> bool:
-    """Whether most of a model was seen at work: then a part of it that was not is applied by other code."""
-    weights = [w for _, m in named_modules(model) if m.layer for w in m.layer.weights.values()]
-    return sum(id(w) in used for w in weights) * 2 > len(weights)
+def _held(model: ModuleValue) -> Iterator[ModuleValue]:
+    """The parts of a model that its own methods may apply: all but those that none of them reads."""
+    for name, child in model.attributes.items():
+        for option in options(child):
+            if isinstance(option, ModuleValue):
+                inner = [m for _, m in named_modules(option)]
+                yield from inner if model.kind is None or _is_read(model.kind, name) else inner[1:]
+
+
+def _is_read(kind: ClassValue, name: str) -> bool:
+    """Whether a method other than the constructor reads ``self.name``."""
+    methods = (n for c in classes.ancestry(kind) for n in c.node.body if isinstance(n, s.Function))
+    return any(
+        isinstance(node, s.Attribute) and node.name == name
+        for method in methods
+        if method.name != "__init__"
+        for node in s.walk(method.body)
+    )
 
 
 def _apply_the_rest(run: Interpreter, built: Sequence[ModuleValue]) -> None:
     """Apply models that scripts and factories built but whose output was not seen."""
-    contained: dict[int, ModuleValue] = {}
-    for model in built:
-        if id(model) not in contained:
-            contained.update({id(m): model for name, m in named_modules(model) if name})
+    held: set[int] = set()
+    for model in reversed(built):
+        if id(model) not in held:
+            held |= {id(m) for m in _held(model)}
     used = {id(a.weight) for a in run.seen.applications}
-    at_work = {id(m) for m in dict.fromkeys(contained.values()) if _is_at_work(m, used)}
     count: dict[int, int] = {}
     for module in dict.fromkeys(built):
         weights = [w for _, m in named_modules(module) if m.layer for w in m.layer.weights.values()]
-        if not weights or any(id(w) in used for w in weights):
-            continue
-        if id(module) in contained and id(contained[id(module)]) not in at_work:
+        if id(module) in held or not weights or any(id(w) in used for w in weights):
             continue
         count[id(module.kind)] = count.get(id(module.kind), 0) + 1
         if count[id(module.kind)] <= _MOST_INSTANCES:

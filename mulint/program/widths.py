@@ -41,6 +41,18 @@ def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
     return frozenset(found)
 
 
+def head_counts(seen: Observations) -> frozenset[Symbol]:
+    """Numbers of heads: what multiplies a head dimension that is a parameter of its own in a weight's size."""
+    fixed = fixed_head_dims(seen)
+    found: set[Symbol] = set()
+    for weight in seen.weights:
+        for size in (a for number in weight.dims for a in number.alternatives):
+            for powers, _ in size.terms:
+                symbols = {symbol for symbol, _ in powers}
+                found |= symbols - fixed if symbols & fixed else set()
+    return frozenset(found)
+
+
 def fed(seen: Observations) -> Iterator[tuple[Application, Application]]:
     """Each application that contracts something, with each one that feeds it inside the same model, once."""
     entered = {id(a.weight) for a in seen.applications if not a.sources}

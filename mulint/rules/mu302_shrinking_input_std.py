@@ -75,6 +75,8 @@ def find(program: Program) -> Iterator[Finding]:
     for parameter in program.parameters:
         if parameter.role is not Role.INPUT or parameter.tied or parameter.key in right:
             continue
+        if any(a.kind == "gain" for a in parameter.weight.applications):
+            continue  # the scale of what it multiplies is part of the same product
         for init in final_inits(parameter.weight):
             exponent = init_exponent(init, parameter.weight, program.growth)
             if exponent and not _is_balanced(program, parameter, exponent):
