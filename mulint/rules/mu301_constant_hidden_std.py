@@ -77,11 +77,13 @@ RULE = Header("MU301", "constant-std-on-hidden-weights")
 def find(program: Program) -> Iterator[Finding]:
     """Init calls with a constant scale on hidden weights, once for each call."""
     calls: dict[Site, list[tuple[InitCall, Parameter]]] = {}
+    # Where no base is given a model is its own: what is scaled in one context is scaled.
+    scaled = {(i.site, p.key) for p in program.parameters for i in p.weight.inits if program.is_relative(i.std)}
     for parameter in program.parameters:
         if parameter.role is not Role.HIDDEN:
             continue
         for init in final_inits(parameter.weight):
-            if _is_constant(program, parameter, init):
+            if (init.site, parameter.key) not in scaled and _is_constant(program, parameter, init):
                 calls.setdefault(init.site, []).append((init, parameter))
     for site, hits in calls.items():
         yield _finding(program, site, hits)

@@ -99,14 +99,22 @@ RULE = Header("MU405", "root-scale-with-growing-heads")
 def find(program: Program) -> Iterator[Finding]:
     """Attention with the wrong scale, once for each function that computes it."""
     wrong: dict[tuple[str, str], dict[Site, AttentionRecord]] = {}
+    # Where no base is given a model is its own: what is scaled in one context is scaled.
+    scaled = {
+        a.site for a in program.seen.attentions if program.is_relative(a.factor) and not _is_wrong(program, a)
+    }
     for attention in program.seen.attentions:
-        head, scale = program.growth(attention.head_dim), program.growth(attention.factor)
-        if not head or head < 0 or scale is None or scale == attention_scale_exponent(head):
+        if attention.site in scaled or not _is_wrong(program, attention):
             continue
         key = (attention.site.path, attention.owner or str(attention.site.line))
         wrong.setdefault(key, {}).setdefault(_anchor(attention), attention)
     for branches in wrong.values():
         yield _finding(program, dict(sorted(branches.items(), key=lambda item: item[0].span)))
+
+
+def _is_wrong(program: Program, attention: AttentionRecord) -> bool:
+    head, scale = program.growth(attention.head_dim), program.growth(attention.factor)
+    return bool(head and head > 0) and scale is not None and scale != attention_scale_exponent(head or Fraction(0))
 
 
 def _anchor(attention: AttentionRecord) -> Site:
