@@ -413,7 +413,7 @@ class Net(nn.Module):
 # Repositories in which something cannot be rewritten: the code that is left, and a part of the reason.
 REFUSED = {
     "attention inside a library's layer": (_LIBRARY_ATTENTION, "MU405", "inside a library's layer"),
-    "one call for readouts and other layers": (_SHARED_CALL, "MU401", "no readouts"),
+    "one call for readouts and other layers": (_SHARED_CALL, "MU401", "readout"),
     "an init outside of the model": (_INIT_OUTSIDE, "MU301", "outside of a model class"),
     "a bare matrix": (_BARE_MATRIX, "MU101", "bare parameter"),
     "a size computed on the way": (_COMPUTED_SIZE, "MU401", "computed on the way"),

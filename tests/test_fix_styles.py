@@ -141,7 +141,9 @@ def test_only_lines_with_an_edit_change(style: str, tmp_path: Path) -> None:
 def test_the_base_is_asked_for_where_it_is_not_known(tmp_path: Path) -> None:
     files = {**THREADED, "train.py": THREADED["train.py"].replace("WIDTH = 32", "WIDTH = int(input())")}
     root = repository(tmp_path, files)
-    assert any("--base-width width=N" in note for note in planned(root).notes)
+    asked = planned(root)
+    assert asked.files == ()
+    assert all("--base-width width=N" in item.manual for item in asked.left)
     patch = planned(root, base={"width": 48.0})
     assert patch.notes == ()
     script = next(file.after for file in patch.files if file.path == "train.py")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import os
 import sys
 from collections.abc import Mapping
@@ -83,7 +82,8 @@ def _certify(root: Path, patch: Patch, configuration: Configuration) -> Mapping[
     """Build the model before and after the patch, in a process of its own."""
     configured = [str(m.get("case") or m.get("build") or "") for m in configuration.models]
     target = next((name for name in (*configured, *patch.models) if name), None)
-    certify = importlib.import_module("mulint.verification").certify
+    from mulint.verification import certify
+
     result: dict[str, Any] = dataclasses.asdict(certify(root, patch.files, target, dict(patch.base)))
     return result
 

@@ -14,10 +14,10 @@ from mulint.program.entry import observe
 from mulint.program.intent import package_of, packages
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
-from mulint.program.ratios import width_multipliers
+from mulint.program.ratios import ratio_base, width_multipliers
 from mulint.program.records import Failure, Observations
 from mulint.program.values import Number, Site
-from mulint.program.widths import growth, width_symbols
+from mulint.program.widths import growth, size_symbols, width_symbols
 from mulint.program.written import scale_written_sizes
 from mulint.theory import Role
 
@@ -81,6 +81,14 @@ class Program:
         """The intent of the package that holds a file."""
         name = package_of(path)
         return next((p.intent for p in self.packages if p.path == name), Intent.NONE)
+
+    @cached_property
+    def _sizes(self) -> frozenset[Symbol]:
+        return size_symbols(self.seen)
+
+    def is_relative(self, number: Number) -> bool:
+        """Whether a number has the ratio of a width to a base width in it."""
+        return ratio_base(number, self.widths, self._sizes) is not None
 
     def growth(self, number: Number) -> Fraction | None:
         """The width exponent of a number; None if it is unknown."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mulint.facts import syntax as s
+from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.tree import Document, Tree
 
 COMMENT = "# the base model: the sizes at which the hyperparameters were tuned"
@@ -114,6 +115,11 @@ class Scripts:
         if name in self.given:
             return self._value(name, self.given[name])
         if not isinstance(argument, s.Literal):
+            if _trains(document):
+                raise CannotRewrite(
+                    f"the base of {name} is not known ({document.path}:{argument.span[0]})",
+                    f"run again with --base-width {name}=N, the size whose hyperparameters were tuned",
+                )
             self.notes.append(
                 f"{document.path}:{argument.span[0]}: the base of {name} is not known here, so the model is its "
                 f"own base; pass base_{name}, or run again with --base-width {name}=N"

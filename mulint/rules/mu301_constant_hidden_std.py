@@ -82,11 +82,14 @@ def find(program: Program) -> Iterator[Finding]:
     """Init calls with a constant scale on hidden weights, once for each call."""
     calls: dict[Site, list[tuple[InitCall, Parameter]]] = {}
     right = kept_right(program.parameters, Role.HIDDEN, program.growth)
+    # Where no base is given a model is its own: what is scaled in one context is scaled.
+    scaled = {(i.site, p.key) for p in program.parameters for i in p.weight.inits if program.is_relative(i.std)}
     for parameter in program.parameters:
         if parameter.role is not Role.HIDDEN or parameter.key in right:
             continue
         for init in final_inits(parameter.weight):
-            if init.function not in _IDENTITIES and _is_constant(program, parameter, init):
+            skipped = init.function in _IDENTITIES or (init.site, parameter.key) in scaled
+            if not skipped and _is_constant(program, parameter, init):
                 calls.setdefault(init.site, []).append((init, parameter))
     for site, hits in calls.items():
         yield _finding(program, site, hits)

@@ -69,18 +69,15 @@ RULE = Header("MU404", "width-factor-on-embedding")
 def find(program: Program) -> Iterator[Finding]:
     """Embeddings with a factor that grows with the width."""
     by_weight = {id(p.weight): p for p in program.parameters}
-    # A factor on what a readout takes is that readout's multiplier.
+    # What divides the input of a readout is that readout's multiplier.
     multipliers = {site for a in program.seen.applications if a.returned for site in a.before_sites}
     seen: set[Site] = set()
     for scale in program.seen.lookup_scales:
         parameter = by_weight.get(id(scale.application.weight))
         exponent = program.growth(scale.factor)
-        if (
-            parameter is None
-            or parameter.role is not Role.INPUT
-            or not exponent
-            or scale.site in seen | multipliers
-        ):
+        if parameter is None or parameter.role is not Role.INPUT or not exponent or scale.site in seen:
+            continue
+        if exponent < 0 and scale.site in multipliers:
             continue
         if _is_balanced(program, parameter, exponent):
             continue
