@@ -48,6 +48,11 @@ class Parameter:
         """Whether it maps a width to a finite output of the model."""
         return bool(self.readouts) and (self.role is Role.OUTPUT or (self.tied and self.role is Role.INPUT))
 
+    @property
+    def may_be_readout(self) -> bool:
+        """Whether it is one, or is built where its use, its tie or its size is not seen."""
+        return self.is_readout or self.role in (None, Role.OUTPUT)
+
 
 def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter, ...]:
     """All weights with their roles.
