@@ -233,7 +233,20 @@ if __name__ == '__main__':
 """,
 }
 
+_CYCLE = {
+    "net.py": CONFIG_CLASS["net.py"],
+    "train.py": CONFIG_CLASS["train.py"]
+    .replace(
+        "    tokens = torch.randint(19, (3, 8))\n",
+        "    tokens = torch.randint(19, (3, 8))\n"
+        "    schedule = optim.lr_scheduler.OneCycleLR(optimizer, args.lr * 2, total_steps=9)\n"
+        "    plateau = optim.lr_scheduler.ReduceLROnPlateau(optimizer, min_lr=1e-5)\n",
+    )
+    .replace("        optimizer.step()\n", "        optimizer.step()\n        schedule.step()\n"),
+}
+
 STYLES = {
+    "cycle": (_CYCLE, ["train.py"]),
     "threaded": (THREADED, ["train.py"]),
     "factory": (FACTORY, ["-m", "pack.train"]),
     "config-class": (CONFIG_CLASS, ["train.py"]),

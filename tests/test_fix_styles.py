@@ -154,3 +154,18 @@ def test_a_library_without_an_optimizer_is_patched_and_says_so(tmp_path: Path) -
     patch = planned(repository(tmp_path, {"net.py": THREADED["net.py"]}))
     assert {file.path for file in patch.files} == {"net.py", "mup_scaling.py"}
     assert any("no optimizer was found" in note for note in patch.notes)
+
+
+def test_a_file_of_settings_is_pointed_out(tmp_path: Path) -> None:
+    files = {**THREADED, "wide.py": "# run with train.py\nWIDTH = 96\nrate = 1e-4\n"}
+    patch = planned(repository(tmp_path, files))
+    assert [note for note in patch.notes if note.startswith("wide.py sets WIDTH")]
+
+
+def test_a_floor_that_cannot_be_split_is_listed_and_holds_nothing_back(tmp_path: Path) -> None:
+    script = CONFIG_CLASS["train.py"].replace(
+        "    tokens = ", "    optim.lr_scheduler.CosineAnnealingLR(optimizer, 9, eta_min=1e-5)\n    tokens = "
+    )
+    patch = planned(repository(tmp_path, {**CONFIG_CLASS, "train.py": script}))
+    assert [item.code for item in patch.left] == ["MU203"]
+    assert {file.path for file in patch.files} == {"net.py", "train.py", "mup_scaling.py"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mulint.checking import Analysis, analyse, load_sources
 from mulint.configuration import Configuration
-from mulint.findings import FileError, Finding
+from mulint.findings import FileError, Finding, Severity
 from mulint.program import Program
 from mulint.rewriting.base import Bases
 from mulint.rewriting.context import Context
@@ -34,8 +34,11 @@ REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
     "MU101": groups.rewrite,
     "MU102": groups.rewrite,
     "MU201": schedule.rewrite,
+    "MU202": schedule.rewrite_scheduler,
+    "MU203": schedule.rewrite_scheduler,
 }
 _OPTIMIZERS = ("MU101", "MU102")
+_SCHEDULES = ("MU201", "MU202", "MU203")
 _Place = tuple[str, str, int]
 _EXPLAIN = "see `mulint explain {code}` for what to write instead"
 
@@ -114,14 +117,17 @@ def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration,
     unit = tuple(unit)
     context = _context(before, unit, configuration, plan)
     refused = _rewrite(context, unit)
-    if not plan.partial:
-        refused |= _companions(context, unit)
+    others = {} if plan.partial else _companions(context, unit)
+    # A bounded effect that has to be left, such as a floor of a schedule, does not hold back the rest.
+    errors = {_place(f) for f in unit if f.severity_if_scaled is Severity.ERROR}
     taken = tuple(f for f in unit if _place(f) not in refused)
-    if refused and plan.partial and taken:
+    if others or not taken or (refused.keys() & errors and not plan.partial):
+        return _Outcome(unit, (), None, _left(unit, refused | others))
+    if refused:
         context = _context(before, taken, configuration, plan)
         _rewrite(context, taken)
-    elif refused:
-        return _Outcome(unit, (), None, _left(unit, refused))
+        if not plan.partial:
+            _companions(context, taken)
     outcome = _Outcome(unit, taken, context, _left((), refused))
     try:
         _finish(context)
@@ -217,7 +223,7 @@ def _base(program: Program, configuration: Configuration, plan: Plan) -> dict[st
 
 def _home(program: Program, unit: Sequence[Finding]) -> str:
     """The folder of the model."""
-    models = [f.place.path for f in unit if f.code not in (*_OPTIMIZERS, "MU201")]
+    models = [f.place.path for f in unit if f.code not in (*_OPTIMIZERS, *_SCHEDULES)]
     models += [p.weight.site.path for f in unit for p in program.reachable(f.place.path, Role.HIDDEN)]
     return posixpath.dirname(models[0] if models else unit[0].place.path)
 

@@ -14,8 +14,9 @@ COMMENT = "# the base model: the sizes at which the hyperparameters were tuned"
 
 @dataclass(frozen=True, slots=True)
 class _Setting:
-    """A size that a script sets: the statement, and the line that sets its base."""
+    """A size that a script sets: its name, the statement, and the line that sets its base."""
 
+    name: str
     statement: s.Statement
     line: str
 
@@ -86,12 +87,27 @@ class Scripts:
     def finish(self) -> None:
         """Write the settings, and have resumed runs take their base from the checkpoint."""
         for path, settings in self._settings.items():
+            self._note_presets(path, settings)
             last = max(settings, key=lambda setting: setting.statement.span)
             lines = dict.fromkeys(setting.line for setting in settings)
             comment = [] if any("add_argument" in line for line in lines) else [COMMENT]
             self.tree.add_line_after(path, last.statement, *comment, *lines)
         for (path, holder), names in self._dicts.items():
             self._restore(self.tree.documents[path], holder, names)
+
+    def _note_presets(self, script: str, settings: Sequence[_Setting]) -> None:
+        """Files that only set names, some of them sizes of a script, are settings that it may be run with."""
+        sizes = {setting.name for setting in settings}
+        for path, document in self.tree.documents.items():
+            assigned = [n for n in document.body if isinstance(n, s.Assign) and isinstance(n.targets[0], s.Name)]
+            names = [n.targets[0].id for n in assigned if isinstance(n.targets[0], s.Name)]
+            set_here = [name for name in names if name in sizes]
+            if path != script and set_here and len(assigned) == len(document.body):
+                bases = " and ".join(f"base_{name}" for name in set_here)
+                self.notes.append(
+                    f"{path} sets {' and '.join(set_here)}: if {script} is run with it, set {bases} there too, "
+                    "to the sizes at which its rates were tuned"
+                )
 
     # How a script spells the base
 
@@ -104,7 +120,7 @@ class Scripts:
                     base = f"{'BASE' if variable.isupper() else 'base'}_{variable}"
                     if _assignment(document, base, argument.span) is None:
                         line = f"{base} = {self._value(name, assigned[1])}"
-                        self._settings.setdefault(document.path, []).append(_Setting(assigned[0], line))
+                        self._settings.setdefault(document.path, []).append(_Setting(variable, assigned[0], line))
                     return base
             case s.Attribute(name=option):
                 declared = _option(document, option)
@@ -152,7 +168,9 @@ class Scripts:
             value = self._value(name, self.given[name])
         kept = [spelled, *(f"type={options['type']}" for _ in range("type" in options)), f"default={value}"]
         line = f"{document.source(call.function)}({', '.join(kept)})"
-        self._settings.setdefault(document.path, []).append(_Setting(statement, line))
+        self._settings.setdefault(document.path, []).append(
+            _Setting(text.strip(quote).lstrip("-"), statement, line)
+        )
 
     # Dictionaries of arguments
 

@@ -1,4 +1,4 @@
-"""Writes of a learning rate respect the factor of each group."""
+"""Schedules respect the factor of each group: what is written is multiplied by it, scalars become lists."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from mulint.findings import Finding
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
+
+# Arguments of torch's schedulers that are rates and may be lists with one for each group.
+_LISTS = {
+    "OneCycleLR": ("max_lr",),
+    "CyclicLR": ("base_lr", "max_lr"),
+    "SWALR": ("swa_lr",),
+    "ReduceLROnPlateau": ("min_lr",),
+}
+_POSITIONS = {"max_lr": {"OneCycleLR": 1, "CyclicLR": 2}, "base_lr": {"CyclicLR": 1}, "swa_lr": {"SWALR": 1}}
 
 
 def rewrite(context: Context, finding: Finding) -> None:
@@ -28,3 +37,30 @@ def rewrite(context: Context, finding: Finding) -> None:
     group = document.source(target.value)
     factor = f"{group}.get({quote}lr_scale{quote}, 1.0)"
     context.tree.times(site.path, statement.value, factor)  # type: ignore[union-attr, arg-type]
+
+
+def rewrite_scheduler(context: Context, finding: Finding) -> None:
+    """Repair MU202 or MU203: a rate given to a scheduler becomes one for every group, by the factor of each."""
+    site = site_of(finding)
+    document = context.tree.at(site)
+    call = document.exactly(site.span, s.Call)
+    record = next((r for r in context.program.seen.schedulers if r.site == site), None)
+    name = "" if record is None else record.type.rpartition(".")[2]
+    given = {} if call is None else {k.name: k.value for k in call.keywords}
+    optimizer = given.get("optimizer", call.arguments[0] if call is not None and call.arguments else None)
+    if call is None or name not in _LISTS or not isinstance(optimizer, s.Name | s.Attribute):
+        raise CannotRewrite(
+            f"{name or 'the scheduler'} takes one rate for all groups",
+            "give it a floor of 0, or use LambdaLR with a factor that goes down to the floor",
+        )
+    for argument in _LISTS[name]:
+        position = _POSITIONS.get(argument, {}).get(name, len(call.arguments))
+        value = given.get(argument, call.arguments[position] if position < len(call.arguments) else None)
+        if value is None or isinstance(value, s.Display | s.Comprehension):
+            continue
+        quote = document.quote()
+        each = f"group.get({quote}lr_scale{quote}, 1.0) for group in {document.source(optimizer)}.param_groups"
+        start, end = document.range(value.span)
+        context.tree.insert(site.path, start, "[")
+        context.tree.times(site.path, value, each)
+        context.tree.insert(site.path, end, "]")
