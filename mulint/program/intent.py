@@ -80,6 +80,8 @@ def _factors(seen: Observations) -> Iterable[tuple[Site, Number]]:
         for init in weight.inits:
             yield init.site, init.std
     for application in seen.applications:
+        if not application.returned and application.kind != "lookup":
+            continue  # inside a model a factor may belong to attention
         yield application.site, application.before
         for after, _ in application.after:
             yield application.site, after

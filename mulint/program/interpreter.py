@@ -43,7 +43,7 @@ from mulint.program.values import (
 
 _STEPS_PER_ENTRY = 40_000
 _DEEPEST_CALL = 40
-# A zoo builds one class from dozens of functions; a few of them show all there is.
+# A zoo builds one class from dozens of functions; a few such entry points show all there is.
 _MOST_BUILDS = 6
 _INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup"}
 _TORCH_ROOTS = ("torch.", "flash_attn.", "xformers.", "einops.")
@@ -60,8 +60,9 @@ class Interpreter(Run):
         self._applied = 0
         self._building = 0
         self._builds: Counter[int] = Counter()
+        self._built_here: set[int] = set()
         self.called: set[int] = set()
-        self.built: dict[ModuleValue, None] = {}
+        self.built: dict[ModuleValue, bool] = {}  # and whether no other module was being built
 
     def begin(self) -> None:
         """Start a new entry point with a full budget."""
@@ -69,6 +70,8 @@ class Interpreter(Run):
         self._active.clear()
         self._applied = 0
         self._building = 0
+        self._builds.update(self._built_here)
+        self._built_here.clear()
         self.uncertainty = 0
 
     def spend(self) -> None:
@@ -123,8 +126,9 @@ class Interpreter(Run):
         finally:
             self._building -= 1
         if isinstance(result, ModuleValue):
-            self._builds[id(kind)] += not self._building
-            self.built[result] = None
+            self.built[result] = not self._building
+            if not self._building:
+                self._built_here.add(id(kind))
         return result
 
     def _guarded(self, function: FunctionValue | Bound, arguments: Arguments) -> Value:

@@ -16,12 +16,14 @@ from mulint.program.values import (
     Choice,
     ClassValue,
     Constant,
+    DictValue,
     GroupsValue,
     GroupValue,
     Knob,
     ListValue,
     ModuleValue,
     Number,
+    ObjectValue,
     Site,
     Tensor,
     Unknown,
@@ -206,8 +208,12 @@ def tensors_in(value: Value, depth: int = 0) -> Iterator[Tensor]:
                 inner: list[Value] = items
             case Choice(options=several):
                 inner = list(several)
+            case DictValue(entries=entries):
+                inner = list(entries.values())
+            case ObjectValue(attributes=attributes):
+                inner = list(attributes.values())
             case _:
-                inner = list(getattr(value, "entries", {}).values())
+                inner = []
         for item in inner:
             yield from tensors_in(item, depth + 1)
 
