@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 
 from mulint.facts import FileFacts
 from mulint.facts import syntax as s
@@ -16,6 +17,7 @@ from mulint.program.records import Application, Failure
 from mulint.program.run import Arguments, OutOfBudget
 from mulint.program.scopes import Files
 from mulint.program.values import (
+    UNKNOWN_NUMBER,
     Bound,
     ClassValue,
     FunctionValue,
@@ -27,6 +29,7 @@ from mulint.program.values import (
 )
 
 _MOST_INSTANCES = 3
+_FEW_CHANNELS = 16
 _DEEP_ENOUGH = 20_000
 
 
@@ -109,7 +112,7 @@ def _build_from_knobs(run: Interpreter, kind: ClassValue, *, is_used: bool) -> N
         before = len(run.seen.applications)
         _attempt(run, kind.path, line, lambda: _forward(run, instance))  # noqa: B023 - called at once
         if not is_used:
-            _keep_stream(run.seen.applications[before:])
+            _keep_stream(run, run.seen.applications[before:])
         for owner in classes.ancestry(kind):
             for name, value in owner.scope.names.items():
                 if (
@@ -145,9 +148,13 @@ def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | 
     run.call(target or function, Arguments((), {}, site, complete=False))
 
 
-def _keep_stream(applications: Sequence[Application]) -> None:
-    """What leaves a block with the size it came in with is no output but goes on in the model around it."""
+def _keep_stream(run: Interpreter, applications: Sequence[Application]) -> None:
+    """What leaves a block with the size it came in with is no output but goes on in the model around it.
+
+    Sizes that are a handful by default are channels of data, which do leave as they came.
+    """
     entering = {symbol for a in applications if not a.sources for symbol in _symbols(a.fan_in)}
+    entering = {s for s in entering if (run.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > _FEW_CHANNELS}
     for application in applications:
         if application.returned and any(entering & _symbols(size) for size in application.produced):
             application.returned = False

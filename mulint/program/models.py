@@ -17,7 +17,9 @@ def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
     What derives from a part is one too.
     """
     found = {id(child) for kind in kinds for child in _mentioned(kind)} | {id(k) for k in _passed(run)}
-    found |= {id(m.kind) for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
+    inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
+    alone = {id(m.kind) for m in run.built if id(m) not in inside}
+    found |= {id(m.kind) for m in inside.values()} - alone
     return {id(kind) for kind in kinds if any(id(base) in found for base in classes.ancestry(kind))}
 
 

@@ -86,6 +86,7 @@ class Run(ABC):
         self.branch: Site | None = None
         self.group_reads = 0
         self.imports: set[tuple[str, str]] = set()
+        self.defaults: dict[Symbol, Number] = {}
         self._noted: set[NotUnderstood] = set()
 
     @abstractmethod
