@@ -140,12 +140,12 @@ def _forward(run: Interpreter, instance: ModuleValue) -> None:
     run.call(instance, Arguments((), inputs, instance.site))
 
 
-def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | None = None) -> None:
+def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | None = None) -> Value:
     """Call a function with a knob for every parameter."""
     site = Site(function.path, function.node.span)
     if target is None and function.owner is not None and not function.is_static:
         target = Bound(function, classes.knob_instance(run, function.owner))
-    run.call(target or function, Arguments((), {}, site, complete=False))
+    return run.call(target or function, Arguments((), {}, site, complete=False))
 
 
 def _keep_stream(run: Interpreter, applications: Sequence[Application]) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mulint.facts.syntax import Expression, Statement
-from mulint.program import attributes, calls, expressions, statements
+from mulint.program import attributes, calls, classes, expressions, statements
 from mulint.program.dimensions import Symbol
 from mulint.program.library import (
     indexing,
@@ -19,7 +19,7 @@ from mulint.program.library import (
     torch_calls,
 )
 from mulint.program.library.layers import canonical
-from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of, tensors_in
+from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     Bound,
@@ -138,10 +138,16 @@ class Interpreter(Run):
             return sources_of(arguments.values) or Unknown("recursion")
         self.called.add(key)
         self._active.append(key)
+        model = isinstance(function, Bound) and _has_no_forward(function.receiver) and not self._building
+        self._applied += model
         try:
-            return calls.call(self, function, arguments)
+            result = calls.call(self, function, arguments)
         finally:
             self._active.pop()
+            self._applied -= model
+        if model and self._applied == 0:
+            tensors.mark_output(result)
+        return result
 
     def _apply(self, module: ModuleValue, arguments: Arguments) -> Value:
         """Apply a module; what the outermost one returns is the output of a model."""
@@ -158,7 +164,7 @@ class Interpreter(Run):
             if module.kind is not None:
                 self._active.pop()
         if self._applied == 0 and module.kind is not None:
-            mark_returned(result)
+            tensors.mark_output(result)
         return result
 
     def _external(self, name: str, arguments: Arguments) -> Value:
@@ -178,6 +184,9 @@ class Interpreter(Run):
         if name.startswith("mup."):
             self.seen.package_calls.append((canonical(name), arguments.site))
             return Constant(None)
+        if name.startswith("torch.distributions."):
+            for value in arguments.values:
+                tensors.mark_output(value)
         if name.startswith(_TORCH_ROOTS):
             return torch_calls.function(self, last, arguments)
         return sources_of(arguments.values) or from_outside(name, arguments)
@@ -207,16 +216,13 @@ class Interpreter(Run):
                 return methods.call_method(self, method, arguments)
 
 
+def _has_no_forward(value: Value) -> bool:
+    """Whether it is a module that other methods than ``forward`` apply: what they return is its output."""
+    return isinstance(value, ModuleValue) and value.kind is not None and not classes.method(value.kind, "forward")
+
+
 def from_outside(name: str, arguments: Arguments) -> Value:
     """What an unknown library returns: a knob, like a command-line option, unless it is computed from a size."""
     if any(isinstance(v, Number) and v.constant is None for v in arguments.values):
         return Unknown(f"{name} is not known")
     return Knob(Symbol(name.rpartition(".")[2], arguments.site.path, arguments.site.line))
-
-
-def mark_returned(result: Value) -> None:
-    """Everything that flows into a model's result is its output."""
-    tensors.settle((result,))
-    for tensor in tensors_in(result):
-        for application in tensor.sources:
-            application.returned = True

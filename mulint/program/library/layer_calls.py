@@ -47,6 +47,9 @@ def apply(run: Run, module: ModuleValue, value: Value, arguments: Arguments) -> 
         if name.endswith((".Softmax", ".LogSoftmax")):
             return tensors.softmax(run, tensor, arguments.owner)
         return tensors.nonlinear(tensor)
+    if name.startswith("torch.nn.") and name.endswith("Loss"):
+        tensors.mark_output(value)
+        return Tensor(())
     row = ROWS.get(name)
     if row is None or module.layer is None:
         tensors.settle(arguments.values)

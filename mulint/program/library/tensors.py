@@ -33,6 +33,14 @@ def settle(values: Sequence[Value]) -> None:
                     application.after.append(entry)
 
 
+def mark_output(value: Value) -> None:
+    """Everything that flows into this value is an output of a model: it is returned, or a loss judges it."""
+    settle((value,))
+    for tensor in tensors_in(value):
+        for application in tensor.sources:
+            application.returned = True
+
+
 def nonlinear(tensor: Tensor) -> Tensor:
     """An entrywise function: sizes and sources stay, scale and linearity end."""
     settle((tensor,))
