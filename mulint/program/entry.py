@@ -119,6 +119,7 @@ def _build_from_knobs(run: Interpreter, kind: ClassValue, *, is_used: bool) -> N
                     isinstance(value, FunctionValue)
                     and id(value.node) not in run.called
                     and not name.startswith("__")
+                    and name != "forward"
                 ):
                     bound = Bound(value, kind if value.is_class else instance)
                     target: Value = value if value.is_static else bound

@@ -138,14 +138,16 @@ class Interpreter(Run):
             return sources_of(arguments.values) or Unknown("recursion")
         self.called.add(key)
         self._active.append(key)
-        model = isinstance(function, Bound) and _has_no_forward(function.receiver) and not self._building
+        # Inside a method of a model, what its parts return is not yet an output.
+        receiver = function.receiver if isinstance(function, Bound) else None
+        model = isinstance(receiver, ModuleValue) and not self._building
         self._applied += model
         try:
             result = calls.call(self, function, arguments)
         finally:
             self._active.pop()
             self._applied -= model
-        if model and self._applied == 0:
+        if isinstance(receiver, ModuleValue) and self._applied == 0 and _has_no_forward(receiver):
             tensors.mark_output(result)
         return result
 
@@ -216,9 +218,9 @@ class Interpreter(Run):
                 return methods.call_method(self, method, arguments)
 
 
-def _has_no_forward(value: Value) -> bool:
-    """Whether it is a module that other methods than ``forward`` apply: what they return is its output."""
-    return isinstance(value, ModuleValue) and value.kind is not None and not classes.method(value.kind, "forward")
+def _has_no_forward(module: ModuleValue) -> bool:
+    """Whether other methods than ``forward`` apply a module: what they return is its output."""
+    return module.kind is not None and classes.method(module.kind, "forward") is None
 
 
 def from_outside(name: str, arguments: Arguments) -> Value:
