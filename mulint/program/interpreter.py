@@ -17,6 +17,7 @@ from mulint.program.library import (
     python,
     tensors,
     torch_calls,
+    zoos,
 )
 from mulint.program.library.layers import canonical
 from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of
@@ -177,6 +178,8 @@ class Interpreter(Run):
             return initialisers.call(self, _INIT_PACKAGES[package], last, arguments)
         if name in torch_calls.NAMED:
             return torch_calls.NAMED[name](self, arguments)
+        if zoos.is_model(name):
+            return zoos.construct(self, name, arguments)
         if modules.is_layer_name(name):
             return modules.construct(self, canonical(name), arguments)
         if optimizers.is_scheduler(name):

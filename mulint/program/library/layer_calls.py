@@ -28,9 +28,9 @@ from mulint.program.values import (
 def at_construction(run: Run, layer: Layer, sizes: Mapping[str, Number], site: Site) -> None:
     """Layers with attention inside imply 1/sqrt(head dimension) where the library's constructor is called."""
     row = ROWS[layer.type]
-    if row.behaviour not in ("attention", "transformer"):
+    if row.heads is None:
         return
-    model, heads = ("embed_dim", "num_heads") if row.behaviour == "attention" else ("d_model", "nhead")
+    model, heads = row.heads
     head_dim = sizes[model] / sizes[heads]
     factor = head_dim.power(Fraction(-1, 2))
     run.seen.attentions.append(AttentionRecord(site, (), head_dim, factor, layer.owner, implied=True))
