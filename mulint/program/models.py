@@ -14,13 +14,15 @@ from mulint.program.values import ClassValue, FunctionValue, ModuleValue, option
 def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
     """The identities of the classes that are parts of others: named, handed over, or built inside them.
 
-    What derives from a part is one too.
+    What derives from a class that another one constructs is a part as well.
     """
-    found = {id(child) for kind in kinds for child in _mentioned(kind)} | {id(k) for k in _passed(run)}
+    found = {id(child) for kind in kinds for child, _ in _mentioned(kind)} | {id(k) for k in _passed(run)}
+    constructed = {id(child) for kind in kinds for child, is_called in _mentioned(kind) if is_called}
     inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
     alone = {id(m.kind) for m in run.built if id(m) not in inside}
     found |= {id(m.kind) for m in inside.values()} - alone
-    return {id(kind) for kind in kinds if any(id(base) in found for base in classes.ancestry(kind))}
+    derived = {id(kind) for kind in kinds if any(id(base) in constructed for base in classes.ancestry(kind))}
+    return found | derived
 
 
 def factories(run: Interpreter) -> Iterator[FunctionValue]:
@@ -36,14 +38,15 @@ def factories(run: Interpreter) -> Iterator[FunctionValue]:
                     yield value
 
 
-def _mentioned(kind: ClassValue) -> Iterator[ClassValue]:
-    """Module classes that the methods of a class name, but for what it derives from: parts of it."""
+def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
+    """Module classes that the methods of a class name, but for what it derives from; and whether it calls them."""
     own = list(classes.ancestry(kind))
     for node in s.walk(kind.node.body):
-        if isinstance(node, s.Name):
-            value = kind.scope.find(node.id)
+        name = node.function if isinstance(node, s.Call) else node
+        if isinstance(name, s.Name):
+            value = kind.scope.find(name.id)
             if isinstance(value, ClassValue) and value not in own and classes.is_module_class(value):
-                yield value
+                yield value, isinstance(node, s.Call)
 
 
 def _passed(run: Interpreter) -> Iterator[ClassValue]:
