@@ -50,7 +50,7 @@ def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
 
 
 def _passed(run: Interpreter) -> Iterator[ClassValue]:
-    """Module classes handed to a call or kept in a table (``ResNet(Bottleneck, depths)``): parts of a model."""
+    """Module classes that are values: handed to a call, a default, kept in a table (``ResNet(Bottleneck)``)."""
     for path, facts in run.files.by_path.items():
         scope = run.module_scope(path)
         for node in s.walk(facts.body):
@@ -68,6 +68,10 @@ def _handed(node: object) -> Sequence[s.Expression]:
             return (*arguments, *(k.value for k in keywords))
         case s.DictDisplay(values=items) | s.Display(items=items):
             return items
+        case s.Parameter(default=value) | s.Assign(value=value) if value is not None:
+            return (value,)
+        case s.Conditional(then=then, otherwise=otherwise):
+            return (then, otherwise)
         case _:
             return ()
 
