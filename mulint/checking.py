@@ -8,23 +8,25 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import hashlib
+import os
 import textwrap
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from mulint.configuration import Configuration, selected
+from mulint.configuration import Configuration, nearest, selected
 from mulint.facts import CannotParse, FileFacts, extract
 from mulint.findings import FileError, Finding, Intent, Place, Report, Severity
-from mulint.program import Failure, Program, link
+from mulint.program import Failure, Named, Program, link
 from mulint.rules import RULES, run
 from mulint.source.discovery import Selection, select
 from mulint.source.reading import CannotRead, SourceFile, decode, read
 from mulint.source.suppressions import Suppression, suppressions
 
 UNUSED_SUPPRESSION = "MU902"
-CODES = (*(rule.code for rule in RULES), UNUSED_SUPPRESSION)
+CONFIGURATION = "MU903"
+CODES = (*(rule.code for rule in RULES), UNUSED_SUPPRESSION, CONFIGURATION)
 
 
 def check(
@@ -54,6 +56,8 @@ def check(
     analysis = analyse(sources, configuration)
     program, unparsed, findings = analysis.program, analysis.errors, analysis.findings
     asked_for = [f for f in findings if f.place.path in selection.named and not _ignored(f, configuration)]
+    if CONFIGURATION in selected(CODES, configuration):
+        asked_for += _identified(list(_unknown_widths(program, root, configuration)), ())
     reported = [f for f in asked_for if f.fingerprint not in accepted]
     named = [s for s in sources if s.path in selection.named]
     asked = {*selection.named, *selection.missing}
@@ -92,7 +96,7 @@ def analyse(sources: Sequence[SourceFile], configuration: Configuration) -> Anal
     """
     codes = selected(CODES, configuration)
     facts, errors = _facts(sources)
-    program = link(facts, configuration.opts_in)
+    program = link(facts, configuration.opts_in, _named(configuration))
     findings = _suppressed(_judged(program, run(program, codes)), sources, codes)
     return Analysis(tuple(facts), program, tuple(_identified(findings, sources)), errors)
 
@@ -176,6 +180,33 @@ def _unused(path: str, comment: Suppression) -> Finding:
         found="none",
         subject=f"suppression {path}:{comment.line}:{comment.code}",
     )
+
+
+def _named(configuration: Configuration) -> Named:
+    return Named(configuration.widths.knobs, configuration.widths.fixed)
+
+
+def _unknown_widths(program: Program, root: Path, configuration: Configuration) -> Iterator[Finding]:
+    """Names under ``[tool.mulint.widths]`` that no size of the project has, if any size is known at all."""
+    if configuration.path is None or program.understood.parameters == 0:
+        return
+    path = Path(os.path.relpath(configuration.path, root)).as_posix()
+    lines = configuration.path.read_text(encoding="utf-8").splitlines()
+    for name, known in _named(configuration).unknown(program.seen).items():
+        line = next((number for number, text in enumerate(lines, 1) if name in text), 1)
+        column = max(lines[line - 1].find(name), 0) + 1
+        yield Finding(
+            code=CONFIGURATION,
+            name="unknown-name-in-configuration",
+            severity=Severity.WARNING,
+            severity_if_scaled=Severity.WARNING,
+            place=Place(path, line, column, line, column + len(name)),
+            symbol=name,
+            message=f"no size of this project is called {name}{nearest(name, known)}",
+            expected="the name of a size, as in model.GPTConfig.n_embd",
+            found=name,
+            subject=f"configuration {name}",
+        )
 
 
 def _identified(findings: Sequence[Finding], sources: Iterable[SourceFile]) -> list[Finding]:

@@ -13,7 +13,7 @@ import click
 
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
 from mulint.cli.options import base_width, codes
-from mulint.configuration import Configuration, ConfigurationError, load
+from mulint.configuration import Configuration, ConfigurationError, Model, load
 from mulint.reporting import fix_json, fix_text
 from mulint.rewriting import fixing
 from mulint.rewriting.patch import Patch
@@ -80,12 +80,30 @@ def _configuration(root: Path, config: Path | None, select: str | None, exclude:
 
 def _certify(root: Path, patch: Patch, configuration: Configuration) -> Mapping[str, Any]:
     """Build the model before and after the patch, in a process of its own."""
-    configured = [str(m.get("case") or m.get("build") or "") for m in configuration.models]
-    target = next((name for name in (*configured, *patch.models) if name), None)
     from mulint.verification import certify
 
-    result: dict[str, Any] = dataclasses.asdict(certify(root, patch.files, target, dict(patch.base)))
+    model = _configured(root, patch, configuration)
+    if model is None:
+        certificate = certify(root, patch.files, next(iter(patch.models), None), dict(patch.base))
+    else:
+        certificate = certify(
+            root,
+            patch.files,
+            model.relative_to(root),
+            {**model.base, **dict(patch.base)},
+            knobs=model.knobs,
+            follow=model.follow,
+            settings=model.settings,
+        )
+    result: dict[str, Any] = dataclasses.asdict(certificate)
     return result
+
+
+def _configured(root: Path, patch: Patch, configuration: Configuration) -> Model | None:
+    """The configured model to prove a patch on: one that the patch changes, if it is built by its class."""
+    models = configuration.models
+    changed = [model for model in models if model.relative_to(root) in patch.models]
+    return next(iter((*changed, *models)), None)
 
 
 def _shown(root: Path, path: str) -> str:

@@ -16,7 +16,7 @@ import click
 from mulint.checking import check
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
 from mulint.cli.options import base_width, pair
-from mulint.configuration import ConfigurationError, load
+from mulint.configuration import ConfigurationError, Model, load, nearest
 from mulint.evidence import merge
 from mulint.findings import Finding
 from mulint.reporting import trace_json, trace_text
@@ -48,9 +48,10 @@ EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds.")
 @click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB.")
+@click.option("--config", type=click.Path(path_type=Path), help="Read [tool.mulint] from this file.")
 @click.option("--verbose", is_flag=True, help="On failure also show what the model's code printed.")
 def trace(**options: Any) -> None:
-    """Trace TARGET: a case function `cases.py:gpt`, or a model class `model.py:GPT` that mulint builds itself.
+    """Trace TARGET: a case function `cases.py:gpt`, a class `model.py:GPT`, or a configured model's name `gpt`.
 
     Exit codes: 0 the trace passes, 1 it fails, 2 the model cannot be built or the trace is inconclusive.
     """
@@ -59,7 +60,9 @@ def trace(**options: Any) -> None:
         request = _request(options)
         with _progress() as progress:
             result = run(request, limits, progress)
-        result = dataclasses.replace(result, findings=merge(_static(Path(request.root)), result))
+        result = dataclasses.replace(
+            result, findings=merge(_static(Path(request.root), options["config"]), result)
+        )
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
     except TraceFailed as failure:
@@ -70,8 +73,8 @@ def trace(**options: Any) -> None:
     sys.exit(EXIT[result.verdict])
 
 
-def _static(root: Path) -> Sequence[Finding]:
-    return check([root], root, load(root)).findings
+def _static(root: Path, config: Path | None) -> Sequence[Finding]:
+    return check([root], root, load(root, config)).findings
 
 
 def _show(result: Trace, root: Path, output_format: str) -> None:
@@ -82,24 +85,44 @@ def _show(result: Trace, root: Path, output_format: str) -> None:
     click.echo(text, nl=False)
 
 
+def _model(target: str, config: Path | None) -> Model:
+    """What is to be traced: a configured model, or one that only the target tells of.
+
+    Raises:
+        CannotRun: there is no such model.
+        ConfigurationError: the configuration is not valid.
+    """
+    if all(target.rpartition(":")):
+        return Model(Path.cwd(), target, target, is_case=False)
+    models = load(project_root([Path()]), config).models
+    known = [model.name for model in models]
+    if target not in known:
+        names = f"; configured: {', '.join(known)}" if known else ""
+        raise CannotRun(
+            f"{target} is neither path/file.py:name nor a model under [[tool.mulint.models]]"
+            f"{nearest(target, known)}{names}"
+        )
+    return models[known.index(target)]
+
+
 def _request(options: dict[str, Any]) -> Request:
-    path, colon, name = options["target"].rpartition(":")
-    if not colon or not path or not name:
-        raise CannotRun(f"{options['target']} does not name a function or class; write path/file.py:name")
-    file = Path(path).absolute()
+    model = _model(options["target"], options["config"])
+    path, _, name = model.target.rpartition(":")
+    file = (model.folder / path).absolute()
     stages = tuple(stage.strip() for stage in options["stages"].split(",") if stage.strip())
     wrong = [stage for stage in stages if stage not in STAGES]
     if wrong or not stages:
         raise CannotRun(f"--stages {options['stages']}: choose from {', '.join(STAGES)}")
+    settings = [pair("--set", text) for text in options["settings"]]
     return Request(
         file=str(file),
         name=name,
         root=str(project_root([file if file.exists() else file.parent])),
-        knobs=options["knobs"],
-        follow=dict(pair("--follow", text) for text in options["follow"]),
-        settings={key: _literal(value) for key, value in (pair("--set", text) for text in options["settings"])},
-        widths=_widths(options["widths"]),
-        base=base_width(options["base_width"]),
+        knobs=options["knobs"] or model.knobs,
+        follow={**model.follow, **dict(pair("--follow", text) for text in options["follow"])},
+        settings={**model.settings, **{key: _literal(value) for key, value in settings}},
+        widths=_widths(options["widths"]) or model.widths,
+        base=base_width(options["base_width"]) or dict(model.base),
         device=options["device"],
         dtype=options["dtype"],
         steps=options["steps"],

@@ -17,11 +17,11 @@ from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.ratios import ratio_base, width_multipliers
 from mulint.program.records import Failure, Observations
 from mulint.program.values import Number, Site
-from mulint.program.widths import growth, size_symbols, width_symbols
+from mulint.program.widths import Named, growth, size_symbols, width_symbols
 from mulint.program.written import scale_written_sizes, written_symbols
 from mulint.theory import Role
 
-__all__ = ["Failure", "Program", "link"]
+__all__ = ["Failure", "Named", "Program", "link"]
 
 
 @dataclass(frozen=True)
@@ -95,19 +95,24 @@ class Program:
         return growth(number, self.widths)
 
 
-def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = False) -> Program:
+def link(
+    files: Sequence[FileFacts],
+    opted_in: Callable[[str], bool] | bool = False,
+    named: Named = Named(),  # noqa: B008
+) -> Program:
     """Link the facts of all files of a project.
 
     Args:
         files: the facts, one for each file, in any order.
         opted_in: whether a path (or every path) lies under a configuration that asks for μP.
+        named: the sizes that the configuration declares to be widths, or to be none.
     """
     ordered = sorted(files, key=lambda f: f.path)
     asks = opted_in if callable(opted_in) else (lambda _path, answer=opted_in: answer)
     run = observe(ordered)
-    widths = width_symbols(run.seen)
+    widths = named.applied(run.seen, width_symbols(run.seen))
     multipliers = width_multipliers(run.seen, widths)
-    widths |= frozenset(multipliers) | written_symbols(run.seen)
+    widths |= (frozenset(multipliers) - named.among(multipliers, named.fixed)) | written_symbols(run.seen)
     widths |= scale_written_sizes(run.seen, widths)
     known = parameters(run.seen, widths)
     return Program(

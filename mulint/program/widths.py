@@ -10,11 +10,44 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
 from mulint.program.records import Application, Observations
 from mulint.program.values import Number
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Sizes that a user declares to be widths, or to be none, by their name or the end of it."""
+
+    knobs: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
+
+    def among(self, symbols: Iterable[Symbol], names: Collection[str]) -> frozenset[Symbol]:
+        """The knobs that some names mean: ``n_embd``, ``GPTConfig.n_embd`` or ``model.GPTConfig.n_embd``."""
+        return frozenset(s for s in symbols if s.kind == "knob" and any(_is_called(s, name) for name in names))
+
+    def applied(self, seen: Observations, widths: frozenset[Symbol]) -> frozenset[Symbol]:
+        """The widths found by structure, with what was declared put in and taken out."""
+        known = size_symbols(seen) | widths
+        return (widths | self.among(known, self.knobs)) - self.among(known, self.fixed)
+
+    def unknown(self, seen: Observations) -> dict[str, list[str]]:
+        """The names that no size of the program has, each with the full names of all sizes."""
+        known = [symbol for symbol in size_symbols(seen) if symbol.kind == "knob"]
+        names = dict.fromkeys((*self.knobs, *self.fixed))
+        return {name: sorted(map(_full_name, known)) for name in names if not self.among(known, (name,))}
+
+
+def _full_name(symbol: Symbol) -> str:
+    module = symbol.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return f"{module}.{symbol.name}"
+
+
+def _is_called(symbol: Symbol, name: str) -> bool:
+    return f".{_full_name(symbol)}".endswith(f".{name}")
 
 
 def width_symbols(seen: Observations) -> frozenset[Symbol]:

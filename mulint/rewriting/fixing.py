@@ -214,7 +214,7 @@ def _context(state: _State, unit: Sequence[Finding], configuration: Configuratio
 
 def _base(program: Program, configuration: Configuration, plan: Plan) -> dict[str, float]:
     """The base sizes that the user gives, those of the command line first."""
-    configured = {name: size for model in configuration.models for name, size in model.get("base", {}).items()}
+    configured = {name: size for model in configuration.models for name, size in model.base.items()}
     base = {**configured, **plan.base}
     if "width" in base:
         base = {**{symbol.short: base["width"] for symbol in program.widths}, **base}
