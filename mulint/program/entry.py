@@ -171,4 +171,6 @@ def _apply_the_rest(run: Interpreter) -> None:
     for module in list(unapplied(run)):
         count[id(module.kind)] = count.get(id(module.kind), 0) + 1
         if count[id(module.kind)] <= _MOST_INSTANCES:
+            before = len(run.seen.applications)
             _attempt(run, module.site.path, module.site.line, lambda m=module: _forward(run, m))  # type: ignore[misc]
+            _keep_stream(run, run.seen.applications[before:])

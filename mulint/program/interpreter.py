@@ -97,8 +97,15 @@ class Interpreter(Run):
             scope = Scope(path)
             self._scopes[path] = scope  # before it runs, so that circular imports end
             depth, self._active = self._active, []
-            statements.execute(self, self.files.by_path[path].body, scope, Frame())
-            self._active = depth
+            steps, self._steps = self._steps, 0  # an import is paid for by the file that is imported
+            try:
+                statements.execute(self, self.files.by_path[path].body, scope, Frame())
+            except OutOfBudget:
+                self.note(
+                    Site(path, (1, 1, 1, 1)), "the rest of this file", "it is too large to be followed whole"
+                )
+            finally:
+                self._active, self._steps = depth, steps
         return self._scopes[path]
 
     def call(self, function: Value, arguments: Arguments) -> Value:

@@ -63,8 +63,8 @@ def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter
     """
     heads = head_counts(seen)
     judged = [_judge(weight, widths, heads) for weight in seen.weights]
-    wide = {(p.key, p.weight.inside) for p in judged if p.role is Role.HIDDEN}
-    judged = [p for p in judged if not (_is_part_fixed(p) and (p.key, p.weight.inside) in wide)]
+    wide = {_place(p.weight) for p in judged if p.role is Role.HIDDEN}
+    judged = [p for p in judged if not (_is_part_fixed(p) and _place(p.weight) in wide)]
     growing = {p.key for p in judged if p.role not in (None, Role.SCALAR)}
     known = {p.key for p in judged if p.role is not None}
     return tuple(
@@ -103,6 +103,11 @@ def multiplier(application: Application, of: Growth) -> set[Fraction | None]:
     factors = [application.before * after for after, _ in application.after] or [application.before]
     exponents = {e for factor in factors for e in growths(factor, of)}
     return {None if e is None else e + inside for e in exponents}
+
+
+def _place(weight: Weight) -> tuple[object, ...]:
+    """One construction inside one construction of a module; of a list of layers, one of them."""
+    return (weight.site, weight.symbol, weight.inside)
 
 
 def _is_part_fixed(parameter: Parameter) -> bool:

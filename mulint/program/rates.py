@@ -55,10 +55,14 @@ class OptimizerView:
     def is_one_rate(self) -> bool:
         """Whether every group's rate is known not to depend on the width.
 
-        Where groups differ by a factor that is itself a knob, that knob may well be a width ratio.
+        Where groups differ by a factor that is itself a knob, that knob may well be a width ratio; two knobs
+        that are rates by themselves (one for a backbone, one for the rest) are not.
         """
         first = self.groups[0].rate if self.groups else ONE
-        return all(g.exponent == 0 and (g.rate / first).constant is not None for g in self.groups)
+        return all(
+            g.exponent == 0 and ((g.rate / first).constant is not None or (_is_knob(g.rate) and _is_knob(first)))
+            for g in self.groups
+        )
 
     @property
     def is_scaled(self) -> bool:
@@ -98,6 +102,12 @@ def optimizer_views(
         alternative = view.record.conditional and (view.record.site.path, view.record.owner) in scaled
         if view.is_scaled or not alternative:
             yield view
+
+
+def _is_knob(rate: Number) -> bool:
+    """Whether a rate is one knob and nothing else."""
+    powers = rate.only.terms[0][0] if rate.only is not None and len(rate.only.terms) == 1 else ()
+    return len(powers) == 1 and powers[0][1] == 1
 
 
 class Judged:

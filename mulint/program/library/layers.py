@@ -303,8 +303,29 @@ ACTIVATION_MODULES = frozenset(
 )
 
 
+_ALIASES = {
+    **{
+        f"fairscale.nn.model_parallel.layers.{name}": f"torch.nn.{layer}"
+        for name, layer in (
+            ("ColumnParallelLinear", "Linear"),
+            ("RowParallelLinear", "Linear"),
+            ("ParallelEmbedding", "Embedding"),
+            ("VocabParallelEmbedding", "Embedding"),
+        )
+    },
+    "apex.normalization.FusedLayerNorm": "torch.nn.LayerNorm",
+    "apex.normalization.FusedRMSNorm": "torch.nn.RMSNorm",
+    "bitsandbytes.nn.Linear8bitLt": "torch.nn.Linear",
+    "bitsandbytes.nn.Linear4bit": "torch.nn.Linear",
+}
+
+
 def canonical(name: str) -> str:
-    """The public name of a class that can be reached by several paths (``torch.nn.modules.linear.Linear``)."""
+    """The public name of a class that can be reached by several paths (``torch.nn.modules.linear.Linear``).
+
+    Layers of other libraries with the weights of one of torch's count as that.
+    """
+    name = _ALIASES.get(name, name)
     if name.startswith("torch.nn.modules."):
         return f"torch.nn.{name.rpartition('.')[2]}"
     for package in ("mup", "timm"):

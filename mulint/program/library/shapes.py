@@ -129,6 +129,18 @@ def unflatten(tensor: Tensor, arguments: Arguments) -> Value:
     return tensor.reshaped((*tensor.dims[:place], *filled, *tensor.dims[place + 1 :]), open_=tensor.open)
 
 
+def view_as_complex(tensor: Tensor, arguments: Arguments) -> Value:
+    """Pairs along the last dimension become complex numbers."""
+    del arguments
+    return tensor.reshaped(tensor.dims[:-1], open_=tensor.open)
+
+
+def view_as_real(tensor: Tensor, arguments: Arguments) -> Value:
+    """Complex numbers become pairs along a new last dimension."""
+    del arguments
+    return tensor.reshaped((*tensor.dims, Number.of(2)), open_=tensor.open)
+
+
 def expand(tensor: Tensor, arguments: Arguments) -> Value:
     """Repeat along dimensions of size one; -1 keeps a size."""
     sizes, complete = sizes_of(arguments)
@@ -310,6 +322,8 @@ SHAPERS: dict[str, Shaper] = {
     "flatten": flatten,
     "unflatten": unflatten,
     "expand": expand,
+    "view_as_complex": view_as_complex,
+    "view_as_real": view_as_real,
     "unsqueeze": unsqueeze,
     "split": split,
     "chunk": chunk,

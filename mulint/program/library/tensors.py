@@ -204,6 +204,11 @@ def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value
     return product(left, right, contracted, (*left.dims[:-1], right.last), site)
 
 
+def _own(factor: Number) -> Number:
+    """The factor on an activation; an empty buffer, to be filled later, has none."""
+    return ONE if factor.constant == 0 else factor
+
+
 def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number, ...], site: Site) -> Tensor:
     """A product of two activations over ``contracted``: attention logits, unless one is a set of weights."""
     settle((left, right))
@@ -213,7 +218,7 @@ def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number,
         left.open or right.open or not dims,
         left.sources | right.sources,
         frozenset(),
-        left.factor * right.factor,
+        _own(left.factor) * _own(right.factor),
         (*left.factor_sites, *right.factor_sites),
         None if left.probability or right.probability else Score(site, contracted),
     )
@@ -228,7 +233,7 @@ def scaled_dot_product_attention(
     settle((query, key))
     implied = factor is None
     own = query.last.power(Fraction(-1, 2)) if factor is None else factor
-    total = own * query.factor * key.factor
+    total = own * _own(query.factor) * _own(key.factor)
     sites = (*query.factor_sites, *key.factor_sites)
     if factor is not None and factor.origin is not None:
         sites = (*sites, factor.origin)
