@@ -57,6 +57,10 @@ class Program:
         """All parameters that one construction gives, in every context."""
         return self._by_key.get(key, [])
 
+    def reads_out(self, parameter: Parameter) -> bool:
+        """Whether a weight is a readout in any context: where text is only sampled, nothing shows it."""
+        return any(p.is_readout for p in self.built_at(parameter.key))
+
     def near(self, path: str) -> frozenset[str]:
         """A file, the files that import it, and everything that any of them imports."""
         near = {path}

@@ -23,7 +23,7 @@ def rewrite(context: Context, finding: Finding) -> None:
     call = context.tree.at(site).exactly(site.span, s.Call)
     name = "" if call is None else _name(call.function)
     drawn = [p for p in context.program.parameters if any(i.site == site for i in p.weight.inits)]
-    hidden = [p for p in drawn if p.role in (Role.HIDDEN, Role.OUTPUT) and not p.is_readout]
+    hidden = [p for p in drawn if p.role in (Role.HIDDEN, Role.OUTPUT) and not context.program.reads_out(p)]
     if call is None or name not in _FUNCTIONS or not hidden:
         raise CannotRewrite(
             "the scale of this draw is not an argument of a call", "multiply the weight, in place, after its init"
@@ -58,7 +58,7 @@ def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter
                 f"draw {parameter.weight.symbol} by a call of its own",
             )
         module = document.source(holder)
-        if parameter.is_readout:
+        if context.program.reads_out(parameter):
             context.imports.need(site.path, READOUT)
             conditions.append(f"isinstance({module}, {READOUT})")
         elif parameter.role is None:
