@@ -270,6 +270,21 @@ def test_batch_statistics_and_dropout_are_no_fault(tmp_path: Path) -> None:
     assert found.invariants == "fail"
 
 
+def test_a_model_without_an_inference_path(tmp_path: Path) -> None:
+    source = TOLD.replace("self, fan", "self, fan=8").replace("forward(self, x)", "forward(self, x, targets)")
+    source = source.replace("self.net(x)", "self.net(x), nn.functional.cross_entropy(self.net(x), targets)")
+    (tmp_path / "model.py").write_text(source)
+    found = certify(
+        tmp_path, [FilePatch("model.py", source, source + "\n", 1)], "model.py:Net", {}, knobs=["size"]
+    )
+    details = {detail.what: detail for detail in found.details}
+    assert found.base_identical is None
+    for what in ("forward on the inference path", "training and inference paths at half and twice the base"):
+        assert details[what].ok is None
+        assert "missing 1 required positional argument: 'targets'" in details[what].note
+    assert details["forward on the training path"].ok is True
+
+
 def test_a_base_that_no_setting_holds(tmp_path: Path) -> None:
     plain = OWN_BASE.replace("width / BASE", "1.0")
     hidden = plain.replace("BASE = 64", "base_width = None").replace(

@@ -316,8 +316,8 @@ class Model(nn.Module):
         self.head = nn.Linear(width, config.vocab_size)
 
     def make_optimizer(self, options):
-        decay = options.weight_decay
-        return torch.optim.AdamW(self.parameters(), lr=options.learning_rate, betas=options.betas, weight_decay=decay)
+        groups = [{"params": list(self.parameters()), "weight_decay": options.weight_decay}]
+        return torch.optim.AdamW(groups, lr=options.learning_rate, betas=options.betas)
 
     def forward(self, tokens):
         return self.head(self.mix(self.embed(tokens)))

@@ -7,8 +7,9 @@ was not understood. Spans are (line, column, end line, end column), 1-based, in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 Span = tuple[int, int, int, int]
 
@@ -357,6 +358,21 @@ def walk(node: object) -> Iterator[object]:
         current = pending.pop()
         if isinstance(current, tuple):
             pending.extend(reversed(current))
-        elif hasattr(current, "__dataclass_fields__"):
+            continue
+        names = _CHILDREN.get(type(current))
+        if names is not None:
             yield current
-            pending.extend(getattr(current, name) for name in reversed(list(current.__dataclass_fields__)))
+            pending.extend(getattr(current, name) for name in names)
+
+
+def _children(kind: type) -> tuple[str, ...]:
+    """The fields of a node that can hold other nodes, last first."""
+    leaves = {"span", "id", "operator", "kind", "what", "how", "level", "module", "binds"}
+    fields: Iterable[str] = getattr(kind, "__dataclass_fields__", ())
+    return tuple(name for name in reversed(list(fields)) if name not in leaves)
+
+
+_CHILDREN = {
+    kind: _children(kind)
+    for kind in (*get_args(Expression), *get_args(Statement), Keyword, Generator, Parameter, FileFacts)
+}

@@ -14,9 +14,10 @@ from mulint.program.entry import observe
 from mulint.program.intent import package_of, packages
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
+from mulint.program.ratios import ratio_base, width_multipliers
 from mulint.program.records import Failure, Observations
-from mulint.program.values import Number
-from mulint.program.widths import growth, ratio_base, size_symbols, width_symbols
+from mulint.program.values import Number, Site
+from mulint.program.widths import growth, size_symbols, width_symbols
 from mulint.program.written import scale_written_sizes
 from mulint.theory import Role
 
@@ -44,6 +45,17 @@ class Program:
     def optimizers(self) -> tuple[OptimizerView, ...]:
         """All optimizers, one for each construction."""
         return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths))
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[Site, str], list[Parameter]]:
+        found: dict[tuple[Site, str], list[Parameter]] = {}
+        for parameter in self.parameters:
+            found.setdefault(parameter.key, []).append(parameter)
+        return found
+
+    def built_at(self, key: tuple[Site, str]) -> list[Parameter]:
+        """All parameters that one construction gives, in every context."""
+        return self._by_key.get(key, [])
 
     def near(self, path: str) -> frozenset[str]:
         """A file, the files that import it, and everything that any of them imports."""
@@ -94,6 +106,8 @@ def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = Fa
     asks = opted_in if callable(opted_in) else (lambda _path, answer=opted_in: answer)
     run = observe(ordered)
     widths = width_symbols(run.seen)
+    multipliers = width_multipliers(run.seen, widths)
+    widths |= frozenset(multipliers)
     widths |= scale_written_sizes(run.seen, widths)
     known = parameters(run.seen, widths)
     return Program(
@@ -101,7 +115,7 @@ def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = Fa
         imports=frozenset(run.imports),
         widths=widths,
         parameters=known,
-        packages=packages(ordered, run.seen, widths, asks),
+        packages=packages(ordered, run.seen, widths, multipliers, asks),
         understood=Understood(
             files=len(ordered),
             modules=len(run.seen.modules),

@@ -22,6 +22,7 @@ from mulint.program.values import (
     Site,
     Tensor,
     Value,
+    options,
 )
 
 _MOST_INSTANCES = 3
@@ -35,15 +36,17 @@ def observe(files: Sequence[FileFacts]) -> Interpreter:
         for facts in files:
             _attempt(run, facts.path, 1, lambda facts=facts: run.module_scope(facts.path))  # type: ignore[misc]
         kinds = list(_module_classes(run))
+        for function in list(_factories(run)):
+            _attempt(run, function.path, function.node.span[0], lambda f=function: _call_with_knobs(run, f))  # type: ignore[misc]
         inner = {id(child) for kind in kinds for child in _mentioned(kind)} | {id(k) for k in _passed(run)}
-        built_by_scripts = list(run.built)
+        inner |= {id(m.kind) for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
         for kind in kinds:
             if id(kind) not in inner:
                 _build_from_knobs(run, kind)
         for function in list(_functions(run)):
             if id(function.node) not in run.called:
                 _attempt(run, function.path, function.node.span[0], lambda f=function: _call_with_knobs(run, f))  # type: ignore[misc]
-        _apply_the_rest(run, [*built_by_scripts, *run.built])
+        _apply_the_rest(run, list(run.built))
     return run
 
 
@@ -84,6 +87,19 @@ def _functions(run: Interpreter) -> Iterator[FunctionValue]:
                 yield value
             elif isinstance(value, ClassValue) and value.path == path and not classes.is_module_class(value):
                 yield from (m for m in value.scope.names.values() if isinstance(m, FunctionValue))
+
+
+def _factories(run: Interpreter) -> Iterator[FunctionValue]:
+    """Functions that construct models: followed with knobs, even if a script calls them with numbers."""
+    for path in run.files.by_path:
+        scope = run.module_scope(path)
+        for value in list(scope.names.values()):
+            if isinstance(value, FunctionValue) and value.path == path and isinstance(value.node, s.Function):
+                called = (n.function for n in s.walk(value.node.body) if isinstance(n, s.Call))
+                names = {f.id for f in called if isinstance(f, s.Name)}
+                found = [scope.find(name) for name in names]
+                if any(isinstance(f, ClassValue) and classes.is_module_class(f) for f in found):
+                    yield value
 
 
 def _mentioned(kind: ClassValue) -> Iterator[ClassValue]:
@@ -167,16 +183,37 @@ def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | 
     run.call(target or function, Arguments((), {}, site, complete=False))
 
 
+def _held(model: ModuleValue) -> Iterator[ModuleValue]:
+    """The parts of a model that its own methods may apply: all but those that none of them reads."""
+    for name, child in model.attributes.items():
+        for option in options(child):
+            if isinstance(option, ModuleValue):
+                inner = [m for _, m in named_modules(option)]
+                yield from inner if model.kind is None or _is_read(model.kind, name) else inner[1:]
+
+
+def _is_read(kind: ClassValue, name: str) -> bool:
+    """Whether a method other than the constructor reads ``self.name``."""
+    methods = (n for c in classes.ancestry(kind) for n in c.node.body if isinstance(n, s.Function))
+    return any(
+        isinstance(node, s.Attribute) and node.name == name
+        for method in methods
+        if method.name != "__init__"
+        for node in s.walk(method.body)
+    )
+
+
 def _apply_the_rest(run: Interpreter, built: Sequence[ModuleValue]) -> None:
     """Apply models that scripts and factories built but whose output was not seen."""
-    contained = {id(m) for b in built for name, m in named_modules(b) if name}
+    held: set[int] = set()
+    for model in reversed(built):
+        if id(model) not in held:
+            held |= {id(m) for m in _held(model)}
     used = {id(a.weight) for a in run.seen.applications}
     count: dict[int, int] = {}
     for module in dict.fromkeys(built):
-        if id(module) in contained or module.kind is None:
-            continue
         weights = [w for _, m in named_modules(module) if m.layer for w in m.layer.weights.values()]
-        if not weights or any(id(w) in used for w in weights):
+        if id(module) in held or not weights or any(id(w) in used for w in weights):
             continue
         count[id(module.kind)] = count.get(id(module.kind), 0) + 1
         if count[id(module.kind)] <= _MOST_INSTANCES:

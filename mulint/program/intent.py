@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from mulint.facts import FileFacts
 from mulint.facts import syntax as s
 from mulint.findings import Intent, Package
 from mulint.program.dimensions import Symbol
+from mulint.program.ratios import ratio_base
 from mulint.program.records import Observations
 from mulint.program.statements import MUP_PACKAGES
 from mulint.program.values import Number, Site, as_number
-from mulint.program.widths import ratio_base, size_symbols
+from mulint.program.widths import size_symbols
 
 
 def package_of(path: str) -> str:
@@ -24,11 +25,13 @@ def packages(
     files: Sequence[FileFacts],
     seen: Observations,
     widths: frozenset[Symbol],
+    multipliers: Mapping[Symbol, Site],
     opted_in: Callable[[str], bool],
 ) -> tuple[Package, ...]:
     """The intent of every package, in order of their paths."""
     evidence: dict[str, str] = {}
-    for site, because in [*_imports(files), *_scaled(seen, widths)]:
+    given = [(site, f"scales by the width multiplier {symbol.short}") for symbol, site in multipliers.items()]
+    for site, because in [*_imports(files), *given, *_scaled(seen, widths)]:
         evidence.setdefault(package_of(site.path), f"{because} ({site.path}:{site.line})")
     chosen = {package_of(f.path) for f in files if opted_in(f.path)}
     result: list[Package] = []
@@ -80,8 +83,6 @@ def _factors(seen: Observations) -> Iterable[tuple[Site, Number]]:
     for weight in seen.weights:
         for init in weight.inits:
             yield init.site, init.std
-    for attention in seen.attentions:
-        yield attention.site, attention.factor
     for application in seen.applications:
         yield application.site, application.before
         for after, _ in application.after:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from mulint.facts.syntax import Expression, Statement
@@ -23,6 +24,7 @@ from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     Bound,
     Choice,
+    ClassValue,
     Constant,
     External,
     FunctionValue,
@@ -41,6 +43,8 @@ from mulint.program.values import (
 
 _STEPS_PER_ENTRY = 40_000
 _DEEPEST_CALL = 40
+# A zoo builds one class from dozens of functions; a few of them show all there is.
+_MOST_BUILDS = 6
 _INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup"}
 _TORCH_ROOTS = ("torch.", "flash_attn.", "xformers.", "einops.")
 
@@ -54,14 +58,17 @@ class Interpreter(Run):
         self._active: list[int] = []
         self._steps = 0
         self._applied = 0
+        self._building = 0
+        self._builds: Counter[int] = Counter()
         self.called: set[int] = set()
-        self.built: list[ModuleValue] = []
+        self.built: dict[ModuleValue, None] = {}
 
     def begin(self) -> None:
         """Start a new entry point with a full budget."""
         self._steps = 0
         self._active.clear()
         self._applied = 0
+        self._building = 0
         self.uncertainty = 0
 
     def spend(self) -> None:
@@ -101,14 +108,24 @@ class Interpreter(Run):
                 return self._guarded(function, arguments)
             case ModuleValue():
                 return self._apply(function, arguments)
+            case ClassValue():
+                return self._build(function, arguments)
             case _:
-                result = calls.call(self, function, arguments)
-                self._remember(result)
-                return result
+                return calls.call(self, function, arguments)
 
-    def _remember(self, result: Value) -> None:
-        if isinstance(result, ModuleValue) and result.kind is not None and result not in self.built:
-            self.built.append(result)
+    def _build(self, kind: ClassValue, arguments: Arguments) -> Value:
+        from_knobs = not arguments.complete and not arguments.values
+        if not self._building and not from_knobs and self._builds[id(kind)] >= _MOST_BUILDS:
+            return Unknown(f"{kind.name} was built often enough")
+        self._building += 1
+        try:
+            result = calls.call(self, kind, arguments)
+        finally:
+            self._building -= 1
+        if isinstance(result, ModuleValue):
+            self._builds[id(kind)] += not self._building
+            self.built[result] = None
+        return result
 
     def _guarded(self, function: FunctionValue | Bound, arguments: Arguments) -> Value:
         inner = function.function if isinstance(function, Bound) else function

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS
 from mulint.program.records import Application, GroupRecord, InitCall, Observations, OptimizerRecord, Weight
-from mulint.program.values import Number, Site, Value, as_number
-from mulint.program.widths import growth
-from mulint.theory import Role, init_std_exponent, role_of, table_8
+from mulint.program.values import ONE, Number, Site, Value, as_number
+from mulint.program.widths import growth, head_counts
+from mulint.theory import Role, init_std_exponent, required_init, role_of, table_8
 
 # The mup package's readouts divide by the width multiplier inside.
 PACKAGE_READOUT = table_8(Role.OUTPUT).multiplier
@@ -41,7 +41,7 @@ class Parameter:
     @property
     def readouts(self) -> tuple[Application, ...]:
         """Its uses as a linear map whose result flows into the model's output."""
-        return tuple(a for a in self.weight.applications if a.kind == "linear" and a.returned)
+        return tuple(a for a in self.weight.applications if a.kind == "linear" and a.returned and not a.gated)
 
     @property
     def is_readout(self) -> bool:
@@ -53,9 +53,13 @@ def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter
     """All weights with their roles.
 
     A site that is built in several contexts is judged in those where a width reaches it: a script that
-    fixes every size says nothing about how the model scales.
+    fixes every size says nothing about how the model scales. Likewise a size that it fixes says nothing where
+    another context has a width in its place.
     """
-    judged = [_judge(weight, widths) for weight in seen.weights]
+    heads = head_counts(seen)
+    judged = [_judge(weight, widths, heads) for weight in seen.weights]
+    wide = {(p.key, p.weight.inside) for p in judged if p.role is Role.HIDDEN}
+    judged = [p for p in judged if not (_is_part_fixed(p) and (p.key, p.weight.inside) in wide)]
     growing = {p.key for p in judged if p.role not in (None, Role.SCALAR)}
     known = {p.key for p in judged if p.role is not None}
     return tuple(
@@ -66,7 +70,7 @@ def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter
     )
 
 
-def _judge(weight: Weight, widths: frozenset[Symbol]) -> Parameter:
+def _judge(weight: Weight, widths: frozenset[Symbol], heads: frozenset[Symbol]) -> Parameter:
     looked_up = weight.lookup or any(a.kind == "lookup" for a in weight.applications)
     applied = any(a.kind == "linear" for a in weight.applications)
     tied = looked_up and applied
@@ -77,6 +81,8 @@ def _judge(weight: Weight, widths: frozenset[Symbol]) -> Parameter:
     known = [e for e in exponents if e is not None]
     if contracted is None or len(known) != len(exponents) or not exponents:
         return Parameter(weight, None, tied)
+    if any(known) and not any(growth(size, widths - heads) for size in weight.dims) and _counts(weight, heads):
+        return Parameter(weight, None, tied)  # a table over heads: whether their number grows is not known
     role = role_of(
         contracts_width=any(known[i] > 0 for i in contracted),
         produces_width=any(e > 0 for i, e in enumerate(known) if i not in contracted),
@@ -90,8 +96,24 @@ def multiplier(application: Application, of: Growth) -> set[Fraction | None]:
     layer = application.layer
     inside = PACKAGE_READOUT if layer is not None and ROWS[layer.type].readout else Fraction(0)
     factors = [application.before * after for after, _ in application.after] or [application.before]
-    exponents = {of(factor) for factor in factors}
+    exponents = {e for factor in factors for e in growths(factor, of)}
     return {None if e is None else e + inside for e in exponents}
+
+
+def _is_part_fixed(parameter: Parameter) -> bool:
+    """Whether one side of a matrix is a plain number."""
+    sizes = [s for s in parameter.weight.dims if s != ONE]
+    return parameter.role in (Role.INPUT, Role.OUTPUT) and any(size.constant is not None for size in sizes)
+
+
+def _counts(weight: Weight, heads: frozenset[Symbol]) -> bool:
+    """Whether some size is nothing but a number of heads."""
+    return any(size.only is not None and size.only.symbols and size.only.symbols <= heads for size in weight.dims)
+
+
+def growths(number: Number, of: Growth) -> set[Fraction | None]:
+    """The width exponents that a number may have, one for each of its alternatives."""
+    return {of(Number((size,))) for size in number.alternatives} or {None}
 
 
 def final_inits(weight: Weight) -> tuple[InitCall, ...]:
@@ -125,10 +147,30 @@ def init_exponent(init: InitCall, weight: Weight, of: Growth) -> Fraction | None
     )
 
 
+def kept_right(program_parameters: Iterable[Parameter], role: Role, of: Growth) -> frozenset[tuple[Site, str]]:
+    """Weights of a role with a draw of the right scale among those that may be the last, in any context.
+
+    Their author keeps both parametrizations; a draw of another scale in another branch is no fault.
+    """
+    due = required_init(role)
+    return frozenset(
+        p.key
+        for p in program_parameters
+        if p.role is role
+        for init in final_inits(p.weight)
+        for std in init.std.alternatives
+        if len(final_inits(p.weight)) > 1 or len(init.std.alternatives) > 1
+        if init_exponent(replace(init, std=Number((std,))), p.weight, of) == due
+    )
+
+
 def rate_of(record: OptimizerRecord, group: GroupRecord) -> Number:
     """The learning rate of a group, unknown if it could not be followed; a constant if it is not given."""
     given: Value | None = group.options.get("lr", record.options.get("lr"))
-    return Number.of(1) if given is None else as_number(given)
+    rate = ONE if given is None else as_number(given)
+    factor = group.options.get("lr_scale")
+    # The schedule multiplies it in; a group that has a rate of its own as well carries it there already.
+    return rate if factor is None or "lr" in group.options else rate * as_number(factor)
 
 
 def groups_of(weight: Weight, optimizers: Iterable[OptimizerRecord]) -> list[tuple[OptimizerRecord, GroupRecord]]:

@@ -87,9 +87,11 @@ def optimizer_views(
         best.setdefault(view.record.site, []).append(view)
     chosen = []
     for candidates in best.values():
+        # A construction that is scaled in one context and plain in another keeps both parametrizations.
+        scaled_ones = [v for v in candidates if v.is_scaled]
         telling = [v for v in candidates if Role.HIDDEN in v.roles]
         followed = [v for v in candidates if v.follows_weights and v.roles]
-        chosen.append((telling or followed or candidates)[0])
+        chosen.append((scaled_ones or telling or followed or candidates)[0])
     # Where one function may build a scaled optimizer or a plain one, the author keeps both parametrizations.
     scaled = {(v.record.site.path, v.record.owner) for v in chosen if v.record.conditional and v.is_scaled}
     for view in chosen:

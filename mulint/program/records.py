@@ -103,7 +103,9 @@ class Application:
 
     ``before`` is the scalar factor on its input since the last weight or norm, ``after`` those on its
     output before the next non-linear step. ``sources`` are the applications that feed it. ``branch`` is the
-    call that may apply this weight's module or another one, if its use hangs on such a choice.
+    call that may apply this weight's module or another one, if its use hangs on such a choice. ``gated`` says
+    that what it gives is multiplied with another activation inside the model: a gate, a router, attention.
+    ``kind`` is linear, lookup, recurrent, attention, transformer, elementwise, or gain for an entrywise product.
     """
 
     weight: Weight
@@ -115,13 +117,14 @@ class Application:
     sources: frozenset[Application]
     after: list[tuple[Number, tuple[Site, ...]]] = field(default_factory=list)
     returned: bool = False
+    gated: bool = False
     kind: str = "linear"
     branch: Site | None = None
 
     @property
     def contracted(self) -> tuple[int, ...]:
         """The dimensions of the weight that this use sums over; a tied table is contracted as a readout only."""
-        if self.kind in ("lookup", "elementwise"):
+        if self.kind in ("lookup", "elementwise", "gain"):
             return ()
         if self.weight.lookup:
             return (len(self.weight.dims) - 1,)

@@ -77,8 +77,9 @@ def _assign(run: Run, node: s.Assign, scope: Scope) -> None:
 
 
 def _module_constant(value: Value, target: s.Name, node: s.Expression, scope: Scope) -> Value:
-    """A literal number bound at the top of a file is a knob: people change it there."""
-    if not isinstance(node, s.Literal) or not isinstance(value, Number):
+    """A literal number or flag bound at the top of a file is a knob: people change it there."""
+    is_flag = isinstance(value, Constant) and isinstance(value.value, bool)
+    if not isinstance(node, s.Literal) or not (isinstance(value, Number) or is_flag):
         return value
     module = scope.path.rpartition("/")[2].removesuffix(".py")
     return Knob(Symbol(f"{module}.{target.id}", scope.path, target.span[0]), value)

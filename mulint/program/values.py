@@ -89,6 +89,8 @@ class Number:
         return _number(operation(a) for a in self.alternatives)
 
     def __mul__(self, other: Number) -> Number:
+        if other is ONE or self is ONE:
+            return self if other is ONE else other
         return self.combine(other, lambda a, b: a * b)
 
     def __truediv__(self, other: Number) -> Number:

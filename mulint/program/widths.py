@@ -21,7 +21,7 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
     """All width symbols of a program."""
     fixed = fixed_head_dims(seen)
     flows = ((application.fan_in, size) for application, source in fed(seen) for size in source.produced)
-    links = [*flows, *_matching(seen)]
+    links = dict.fromkeys((*flows, *_matching(seen)))
     found: set[Symbol] = set()
     # Sums last: in `8/3·dim + multiple_of` the width is whatever is known to be one from elsewhere.
     for sums in (False, True):
@@ -41,13 +41,30 @@ def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
     return frozenset(found)
 
 
+def head_counts(seen: Observations) -> frozenset[Symbol]:
+    """Numbers of heads: what multiplies a head dimension that is a parameter of its own in a weight's size."""
+    fixed = fixed_head_dims(seen)
+    found: set[Symbol] = set()
+    for weight in seen.weights:
+        for size in (a for number in weight.dims for a in number.alternatives):
+            for powers, _ in size.terms:
+                symbols = {symbol for symbol, _ in powers}
+                found |= symbols - fixed if symbols & fixed else set()
+    return frozenset(found)
+
+
 def fed(seen: Observations) -> Iterator[tuple[Application, Application]]:
-    """Each application that contracts something, with each one that feeds it inside the same model."""
+    """Each application that contracts something, with each one that feeds it inside the same model, once."""
     entered = {id(a.weight) for a in seen.applications if not a.sources}
+    known: set[tuple[int, int, bool]] = set()
     for application in seen.applications:
         if not application.contracted:
             continue
         for source in application.sources:
+            pair = (id(application.weight), id(source.weight), source.returned)
+            if pair in known:
+                continue
+            known.add(pair)
             if not (source.returned and (id(application.weight) in entered or _is_single(application))):
                 yield application, source
 
@@ -88,32 +105,6 @@ def growth(number: Number, widths: frozenset[Symbol]) -> Fraction | None:
         return None
     exponents = {size.growth(widths) for size in number.alternatives}
     return exponents.pop() if len(exponents) == 1 else None
-
-
-def ratio_base(number: Number, widths: frozenset[Symbol], sizes: frozenset[Symbol]) -> Symbol | None:
-    """The base of a ratio of a width to a base width inside a number, if there is one.
-
-    ``sizes`` are all symbols that occur in the shapes of weights or in head dimensions: a head count or a
-    depth is no base.
-    """
-    for size in number.alternatives:
-        for powers, _ in size.terms:
-            found = _base(powers, widths, sizes)
-            if found is not None:
-                return found
-    return None
-
-
-def _base(
-    powers: tuple[tuple[Symbol, Fraction], ...], widths: frozenset[Symbol], sizes: frozenset[Symbol]
-) -> Symbol | None:
-    total = sum((p for symbol, p in powers if symbol in widths), Fraction(0))
-    if not total:
-        return None
-    # The customary root in attention takes half of the power by itself: √base/d is (1/√d)·√(base/d).
-    due = (-total, -total / 2)
-    bases = [s for s, p in powers if s not in widths and s not in sizes and p in due and s.kind == "knob"]
-    return bases[0] if bases else None
 
 
 def size_symbols(seen: Observations) -> frozenset[Symbol]:

@@ -12,6 +12,7 @@ from mulint.traces import ActivationTrace, AttentionTrace, Culprit, ParameterTra
 Shown = Callable[[str], str]
 
 HEADER = ("parameter", "role", "used at", "fan-in", "init", "learning rate", "multiplier", "update", "verdict")
+_MARKED = ("init", "update")
 MARKS = {True: "", False: " !", None: ""}
 # Exponents of code are simple fractions; slopes are measured.
 DENOMINATOR = 4
@@ -76,8 +77,17 @@ def _cells(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:
         _found(parameter, "init", parameter.init.exponent),
         _found(parameter, "update", parameter.lr.exponent),
         _exponent(parameter.multiplier.exponent),
-        parameter.verdict if not parameter.reason else f"{parameter.verdict}: {parameter.reason}",
+        _judged(parameter),
     )
+
+
+def _judged(parameter: ParameterTrace) -> str:
+    """The verdict; the reason where the marks in the row do not say it."""
+    marked = any(i.ok is False and i.name in ("init", "update") for i in parameter.invariants)
+    reasons = [
+        text for text in parameter.reason.split("; ") if text and not (marked and text.split()[0] in _MARKED)
+    ]
+    return f"{parameter.verdict}: {'; '.join(reasons)}" if reasons else parameter.verdict
 
 
 def _uses(uses: Sequence[UseSite], shown: Shown) -> str:

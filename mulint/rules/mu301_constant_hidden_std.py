@@ -64,7 +64,7 @@ from fractions import Fraction
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.program.parameters import Parameter, final_inits, init_exponent, multiplier
+from mulint.program.parameters import Parameter, final_inits, init_exponent, kept_right, multiplier
 from mulint.program.records import InitCall
 from mulint.program.values import Site
 from mulint.rules import describe
@@ -74,16 +74,23 @@ from mulint.theory import Role, law, required_init
 RULE = Header("MU301", "constant-std-on-hidden-weights")
 
 
+# An identity keeps the size of what it maps at every width.
+_IDENTITIES = ("eye_", "dirac_")
+
+
 def find(program: Program) -> Iterator[Finding]:
     """Init calls with a constant scale on hidden weights, once for each call."""
     calls: dict[Site, list[tuple[InitCall, Parameter]]] = {}
+    right = kept_right(program.parameters, Role.HIDDEN, program.growth)
     # Where no base is given a model is its own: what is scaled in one context is scaled.
     scaled = {(i.site, p.key) for p in program.parameters for i in p.weight.inits if program.is_relative(i.std)}
     for parameter in program.parameters:
-        if parameter.role is not Role.HIDDEN:
+        if parameter.role is not Role.HIDDEN or parameter.key in right:
             continue
         for init in final_inits(parameter.weight):
-            if (init.site, parameter.key) not in scaled and _is_constant(program, parameter, init):
+            if (init.site, parameter.key) in scaled or init.function in _IDENTITIES:
+                continue
+            if _is_constant(program, parameter, init):
                 calls.setdefault(init.site, []).append((init, parameter))
     for site, hits in calls.items():
         yield _finding(program, site, hits)

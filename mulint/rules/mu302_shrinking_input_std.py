@@ -58,7 +58,7 @@ from fractions import Fraction
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.program.parameters import Parameter, final_inits, init_exponent, multiplier
+from mulint.program.parameters import Parameter, final_inits, init_exponent, kept_right, multiplier
 from mulint.program.records import InitCall
 from mulint.program.values import Site
 from mulint.rules import describe
@@ -71,9 +71,12 @@ RULE = Header("MU302", "width-dependent-std-on-input-weights")
 def find(program: Program) -> Iterator[Finding]:
     """Init calls with a width-dependent scale on input weights, once for each call."""
     calls: dict[Site, list[tuple[InitCall, Parameter, Fraction]]] = {}
+    right = kept_right(program.parameters, Role.INPUT, program.growth)
     for parameter in program.parameters:
-        if parameter.role is not Role.INPUT or parameter.tied:
+        if parameter.role is not Role.INPUT or parameter.tied or parameter.key in right:
             continue
+        if any(a.kind == "gain" for a in parameter.weight.applications):
+            continue  # the scale of what it multiplies is part of the same product
         for init in final_inits(parameter.weight):
             exponent = init_exponent(init, parameter.weight, program.growth)
             if exponent and not _is_balanced(program, parameter, exponent):

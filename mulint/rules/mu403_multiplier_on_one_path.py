@@ -62,7 +62,6 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.parameters import multiplier
 from mulint.rules import describe
 from mulint.rules.readouts import readouts
 from mulint.rules.rule import Header, subject
@@ -77,7 +76,7 @@ def find(program: Program) -> Iterator[Finding]:
     for readout in readouts(program):
         if not {due, 0} <= readout.multipliers:
             continue
-        without = [use for use in readout.uses if 0 in multiplier(use, program.growth)]
+        without = [use for use in readout.uses if 0 in readout.paths[use.site]]
         with_ = [use for use in readout.uses if use not in without]
         width = describe.width_name(program, readout.parameter.weight.fan_in)
         yield RULE.finding(

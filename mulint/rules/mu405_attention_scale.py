@@ -87,6 +87,7 @@ from fractions import Fraction
 
 from mulint.findings import Finding
 from mulint.program import Program
+from mulint.program.parameters import growths
 from mulint.program.records import AttentionRecord
 from mulint.program.values import Site
 from mulint.rules import describe
@@ -99,12 +100,11 @@ RULE = Header("MU405", "root-scale-with-growing-heads")
 def find(program: Program) -> Iterator[Finding]:
     """Attention with the wrong scale, once for each function that computes it."""
     wrong: dict[tuple[str, str], dict[Site, AttentionRecord]] = {}
-    # Where no base is given a model is its own: what is scaled in one context is scaled.
-    scaled = {
-        a.site for a in program.seen.attentions if program.is_relative(a.factor) and not _is_wrong(program, a)
-    }
+    # Where one expression has either scale, by a flag or by its caller, the author keeps both parametrizations.
+    right = {a.site for a in program.seen.attentions if _may_be_right(program, a)}
     for attention in program.seen.attentions:
-        if attention.site in scaled or not _is_wrong(program, attention):
+        head, scale = program.growth(attention.head_dim), program.growth(attention.factor)
+        if not head or head < 0 or scale is None or attention.site in right:
             continue
         key = (attention.site.path, attention.owner or str(attention.site.line))
         wrong.setdefault(key, {}).setdefault(_anchor(attention), attention)
@@ -112,9 +112,10 @@ def find(program: Program) -> Iterator[Finding]:
         yield _finding(program, dict(sorted(branches.items(), key=lambda item: item[0].span)))
 
 
-def _is_wrong(program: Program, attention: AttentionRecord) -> bool:
-    head, scale = program.growth(attention.head_dim), program.growth(attention.factor)
-    return bool(head and head > 0) and scale is not None and scale != attention_scale_exponent(head or Fraction(0))
+def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
+    scales = growths(attention.factor, program.growth)
+    heads = growths(attention.head_dim, program.growth)
+    return any(head and attention_scale_exponent(head) in scales for head in heads)
 
 
 def _anchor(attention: AttentionRecord) -> Site:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,26 +11,33 @@ from mulint.program.parameters import Parameter, final_inits, init_exponent, mul
 from mulint.program.rates import OptimizerView
 from mulint.program.records import Application
 from mulint.program.values import Number, Site
+from mulint.theory import Role, table_8
 
 
 @dataclass(frozen=True, slots=True)
 class Readout:
     """One readout: a parameter, and the uses of it that reach the model's output.
 
-    ``multipliers`` are the width exponents on each path. ``rates`` are those of the learning rates it may
-    get; ``init`` that of its scale (None: unknown or zero). ``site`` is where the readout is built, which
-    for a tied weight is the layer that applies it, and for a part of a module that is a readout in one place
-    and hidden in another the construction of that module. ``sizes`` are its width in every context it is built in.
+    ``paths`` are the places that apply it, each with the width exponents of its multiplier. ``rates`` are those
+    of the learning rates it may get; ``init`` that of its scale (None: unknown or zero). ``site`` is where the
+    readout is built, which for a tied weight is the layer that applies it, and for a part of a module that is a
+    readout in one place and hidden in another the construction of that module. ``sizes`` are its width in every
+    context it is built in.
     """
 
     parameter: Parameter
     uses: tuple[Application, ...]
     site: Site
-    multipliers: frozenset[Fraction | None]
+    paths: Mapping[Site, frozenset[Fraction | None]]
     rates: frozenset[Fraction | None]
     init: Fraction | None
     symbol: str
     sizes: tuple[Number, ...]
+
+    @property
+    def multipliers(self) -> frozenset[Fraction | None]:
+        """The exponents of all paths."""
+        return frozenset(e for exponents in self.paths.values() for e in exponents)
 
     @property
     def name(self) -> str:
@@ -54,7 +61,7 @@ def readouts(program: Program) -> Iterator[Readout]:
         # Where one call may apply a scaled readout or a plain one, the author keeps both parametrizations.
         judged = [u for u in parameter.readouts if u.branch not in scaled or multiplier(u, program.growth) != {0}]
         if judged:
-            yield _readout(program, parameter, tuple(judged), tuple(p.weight.dims[-1] for p in group))
+            yield _readout(program, parameter, tuple(judged), group)
 
 
 def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:
@@ -69,11 +76,11 @@ def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:
 
 def _is_shared(program: Program, parameter: Parameter) -> bool:
     """Whether the same construction also builds weights of other roles."""
-    return any(p.key == parameter.key and p.role not in (None, parameter.role) for p in program.parameters)
+    return any(p.role not in (None, parameter.role) for p in program.built_at(parameter.key))
 
 
 def _readout(
-    program: Program, parameter: Parameter, uses: tuple[Application, ...], sizes: tuple[Number, ...]
+    program: Program, parameter: Parameter, uses: tuple[Application, ...], group: list[Parameter]
 ) -> Readout:
     layer = next((u.layer for u in uses if u.layer is not None), None)
     built = layer.site if layer else parameter.weight.site
@@ -84,12 +91,24 @@ def _readout(
         parameter,
         uses,
         inside if inside is not None and _is_shared(program, parameter) else built,
-        frozenset(e for use in uses for e in multiplier(use, program.growth)),
+        _paths(program, uses, group),
         frozenset(rates),
         inits[-1] if inits else None,
         layer.symbol if layer else parameter.weight.symbol,
-        sizes,
+        tuple(p.weight.dims[-1] for p in group),
     )
+
+
+def _paths(
+    program: Program, uses: tuple[Application, ...], group: list[Parameter]
+) -> dict[Site, frozenset[Fraction | None]]:
+    """The exponents at each place; where one context has it right, the author keeps both parametrizations."""
+    due = table_8(Role.OUTPUT).multiplier
+    found: dict[Site, set[Fraction | None]] = {use.site: set() for use in uses}
+    for use in (use for p in group for use in p.readouts):
+        if use.site in found:
+            found[use.site] |= multiplier(use, program.growth)
+    return {site: frozenset({due} if due in e else e - {None} or e) for site, e in found.items()}
 
 
 def _may_hold(view: OptimizerView, parameter: Parameter) -> bool:

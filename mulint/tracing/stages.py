@@ -170,7 +170,7 @@ def _reason(audit: Audit) -> str:
     parts = [
         f"{'' if d.role is audit.dims.role else f'as {d.role} '}{d.name} off by "
         f"{law(Fraction(d.by).limit_denominator(4))}"
-        for d in audit.departures
+        for d in verdict.telling(audit)
     ]
     return "; ".join((*parts, *audit.notes))
 

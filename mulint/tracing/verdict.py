@@ -27,7 +27,8 @@ def culprits(audits: Sequence[Audit], attention: Sequence[Attention]) -> tuple[C
     return tuple(found.values())
 
 
-def _of_parameter(audit: Audit, audits: Sequence[Audit]) -> Iterator[Culprit]:
+def telling(audit: Audit) -> Iterator[Departure]:
+    """The departures that are faults of their own."""
     update = [d for d in audit.departures if d.name == "update"]
     own = {d.by for d in update if d.role is audit.dims.role}
     for departure in audit.departures:
@@ -35,6 +36,11 @@ def _of_parameter(audit: Audit, audits: Sequence[Audit]) -> Iterator[Culprit]:
             continue  # the wrong rate of a table is also that of the readout tied to it
         if departure.name == "init" and departure.role is Role.OUTPUT and update:
             continue  # the missing multiplier explains both
+        yield departure
+
+
+def _of_parameter(audit: Audit, audits: Sequence[Audit]) -> Iterator[Culprit]:
+    for departure in telling(audit):
         code = _code(departure, audit, audits)
         path, line = _place(audit, tied=code == "MU409")
         yield Culprit(audit.dims.name, code, path, line, _what(departure))

@@ -18,6 +18,7 @@ from mulint.tracing.model import Builder, Built, CannotBuild
 
 SEED = 0
 STEPS = 5
+TRAINING = "training"
 NO_OPTIMIZER = "no function that builds an optimizer was found; give a case with optimizer=..."
 
 T = TypeVar("T")
@@ -59,20 +60,20 @@ def record(builder: Builder, width: float, dtype: torch.dtype) -> Record:
         parameters=_copied({**dict(model.named_parameters()), **_saved_buffers(model)}),
         random=_random_state(),
         state=_state(model),
-        training=_tried(lambda: training(built)),
-        inference=_tried(lambda: inference(built)),
-        gradients=_tried(lambda: _gradients(built)),
+        training=tried(lambda: training(built)),
+        inference=tried(lambda: inference(built)),
+        gradients=tried(lambda: _gradients(built)),
         groups="",
         steps="",
         trained="",
         checkpoint={},
     )
-    optimizer = _tried(lambda: _optimizer(built))
+    optimizer = tried(lambda: optimizer_of(built))
     if isinstance(optimizer, str):
         found["groups"] = found["steps"] = optimizer
     else:
         found["groups"] = groups(model, optimizer)
-        found["steps"] = _tried(lambda: _trained(built, optimizer))
+        found["steps"] = tried(lambda: _trained(built, optimizer))
     found["checkpoint"] = _state(model)
     found["trained"] = outputs(built)
     return found
@@ -89,9 +90,9 @@ def build(builder: Builder, width: float, dtype: torch.dtype) -> Built:
 
 def outputs(built: Built) -> Numbers | str:
     """What both paths give, ``training …`` and ``inference …``."""
-    return _tried(
+    return tried(
         lambda: {
-            **{f"training {name}": value for name, value in training(built).items()},
+            **{f"{TRAINING} {name}": value for name, value in training(built).items()},
             **{f"inference {name}": value for name, value in inference(built).items()},
         }
     )
@@ -124,7 +125,7 @@ def groups(model: nn.Module, optimizer: Optimizer) -> Groups:
     )
 
 
-def _tried(function: Callable[[], T]) -> T | str:
+def tried(function: Callable[[], T]) -> T | str:
     """The result, or in one line why there is none."""
     try:
         return function()
@@ -162,7 +163,12 @@ def _backward(built: Built) -> Tensor:
     return loss.detach().clone()
 
 
-def _optimizer(built: Built) -> Optimizer:
+def optimizer_of(built: Built) -> Optimizer:
+    """The optimizer that the user's own code builds.
+
+    Raises:
+        CannotBuild: none was found, or it cannot be built.
+    """
     if built.optimizer is None:
         raise CannotBuild(NO_OPTIMIZER)
     return built.optimizer(built.model)

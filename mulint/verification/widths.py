@@ -11,7 +11,7 @@ from mulint.tracing.building import Plan
 from mulint.tracing.model import Builder, Built, CannotBuild
 from mulint.tracing.training import without_dropout
 from mulint.verification.comparison import Outcome
-from mulint.verification.record import NO_OPTIMIZER, SEED, Numbers, groups, inference, training
+from mulint.verification.record import SEED, TRAINING, Numbers, groups, optimizer_of, outputs, tried
 
 TOLERANCE = 1e-4
 CPU = torch.device("cpu")
@@ -60,41 +60,47 @@ def _grows_evenly(builder: Builder, widths: Widths) -> bool:
 
 def paths(builder: Builder, widths: Widths) -> Outcome:
     """Whether training and inference give the same for the same input at half and at twice the base."""
-    half, base, twice = ((width, _agree(builder.build(width, SEED, CPU))) for width in widths)
-    if base[1].ok is not True:
-        note = base[1].note if base[1].ok is None else f"they differ at the base already: {base[1].note}"
+    half, base, twice = widths
+    at_base = _agree(builder.build(base, SEED, CPU))
+    if not at_base.ok:
+        note = at_base.note if at_base.ok is None else f"they differ at the base already: {at_base.note}"
         return Outcome(None, note)
-    for width, outcome in (half, twice):
+    for width in (half, twice):
+        outcome = _agree(builder.build(width, SEED, CPU))
         if not outcome.ok:
-            return Outcome(outcome.ok, f"at width {width:g}: {outcome.note}")
-    return Outcome(True, f"widths {half[0]:g} and {twice[0]:g}")
+            return Outcome(False, f"at width {width:g}: {outcome.note}")
+    return Outcome(True, f"widths {half:g} and {twice:g}")
 
 
 def groups_keep(builder: Builder, widths: Widths) -> Outcome:
     """Whether the optimizer has the same groups of the same parameters at every width."""
-    found = []
-    for width in widths:
-        built = builder.build(width, SEED, CPU)
-        if built.optimizer is None:
-            return Outcome(None, NO_OPTIMIZER)
-        found.append(groups(built.model, built.optimizer(built.model))["members"])
-    for width, members in zip(widths, found, strict=True):
-        if members != found[1]:
-            return Outcome(
-                False, f"{len(members)} groups at width {width:g}, {len(found[1])} at the base, or other members"
-            )
-    return Outcome(True, f"{len(found[1])} groups at widths {', '.join(f'{width:g}' for width in widths)}")
+    half, base, twice = (_members(builder.build(width, SEED, CPU)) for width in widths)
+    if isinstance(base, str):
+        return Outcome(None, base)
+    for width, members in ((widths[0], half), (widths[2], twice)):
+        if isinstance(members, str):
+            return Outcome(False, f"at width {width:g}: {members}")
+        if members != base:
+            note = f"{len(members)} groups at width {width:g}, {len(base)} at the base, or other members"
+            return Outcome(False, note)
+    return Outcome(True, f"{len(base)} groups at widths {', '.join(f'{width:g}' for width in widths)}")
+
+
+def _members(built: Built) -> list[list[str]] | str:
+    optimizer = tried(lambda: optimizer_of(built))
+    return optimizer if isinstance(optimizer, str) else groups(built.model, optimizer)["members"]
 
 
 def _agree(built: Built) -> Outcome:
+    """None where one of the paths cannot be run, or they have no output in common."""
     without_dropout(built.model)
     for module in built.model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):  # batch statistics are no fault of the paths
             module.register_forward_pre_hook(_evaluate)
-    with torch.no_grad():
-        trained = training(built)
-    inferred = inference(built)
-    for one, other in _pairs(trained, inferred, losses=built.inference is None):
+    found = outputs(built)
+    if isinstance(found, str):
+        return Outcome(None, found)
+    for one, other in _pairs(found, losses=built.inference is None):
         largest = float(one.abs().max())
         off = float((one - other).abs().max())
         if off <= TOLERANCE * largest:
@@ -107,10 +113,11 @@ def _evaluate(module: nn.Module, _: object) -> None:
     module.training = False
 
 
-def _pairs(trained: Numbers, inferred: Numbers, *, losses: bool) -> Iterator[tuple[Tensor, Tensor]]:
+def _pairs(found: Numbers, *, losses: bool) -> Iterator[tuple[Tensor, Tensor]]:
     """Outputs of the two paths that are the same thing; inference may give only the last position."""
-    for other in inferred.values():
-        for one in trained.values():
+    trained = [value for name, value in found.items() if name.startswith(TRAINING)]
+    for other in (value for name, value in found.items() if not name.startswith(TRAINING)):
+        for one in trained:
             if not (one.is_floating_point() and other.is_floating_point()) or (other.dim() == 0 and not losses):
                 continue
             if one.shape == other.shape:

@@ -151,13 +151,17 @@ def _tensor_item(tensor: Tensor, index: Value) -> Value:
             # Without an ellipsis indices count from the front; (batch, time, heads, size) is the most there is.
             keeps_last = consumed < 4 or _is_full(indices[-1])
             return replace(tensor, dims=tensor.dims[-1:] if keeps_last else (), weight=None)
+        if _consumes(after) > len(tensor.dims):
+            return replace(tensor, dims=(), weight=None)
         kept = tensor.dims[: len(tensor.dims) - _consumes(after)]
-        tail = _indexed(tensor.dims[len(kept) :], after) if _consumes(after) <= len(tensor.dims) else None
+        tail = _indexed(tensor.dims[len(kept) :], after)
         return replace(tensor, dims=() if tail is None else (*kept, *tail), weight=None)
+    if consumed > len(tensor.dims):
+        return replace(tensor, dims=(), open=True, weight=None)
     middle = tensor.dims[_consumes(before) : len(tensor.dims) - _consumes(after)]
     head = _indexed(tensor.dims[: _consumes(before)], before)
     tail = _indexed(tensor.dims[len(tensor.dims) - _consumes(after) :], after) if after else ()
-    if head is None or tail is None or consumed > len(tensor.dims):
+    if head is None or tail is None:
         return replace(tensor, dims=(), open=True, weight=None)
     dims = (*head, *middle, *tail)
     # A slice of a weight with all its dimensions is still used as that weight.

@@ -168,7 +168,7 @@ def _name_item(value: Value, name: str) -> None:
 def adopt(run: Run, module: ModuleValue, name: str, new: Value, site: Site) -> Value:
     """What becomes of a value assigned to an attribute of a module: layers get names, weights get tied."""
     _name_layer(new, name)
-    if module.kind is not None:
+    if module.kind is not None and module.site.span != module.kind.node.span:
         _place(new, module.site)
     for option in options(new):
         if isinstance(option, Tensor) and option.weight is not None:

@@ -97,9 +97,11 @@ def _weights(items: list[Value]) -> tuple[Weight, ...] | None:
     for item in items:
         # named_parameters() may be handed over as pairs
         pair = item.items[-1] if isinstance(item, ListValue) and item.items else item
-        if not isinstance(pair, Tensor) or pair.weight is None:
+        if not isinstance(pair, Tensor) or pair.parameter:
             return None
-        found.append(pair.weight)
+        # A tensor that belongs to no module (a temperature, an image) is nothing that grows.
+        if pair.weight is not None:
+            found.append(pair.weight)
     return tuple(found)
 
 

@@ -89,7 +89,7 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
         return left
     for weight_side, other in ((left, right), (right, left)):
         if weight_side.weight is not None:
-            elementwise(run, weight_side.weight, other, site, owner)
+            elementwise(run, weight_side.weight, other, site, owner, operator)
             linear = replace(other, weight=None)
             return replace(_broadcast(linear, weight_side), score=other.score)
     if operator in ("+", "-"):
@@ -105,6 +105,7 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
                 joined = replace(joined, factor=scored.factor, factor_sites=scored.factor_sites)
         return joined
     settle((left, right))
+    _gate(left, right)
     product = _broadcast(left, right)
     return replace(
         product,
@@ -116,16 +117,25 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
     )
 
 
+def _gate(left: Tensor, right: Tensor) -> None:
+    """Two activations are multiplied: inside a model neither is its output any more, but what a softmax weighs."""
+    if not left.sources or not right.sources:
+        return
+    weighed = right.sources if left.probability else left.sources if right.probability else frozenset()
+    for application in (left.sources | right.sources) - weighed:
+        application.gated = application.gated or not application.returned
+
+
 def _broadcast(a: Tensor, b: Tensor) -> Tensor:
     joined = join_tensors(a, b)
     return replace(a, dims=joined.dims if not a.open else a.dims, weight=None)
 
 
-def elementwise(run: Run, weight: Weight, other: Tensor, site: Site, owner: str) -> None:
+def elementwise(run: Run, weight: Weight, other: Tensor, site: Site, owner: str, operator: str = "*") -> None:
     """A weight added to or multiplied with an activation: nothing is contracted."""
     if weight.contracted is None:
         weight.contracted = ()
-    _record(run, weight, other, site, owner, "elementwise")
+    _record(run, weight, other, site, owner, "elementwise" if operator in ("+", "-") else "gain")
 
 
 def _record(run: Run, weight: Weight, tensor: Tensor, site: Site, owner: str, kind: str) -> Application:
@@ -186,6 +196,7 @@ def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value
 def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number, ...], site: Site) -> Tensor:
     """A product of two activations over ``contracted``: attention logits, unless one is a set of weights."""
     settle((left, right))
+    _gate(left, right)
     return Tensor(
         dims,
         left.open or right.open or not dims,
@@ -243,7 +254,7 @@ def einsum(run: Run, equation: Value, operands: Sequence[Value], site: Site, own
         if side.weight is not None:
             contracted = tuple(i for i, axis in enumerate(axes) if axis in summed)
             result = apply_weight(run, side.weight, other, contracted, UNKNOWN_NUMBER, site, owner)
-            return replace(result, dims=dims, open="..." in output)
+            return replace(result, dims=dims, open="..." in output, score=other.score)
     over = ONE
     for axis in summed:
         over = over * sizes.get(axis, UNKNOWN_NUMBER)

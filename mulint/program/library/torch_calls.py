@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -255,6 +256,19 @@ def _rearrange(run: Run, arguments: Arguments) -> Value:
     return shapes.rearrange(first, arguments) if isinstance(first, Tensor) else Unknown("a rearranged value")
 
 
+def _einops_einsum(run: Run, arguments: Arguments) -> Value:
+    """``einops.einsum(x, y, "b i d, b j d -> b i j")``: operands first, axes with names."""
+    *operands, pattern = arguments.positional or (Unknown(),)
+    if not isinstance(pattern, Constant) or not isinstance(pattern.value, str):
+        tensors.settle(arguments.values)
+        return sources_of(arguments.values) or Unknown("an einsum that is not followed")
+    letters: dict[str, str] = {"...": "..."}
+    for name in re.findall(r"[^\s,>-]+", pattern.value):
+        letters.setdefault(name, chr(ord("a") + len(letters)))
+    short = re.sub(r"[^\s,>-]+", lambda m: letters[m[0]], pattern.value)
+    return tensors.einsum(run, Constant(short), operands, arguments.site, arguments.owner)
+
+
 def _chunked(name: str) -> Handler:
     def handler(run: Run, arguments: Arguments) -> Value:
         first = arguments.get("tensor", 0)
@@ -302,6 +316,7 @@ NAMED: dict[str, Handler] = {
     "torch.nn.DataParallel": _wrapped,
     "torch.nn.SyncBatchNorm.convert_sync_batchnorm": _wrapped,
     "torch.jit.script": _wrapped,
+    "einops.einsum": _einops_einsum,
     "einops.rearrange": _rearrange,
     "flash_attn.flash_attn_func": _attention,
     "flash_attn.flash_attn_interface.flash_attn_func": _attention,
