@@ -290,3 +290,22 @@ def test_heads_of_one_size_keep_the_root_scale(tmp_path: Path) -> None:
     assert found["verdict"] == "pass"
     (withdrawn,) = [f for f in found["findings"] if f["code"] == "MU405"]
     assert (withdrawn["severity"], withdrawn["evidence"]) == ("note", "trace")
+
+
+def test_a_rounded_fan_in_is_measured_by_itself(tmp_path: Path) -> None:
+    """Feed-forward widths rounded up to a multiple grow unevenly; the rate follows the fan-in, not the width."""
+    write(LEGAL[0], tmp_path)
+    text = (tmp_path / "cases.py").read_text()
+    text = text.replace("2 * width", "96 * -(-2 * width // 96)")
+    by_fan_in = (
+        "base = 96 * -(-2 * BASE // 96)\n        hidden = [dict(params=[model.up.weight], lr=1e-3 / m), "
+        "dict(params=[model.down.weight], lr=1e-3 * {})]\n"
+        "        return torch.optim.Adam([*hidden, dict(params=head + embed + rest, lr=1e-3)])"
+    )
+    start = text.index("return torch.optim.Adam(")
+    end = text.index("\n", start)
+    for scale, verdict in (("base / model.down.in_features", "pass"), ("1.0", "fail")):
+        changed = text[:start] + by_fan_in.format(scale) + text[end:]
+        (tmp_path / "cases.py").write_text(changed)
+        found = trace("cases.py:case", tmp_path, "--widths", "64,128,256,512")
+        assert found["verdict"] == verdict, found["culprits"]

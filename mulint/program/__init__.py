@@ -18,7 +18,7 @@ from mulint.program.ratios import ratio_base, width_multipliers
 from mulint.program.records import Failure, Observations
 from mulint.program.values import Number, Site
 from mulint.program.widths import growth, size_symbols, width_symbols
-from mulint.program.written import scale_written_sizes
+from mulint.program.written import scale_written_sizes, written_symbols
 from mulint.theory import Role
 
 __all__ = ["Failure", "Program", "link"]
@@ -107,7 +107,7 @@ def link(files: Sequence[FileFacts], opted_in: Callable[[str], bool] | bool = Fa
     run = observe(ordered)
     widths = width_symbols(run.seen)
     multipliers = width_multipliers(run.seen, widths)
-    widths |= frozenset(multipliers)
+    widths |= frozenset(multipliers) | written_symbols(run.seen)
     widths |= scale_written_sizes(run.seen, widths)
     known = parameters(run.seen, widths)
     return Program(

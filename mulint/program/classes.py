@@ -16,6 +16,7 @@ from mulint.program.values import (
     Knob,
     ListValue,
     ModuleValue,
+    Number,
     ObjectValue,
     Site,
     Value,
@@ -179,7 +180,10 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
     default = run.evaluate(parameter.default, function.scope) if parameter.default else None
     if default is not None and (isinstance(default, External | ClassValue | FunctionValue) or _is_text(default)):
         return default
-    return Knob(Symbol(f"{owner}.{parameter.name}", path, parameter.span[0]), default)
+    symbol = Symbol(f"{owner}.{parameter.name}", path, parameter.span[0])
+    if isinstance(default, Number):
+        run.defaults[symbol] = default
+    return Knob(symbol, default)
 
 
 def instance_of(value: Value, wanted: Value) -> bool | None:

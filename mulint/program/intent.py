@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 
 from mulint.facts import FileFacts
 from mulint.facts import syntax as s
@@ -61,6 +62,12 @@ def _imports(files: Sequence[FileFacts]) -> Iterator[tuple[Site, str]]:
                 break
 
 
+def _is_whole(number: Number, widths: frozenset[Symbol]) -> bool:
+    """Whether a width is in a factor with a whole power: the root belongs to attention's customary scale."""
+    terms = [powers for size in number.alternatives for powers, _ in size.terms]
+    return all(sum((p for s, p in term if s in widths), Fraction(0)).denominator == 1 for term in terms)
+
+
 def _scaled(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Site, str]]:
     return ((site, f"scales by a width relative to {base.short}") for site, base in base_widths(seen, widths))
 
@@ -68,13 +75,13 @@ def _scaled(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Sit
 def base_widths(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Site, Symbol]]:
     """The base widths that rates, init scales and multipliers are relative to, and where."""
     sizes = size_symbols(seen)
-    for site, number in _factors(seen):
+    for site, number in _factors(seen, widths):
         base = ratio_base(number, widths, sizes)
         if base is not None:
             yield site, base
 
 
-def _factors(seen: Observations) -> Iterable[tuple[Site, Number]]:
+def _factors(seen: Observations, widths: frozenset[Symbol]) -> Iterable[tuple[Site, Number]]:
     for record in seen.optimizers:
         for group in record.groups:
             for options in (group.options, record.options):
@@ -83,7 +90,11 @@ def _factors(seen: Observations) -> Iterable[tuple[Site, Number]]:
     for weight in seen.weights:
         for init in weight.inits:
             yield init.site, init.std
+    for attention in seen.attentions:
+        yield attention.site, attention.factor
     for application in seen.applications:
-        yield application.site, application.before
-        for after, _ in application.after:
-            yield application.site, after
+        if not application.returned and application.kind != "lookup":
+            continue  # inside a model a factor may belong to attention
+        for number in (application.before, *(after for after, _ in application.after)):
+            if _is_whole(number, widths):
+                yield application.site, number

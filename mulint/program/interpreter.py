@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mulint.facts.syntax import Expression, Statement
-from mulint.program import attributes, calls, expressions, statements
+from mulint.program import attributes, calls, classes, expressions, statements
 from mulint.program.dimensions import Symbol
 from mulint.program.library import (
     indexing,
@@ -17,9 +17,10 @@ from mulint.program.library import (
     python,
     tensors,
     torch_calls,
+    zoos,
 )
 from mulint.program.library.layers import canonical
-from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of, tensors_in
+from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     Bound,
@@ -43,7 +44,7 @@ from mulint.program.values import (
 
 _STEPS_PER_ENTRY = 40_000
 _DEEPEST_CALL = 40
-# A zoo builds one class from dozens of functions; a few of them show all there is.
+# A zoo builds one class from dozens of functions; a few such entry points show all there is.
 _MOST_BUILDS = 6
 _INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup"}
 _TORCH_ROOTS = ("torch.", "flash_attn.", "xformers.", "einops.")
@@ -60,8 +61,9 @@ class Interpreter(Run):
         self._applied = 0
         self._building = 0
         self._builds: Counter[int] = Counter()
+        self._built_here: set[int] = set()
         self.called: set[int] = set()
-        self.built: dict[ModuleValue, None] = {}
+        self.built: dict[ModuleValue, bool] = {}  # and whether no other module was being built
 
     def begin(self) -> None:
         """Start a new entry point with a full budget."""
@@ -69,6 +71,8 @@ class Interpreter(Run):
         self._active.clear()
         self._applied = 0
         self._building = 0
+        self._builds.update(self._built_here)
+        self._built_here.clear()
         self.uncertainty = 0
 
     def spend(self) -> None:
@@ -123,8 +127,9 @@ class Interpreter(Run):
         finally:
             self._building -= 1
         if isinstance(result, ModuleValue):
-            self._builds[id(kind)] += not self._building
-            self.built[result] = None
+            self.built[result] = not self._building
+            if not self._building:
+                self._built_here.add(id(kind))
         return result
 
     def _guarded(self, function: FunctionValue | Bound, arguments: Arguments) -> Value:
@@ -134,10 +139,18 @@ class Interpreter(Run):
             return sources_of(arguments.values) or Unknown("recursion")
         self.called.add(key)
         self._active.append(key)
+        # Inside a method of a model, what its parts return is not yet an output.
+        receiver = function.receiver if isinstance(function, Bound) else None
+        model = isinstance(receiver, ModuleValue) and not self._building
+        self._applied += model
         try:
-            return calls.call(self, function, arguments)
+            result = calls.call(self, function, arguments)
         finally:
             self._active.pop()
+            self._applied -= model
+        if isinstance(receiver, ModuleValue) and self._applied == 0 and _has_no_forward(receiver):
+            tensors.mark_output(result)
+        return result
 
     def _apply(self, module: ModuleValue, arguments: Arguments) -> Value:
         """Apply a module; what the outermost one returns is the output of a model."""
@@ -154,7 +167,7 @@ class Interpreter(Run):
             if module.kind is not None:
                 self._active.pop()
         if self._applied == 0 and module.kind is not None:
-            mark_returned(result)
+            tensors.mark_output(result)
         return result
 
     def _external(self, name: str, arguments: Arguments) -> Value:
@@ -165,6 +178,8 @@ class Interpreter(Run):
             return initialisers.call(self, _INIT_PACKAGES[package], last, arguments)
         if name in torch_calls.NAMED:
             return torch_calls.NAMED[name](self, arguments)
+        if zoos.is_model(name):
+            return zoos.construct(self, name, arguments)
         if modules.is_layer_name(name):
             return modules.construct(self, canonical(name), arguments)
         if optimizers.is_scheduler(name):
@@ -174,6 +189,9 @@ class Interpreter(Run):
         if name.startswith("mup."):
             self.seen.package_calls.append((canonical(name), arguments.site))
             return Constant(None)
+        if name.startswith("torch.distributions."):
+            for value in arguments.values:
+                tensors.mark_output(value)
         if name.startswith(_TORCH_ROOTS):
             return torch_calls.function(self, last, arguments)
         return sources_of(arguments.values) or from_outside(name, arguments)
@@ -203,16 +221,13 @@ class Interpreter(Run):
                 return methods.call_method(self, method, arguments)
 
 
+def _has_no_forward(module: ModuleValue) -> bool:
+    """Whether other methods than ``forward`` apply a module: what they return is its output."""
+    return module.kind is not None and classes.method(module.kind, "forward") is None
+
+
 def from_outside(name: str, arguments: Arguments) -> Value:
     """What an unknown library returns: a knob, like a command-line option, unless it is computed from a size."""
     if any(isinstance(v, Number) and v.constant is None for v in arguments.values):
         return Unknown(f"{name} is not known")
     return Knob(Symbol(name.rpartition(".")[2], arguments.site.path, arguments.site.line))
-
-
-def mark_returned(result: Value) -> None:
-    """Everything that flows into a model's result is its output."""
-    tensors.settle((result,))
-    for tensor in tensors_in(result):
-        for application in tensor.sources:
-            application.returned = True

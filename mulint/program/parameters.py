@@ -9,7 +9,7 @@ from fractions import Fraction
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS
 from mulint.program.records import Application, GroupRecord, InitCall, Observations, OptimizerRecord, Weight
-from mulint.program.values import ONE, Number, Site, Value, as_number
+from mulint.program.values import ONE, Number, Site, Value, as_number, product
 from mulint.program.widths import growth, head_counts
 from mulint.theory import Role, init_std_exponent, required_init, role_of, table_8
 
@@ -47,6 +47,11 @@ class Parameter:
     def is_readout(self) -> bool:
         """Whether it maps a width to a finite output of the model."""
         return bool(self.readouts) and (self.role is Role.OUTPUT or (self.tied and self.role is Role.INPUT))
+
+    @property
+    def may_be_readout(self) -> bool:
+        """Whether it is one, or is built where its use, its tie or its size is not seen."""
+        return self.is_readout or self.role in (None, Role.OUTPUT)
 
 
 def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter, ...]:
@@ -133,14 +138,18 @@ def init_exponent(init: InitCall, weight: Weight, of: Growth) -> Fraction | None
     produced = [of(size) for i, size in enumerate(weight.dims) if i not in (weight.contracted or ())]
     if scale is None or fan_in is None or any(p is None for p in produced):
         return None
-    fan_out = max((p for p in produced if p is not None), default=Fraction(0))
     if init.origin == "mup" and not init.function.startswith(("kaiming", "xavier")):
         # mup.init scales what it is given for weights with two wide dimensions.
-        return scale - fan_in / 2 if fan_out else scale
+        return scale - fan_in / 2 if any(produced) else scale
+    # torch reads the fans off the layout, whichever dimension is contracted.
+    rows, kernel = of(product(weight.dims[:1])), of(product(weight.dims[2:]))
+    columns = of(product(weight.dims[1:2]))
+    if rows is None or columns is None or kernel is None:
+        return None
     return init_std_exponent(
         init.function,
-        fan_in_exponent=fan_in,
-        fan_out_exponent=fan_out,
+        fan_in_exponent=columns + kernel,
+        fan_out_exponent=rows + kernel,
         ndim=len(weight.dims),
         mode=init.mode,
         std_exponent=scale,

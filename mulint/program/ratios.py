@@ -64,5 +64,7 @@ def _base(
     total = sum((p for symbol, p in powers if symbol in widths), Fraction(0))
     if not total:
         return None
-    bases = [s for s, p in powers if s not in widths and s not in sizes and p == -total and s.kind == "knob"]
+    # The customary root in attention takes half of the power by itself: √base/d is (1/√d)·√(base/d).
+    due = (-total, -total / 2)
+    bases = [s for s, p in powers if s not in widths and s not in sizes and p in due and s.kind == "knob"]
     return bases[0] if bases else None

@@ -16,12 +16,14 @@ from mulint.program.values import (
     Choice,
     ClassValue,
     Constant,
+    DictValue,
     GroupsValue,
     GroupValue,
     Knob,
     ListValue,
     ModuleValue,
     Number,
+    ObjectValue,
     Site,
     Tensor,
     Unknown,
@@ -84,6 +86,7 @@ class Run(ABC):
         self.branch: Site | None = None
         self.group_reads = 0
         self.imports: set[tuple[str, str]] = set()
+        self.defaults: dict[Symbol, Number] = {}
         self._noted: set[NotUnderstood] = set()
 
     @abstractmethod
@@ -206,8 +209,12 @@ def tensors_in(value: Value, depth: int = 0) -> Iterator[Tensor]:
                 inner: list[Value] = items
             case Choice(options=several):
                 inner = list(several)
+            case DictValue(entries=entries):
+                inner = list(entries.values())
+            case ObjectValue(attributes=attributes):
+                inner = list(attributes.values())
             case _:
-                inner = list(getattr(value, "entries", {}).values())
+                inner = []
         for item in inner:
             yield from tensors_in(item, depth + 1)
 

@@ -108,6 +108,14 @@ ONE = Number.of(1)
 UNKNOWN_NUMBER = Number()
 
 
+def product(sizes: Iterable[Number]) -> Number:
+    """The product of some sizes; one for none."""
+    result = ONE
+    for size in sizes:
+        result = result * size
+    return result
+
+
 def _number(results: Iterable[Dimension | None]) -> Number:
     kept = tuple(dict.fromkeys(results))
     if not kept or None in kept or len(kept) > _MOST_ALTERNATIVES:

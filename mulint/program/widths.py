@@ -78,8 +78,9 @@ def _matching(seen: Observations) -> Iterable[tuple[Number, Number]]:
     """For weights whose use was not seen: sizes that one produces and another of the same class contracts."""
     contracted: dict[str, set[Number]] = {}
     produced: dict[str, set[Number]] = {}
+    used = {(w.site, w.name) for w in seen.weights if w.applications}
     for weight in seen.weights:
-        if weight.applications or len(weight.dims) < 2 or not weight.contracted:
+        if (weight.site, weight.name) in used or len(weight.dims) < 2 or not weight.contracted:
             continue
         contracted.setdefault(weight.owner, set()).add(weight.fan_in)
         outer = {size for index, size in enumerate(weight.dims) if index not in weight.contracted}

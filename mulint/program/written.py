@@ -41,6 +41,12 @@ def scale_written_sizes(seen: Observations, widths: frozenset[Symbol]) -> frozen
     return frozenset(found)
 
 
+def written_symbols(seen: Observations) -> frozenset[Symbol]:
+    """The widths of models from libraries, whose sizes are written there."""
+    sizes = (a for w in seen.weights for size in w.dims for a in size.alternatives)
+    return frozenset(s for size in sizes for s in size.symbols if s.kind == "written")
+
+
 def _grows(weight: Weight, widths: frozenset[Symbol]) -> bool:
     return any(growth(size, widths) for size in weight.dims)
 

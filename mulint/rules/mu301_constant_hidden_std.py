@@ -88,9 +88,8 @@ def find(program: Program) -> Iterator[Finding]:
         if parameter.role is not Role.HIDDEN or parameter.key in right:
             continue
         for init in final_inits(parameter.weight):
-            if (init.site, parameter.key) in scaled or init.function in _IDENTITIES:
-                continue
-            if _is_constant(program, parameter, init):
+            skipped = init.function in _IDENTITIES or (init.site, parameter.key) in scaled
+            if not skipped and _is_constant(program, parameter, init):
                 calls.setdefault(init.site, []).append((init, parameter))
     for site, hits in calls.items():
         yield _finding(program, site, hits)

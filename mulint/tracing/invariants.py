@@ -6,7 +6,8 @@ those of multipliers from the dimension trace. Only the gauge-invariant products
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -56,18 +57,34 @@ class Audit:
     notes: tuple[str, ...]
 
 
-def audit(dims: Sequence[ParameterDims], measurements: Sequence[Measurement]) -> tuple[Audit, ...]:
-    """Judge every parameter from measurements at three widths or more."""
-    return tuple(_audit(one, measurements) for one in dims)
+def audit(
+    dims: Sequence[ParameterDims], measurements: Sequence[Measurement], widths: Sequence[float]
+) -> tuple[Audit, ...]:
+    """Judge every parameter from measurements at three widths or more; ``widths`` are those of its shapes."""
+    return tuple(_audit(one, measurements, _scales(one, widths)) for one in dims)
 
 
-def _audit(dims: ParameterDims, measurements: Sequence[Measurement]) -> Audit:
+def _scales(dims: ParameterDims, widths: Sequence[float]) -> Mapping[float, float]:
+    """What init and rate are measured against at each width: the width, or a fan-in that is rounded on its way.
+
+    Feed-forward widths are often rounded up to a multiple; the laws are those of the fan-in itself.
+    """
+    shapes = dict(zip(widths, dims.shapes, strict=True))
+    if dims.role not in (Role.HIDDEN, Role.OUTPUT) or not dims.fan_in_dims or not all(shapes.values()):
+        return {width: width for width in widths}
+    fans = {width: float(math.prod(shape[d] for d in dims.fan_in_dims)) for width, shape in shapes.items()}
+    growth = sum(dims.dims[d] or 0 for d in dims.fan_in_dims)
+    return fans if growth == 1 and len(set(fans.values())) == len(fans) else {width: width for width in widths}
+
+
+def _audit(dims: ParameterDims, measurements: Sequence[Measurement], scales: Mapping[float, float]) -> Audit:
     measured = [m for m in measurements if dims.name in m.init]
     zero = bool(measured) and all(m.init[dims.name] == 0 for m in measured)
-    drawn = None if zero else fit((m.width, m.init[dims.name]) for m in measured)
-    rate = _of_groups(dims.name, measured, lambda m: m.rates[dims.name].lr)
-    decay = _of_groups(dims.name, measured, lambda m: m.rates[dims.name].weight_decay)
-    epsilon = _of_groups(dims.name, measured, lambda m: m.rates[dims.name].epsilon or 0.0)
+    drawn = None if zero else fit((scales[m.width], m.init[dims.name]) for m in measured)
+    grouped = [m for m in measured if dims.name in m.rates]
+    rate = fit((scales[m.width], m.rates[dims.name].lr) for m in grouped)
+    decay = fit((scales[m.width], m.rates[dims.name].weight_decay) for m in grouped)
+    epsilon = fit((scales[m.width], m.rates[dims.name].epsilon or 0.0) for m in grouped)
     update = fit((m.width, m.update[dims.name]) for m in measured if dims.name in m.update)
     family = measured[0].family if measured else None
     judged = [
@@ -92,10 +109,6 @@ def _audit(dims: ParameterDims, measurements: Sequence[Measurement]) -> Audit:
         tuple(departure for _, departure, _ in judged if departure is not None),
         tuple(note for _, _, note in judged if note),
     )
-
-
-def _of_groups(name: str, measured: Sequence[Measurement], value: Callable[[Measurement], float]) -> Fit | None:
-    return fit((m.width, value(m)) for m in measured if name in m.rates)
 
 
 def _roles(dims: ParameterDims) -> list[tuple[Role, Fraction | None]]:

@@ -47,7 +47,7 @@ def run(request: Request, progress: Progress) -> traces.Trace:
     )
     modules = _modules(dimensions)
     measurements = _measure(request, plan.builder, dimensions.parameters, modules, progress)
-    audits = invariants.audit(dimensions.parameters, measurements)
+    audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths)
     activations: tuple[traces.ActivationTrace, ...] = ()
     if "coordinates" in request.stages:
         activations = coordinates.check(measurements, modules)

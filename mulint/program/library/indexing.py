@@ -15,6 +15,7 @@ from mulint.program.values import (
     Choice,
     Constant,
     DictValue,
+    External,
     GroupsValue,
     GroupValue,
     Knob,
@@ -66,6 +67,9 @@ def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
             return Knob(container.symbol)
         case GroupsValue(record=record):
             return GroupValue(record, every=as_number(index).whole != 0)
+        case External(name=name) if name.endswith(".__dict__"):
+            inner = index.value if isinstance(index, Constant) and isinstance(index.value, str) else "?"
+            return External(f"{name.removesuffix('.__dict__')}.{inner}")
         case GroupValue():
             key = index.value if isinstance(index, Constant) else "?"
             return group_item(run, str(key))

@@ -28,9 +28,9 @@ from mulint.program.values import (
 def at_construction(run: Run, layer: Layer, sizes: Mapping[str, Number], site: Site) -> None:
     """Layers with attention inside imply 1/sqrt(head dimension) where the library's constructor is called."""
     row = ROWS[layer.type]
-    if row.behaviour not in ("attention", "transformer"):
+    if row.heads is None:
         return
-    model, heads = ("embed_dim", "num_heads") if row.behaviour == "attention" else ("d_model", "nhead")
+    model, heads = row.heads
     head_dim = sizes[model] / sizes[heads]
     factor = head_dim.power(Fraction(-1, 2))
     run.seen.attentions.append(AttentionRecord(site, (), head_dim, factor, layer.owner, implied=True))
@@ -47,6 +47,9 @@ def apply(run: Run, module: ModuleValue, value: Value, arguments: Arguments) -> 
         if name.endswith((".Softmax", ".LogSoftmax")):
             return tensors.softmax(run, tensor, arguments.owner)
         return tensors.nonlinear(tensor)
+    if name.startswith("torch.nn.") and name.endswith("Loss"):
+        tensors.mark_output(value)
+        return Tensor(())
     row = ROWS.get(name)
     if row is None or module.layer is None:
         tensors.settle(arguments.values)

@@ -30,7 +30,8 @@ class LayerRow:
 
     ``behaviour`` says what an application does to an activation: ``linear`` (last dimension), ``conv``
     (channels), ``lookup``, ``norm``, ``recurrent``, ``attention``, ``transformer``. ``output`` is the new
-    size of the last (or channel) dimension. ``readout`` marks the mup package's scaled readouts.
+    size of the last (or channel) dimension. ``readout`` marks the mup package's scaled readouts; ``heads`` names
+    the arguments for the width and the number of heads of a layer with attention inside.
     """
 
     signature: tuple[str, ...]
@@ -39,6 +40,7 @@ class LayerRow:
     output: str = ""
     defaults: Mapping[str, float] = field(default_factory=dict)
     readout: bool = False
+    heads: tuple[str, str] | None = None
 
 
 def _vector(name: str, size: str, switch: str = "") -> WeightRow:
@@ -132,7 +134,14 @@ def _transformer(*more: str, crossed: bool) -> LayerRow:
     weights.append(WeightRow("linear1.weight", lambda a: (a["dim_feedforward"], a["d_model"]), (1,)))
     weights.append(WeightRow("linear2.weight", lambda a: (a["d_model"], a["dim_feedforward"]), (1,)))
     signature = ("d_model", "nhead", *more, "dim_feedforward", "dropout")
-    return LayerRow(signature, "transformer", tuple(weights), "d_model", {"dim_feedforward": 2048})
+    return LayerRow(
+        signature,
+        "transformer",
+        tuple(weights),
+        "d_model",
+        {"dim_feedforward": 2048},
+        heads=("d_model", "nhead"),
+    )
 
 
 _ATTENTION = LayerRow(
@@ -155,7 +164,66 @@ _ATTENTION = LayerRow(
         _vector("out_proj.bias", "embed_dim", "bias"),
     ),
     "embed_dim",
+    heads=("embed_dim", "num_heads"),
 )
+
+# The parts of timm's vision transformer, which many models are put together from.
+
+
+def _matrix(name: str, rows: Callable[[Sizes], Number], columns: Callable[[Sizes], Number]) -> WeightRow:
+    return WeightRow(name, lambda a: (rows(a), columns(a)), (1,))
+
+
+def _inner(sizes: Sizes) -> Number:
+    given = sizes["hidden_features"]
+    return given if given.alternatives else sizes["in_features"]
+
+
+def _outer(sizes: Sizes) -> Number:
+    given = sizes["out_features"]
+    return given if given.alternatives else sizes["in_features"]
+
+
+_QKV = _matrix("attn.qkv.weight", lambda a: Number.of(3) * a["dim"], lambda a: a["dim"])
+_PROJECTION = _matrix("attn.proj.weight", lambda a: a["dim"], lambda a: a["dim"])
+_TIMM = {
+    "timm.Mlp": LayerRow(
+        ("in_features", "hidden_features", "out_features"),
+        "transformer",
+        (
+            _matrix("fc1.weight", _inner, lambda a: a["in_features"]),
+            _matrix("fc2.weight", _outer, _inner),
+        ),
+    ),
+    "timm.Attention": LayerRow(
+        ("dim", "num_heads"),
+        "transformer",
+        (_QKV, _PROJECTION),
+        "dim",
+        {"num_heads": 8},
+        heads=("dim", "num_heads"),
+    ),
+    "timm.Block": LayerRow(
+        ("dim", "num_heads", "mlp_ratio"),
+        "transformer",
+        (
+            _QKV,
+            _PROJECTION,
+            _matrix("mlp.fc1.weight", lambda a: a["mlp_ratio"] * a["dim"], lambda a: a["dim"]),
+            _matrix("mlp.fc2.weight", lambda a: a["dim"], lambda a: a["mlp_ratio"] * a["dim"]),
+        ),
+        "dim",
+        {"mlp_ratio": 4},
+        heads=("dim", "num_heads"),
+    ),
+    "timm.PatchEmbed": LayerRow(
+        ("img_size", "patch_size", "in_chans", "embed_dim"),
+        "transformer",
+        (WeightRow("proj.weight", lambda a: (a["embed_dim"], a["in_chans"], ONE, ONE), (1, 2, 3)),),
+        "embed_dim",
+        {"in_chans": 3, "embed_dim": 768},
+    ),
+}
 
 _EMBEDDING = LayerRow(
     ("num_embeddings", "embedding_dim", "padding_idx", "max_norm"),
@@ -165,6 +233,7 @@ _EMBEDDING = LayerRow(
 )
 
 ROWS: Mapping[str, LayerRow] = {
+    **_TIMM,
     "torch.nn.Linear": LayerRow(("in_features", "out_features", "bias"), "linear", _LINEAR, "out_features"),
     "torch.nn.Conv1d": _conv(1),
     "torch.nn.Conv2d": _conv(2),
@@ -238,6 +307,7 @@ def canonical(name: str) -> str:
     """The public name of a class that can be reached by several paths (``torch.nn.modules.linear.Linear``)."""
     if name.startswith("torch.nn.modules."):
         return f"torch.nn.{name.rpartition('.')[2]}"
-    if name.startswith("mup."):
-        return f"mup.{name.rpartition('.')[2]}"
+    for package in ("mup", "timm"):
+        if name.startswith(f"{package}."):
+            return f"{package}.{name.rpartition('.')[2]}"
     return name

@@ -16,6 +16,7 @@ from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
     DictValue,
+    External,
     Knob,
     ListValue,
     ModuleValue,
@@ -170,8 +171,10 @@ def _isinstance(run: Run, arguments: Arguments) -> Value:
 
 
 def _getattr(run: Run, arguments: Arguments) -> Value:
-    name = arguments.get("name", 1)
+    name, holder = arguments.get("name", 1), _first(arguments)
     if not isinstance(name, Constant) or not isinstance(name.value, str):
+        if isinstance(holder, External):
+            return External(f"{holder.name}.?")
         return Unknown("an attribute whose name is not known")
     found = run.attribute(_first(arguments), name.value, arguments.site)
     default = arguments.get("default", 2)

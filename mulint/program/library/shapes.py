@@ -17,6 +17,7 @@ from mulint.program.values import (
     Value,
     as_number,
     join_tensors,
+    product,
 )
 
 Shaper = Callable[[Tensor, Arguments], Value]
@@ -63,14 +64,7 @@ def _rest(tensor: Tensor, before: list[Number], after: list[Number], *, complete
         before = axes
     if not dims:
         return UNKNOWN_NUMBER
-    return _product(dims) / _product([*before, *after])
-
-
-def _product(sizes: Sequence[Number]) -> Number:
-    result = ONE
-    for size in sizes:
-        result = result * size
-    return result
+    return product(dims) / product([*before, *after])
 
 
 def _is_axis(size: Number) -> bool:
@@ -116,7 +110,7 @@ def flatten(tensor: Tensor, arguments: Arguments) -> Value:
         return tensor.reshaped((), open_=True)
     if tensor.open and not -len(tensor.dims) <= position < 0:
         return tensor.reshaped((), open_=True)
-    return tensor.reshaped((*tensor.dims[:position], _product(tensor.dims[position:])), open_=tensor.open)
+    return tensor.reshaped((*tensor.dims[:position], product(tensor.dims[position:])), open_=tensor.open)
 
 
 def unflatten(tensor: Tensor, arguments: Arguments) -> Value:
@@ -131,7 +125,7 @@ def unflatten(tensor: Tensor, arguments: Arguments) -> Value:
         return tensor.reshaped((), open_=True)
     whole = tensor.dims[place]
     others = [size for size in sizes if size.whole != -1]
-    filled = [whole / _product(others) if size.whole == -1 else size for size in sizes]
+    filled = [whole / product(others) if size.whole == -1 else size for size in sizes]
     return tensor.reshaped((*tensor.dims[:place], *filled, *tensor.dims[place + 1 :]), open_=tensor.open)
 
 

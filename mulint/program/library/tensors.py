@@ -33,6 +33,14 @@ def settle(values: Sequence[Value]) -> None:
                     application.after.append(entry)
 
 
+def mark_output(value: Value) -> None:
+    """Everything that flows into this value is an output of a model: it is returned, or a loss judges it."""
+    settle((value,))
+    for tensor in tensors_in(value):
+        for application in tensor.sources:
+            application.returned = True
+
+
 def nonlinear(tensor: Tensor) -> Tensor:
     """An entrywise function: sizes and sources stay, scale and linearity end."""
     settle((tensor,))
@@ -77,9 +85,9 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
 
 
 def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> Tensor:
-    """A tensor times a scalar; on the output of a lookup table this is worth a record."""
-    for application in tensor.linear:
-        if application.kind == "lookup":
+    """A tensor times a scalar; on the output of lookup tables and nothing else this is worth a record."""
+    if all(application.kind == "lookup" for application in tensor.linear):
+        for application in tensor.linear:
             run.seen.lookup_scales.append(LookupScale(application, factor, site, owner))
     return tensor.scaled(factor, site)
 
@@ -127,8 +135,11 @@ def _gate(left: Tensor, right: Tensor) -> None:
 
 
 def _broadcast(a: Tensor, b: Tensor) -> Tensor:
-    joined = join_tensors(a, b)
-    return replace(a, dims=joined.dims if not a.open else a.dims, weight=None)
+    """The first with the sizes that both have together: they are aligned at the last one."""
+    longer = a.dims if len(a.dims) >= len(b.dims) else b.dims
+    joined = join_tensors(a, b).dims
+    dims = (*longer[: len(longer) - len(joined)], *joined)
+    return replace(a, dims=a.dims if a.open else dims, weight=None)
 
 
 def elementwise(run: Run, weight: Weight, other: Tensor, site: Site, owner: str, operator: str = "*") -> None:

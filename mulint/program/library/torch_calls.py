@@ -269,6 +269,15 @@ def _einops_einsum(run: Run, arguments: Arguments) -> Value:
     return tensors.einsum(run, Constant(short), operands, arguments.site, arguments.owner)
 
 
+def _loss(run: Run, arguments: Arguments) -> Value:
+    """``F.cross_entropy(logits, targets)``: its first argument is what a model puts out."""
+    del run
+    first = arguments.get("input", 0)
+    if first is not None:
+        tensors.mark_output(first)
+    return sources_of(arguments.values) or Tensor(())
+
+
 def _chunked(name: str) -> Handler:
     def handler(run: Run, arguments: Arguments) -> Value:
         first = arguments.get("tensor", 0)
@@ -279,7 +288,22 @@ def _chunked(name: str) -> Handler:
     return handler
 
 
+_LOSSES = (
+    "cross_entropy",
+    "nll_loss",
+    "mse_loss",
+    "l1_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "kl_div",
+    "ctc_loss",
+    "gaussian_nll_loss",
+)
+
 _SPECIAL: dict[str, Handler] = {
+    **dict.fromkeys(_LOSSES, _loss),
     "linear": _linear,
     "embedding": _embedding,
     "scaled_dot_product_attention": _attention,

@@ -44,7 +44,7 @@ def _is_matrix(dims: tuple[object, ...]) -> bool:
 def _check_shared(context: Context, site: Site) -> None:
     """One call that builds readouts and other layers cannot become a readout."""
     here = [p for p in context.program.parameters if p.weight.site == site and _is_matrix(p.weight.dims)]
-    if any(not p.is_readout for p in here):
+    if any(not p.may_be_readout for p in here):
         raise CannotRewrite(
             "the same call also builds layers that are no readouts", "build the readout by a call of its own"
         )

@@ -1,0 +1,117 @@
+"""Which module classes of a project are models of their own, and which are parts of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mulint.facts import syntax as s
+from mulint.program import classes
+from mulint.program.interpreter import Interpreter
+from mulint.program.library.modules import named_modules
+from mulint.program.values import ClassValue, FunctionValue, ModuleValue, options
+
+
+def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
+    """The identities of the classes that are parts of others: named, handed over, or built inside them.
+
+    What derives from a class that another one constructs is a part as well.
+    """
+    found = {id(child) for kind in kinds for child, _ in _mentioned(kind)} | {id(k) for k in _passed(run)}
+    constructed = {id(child) for kind in kinds for child, is_called in _mentioned(kind) if is_called}
+    inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
+    alone = {id(m.kind) for m in run.built if id(m) not in inside}
+    found |= {id(m.kind) for m in inside.values()} - alone
+    derived = {id(kind) for kind in kinds if any(id(base) in constructed for base in classes.ancestry(kind))}
+    return found | derived
+
+
+def factories(run: Interpreter) -> Iterator[FunctionValue]:
+    """Functions that construct models: followed with knobs, even if a script calls them with numbers."""
+    for path in run.files.by_path:
+        scope = run.module_scope(path)
+        for value in list(scope.names.values()):
+            if isinstance(value, FunctionValue) and value.path == path and isinstance(value.node, s.Function):
+                called = (n.function for n in s.walk(value.node.body) if isinstance(n, s.Call))
+                names = {f.id for f in called if isinstance(f, s.Name)}
+                found = [scope.find(name) for name in names]
+                if any(isinstance(f, ClassValue) and classes.is_module_class(f) for f in found):
+                    yield value
+
+
+def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
+    """Module classes that the methods of a class name, but for what it derives from; and whether it calls them."""
+    own = list(classes.ancestry(kind))
+    for node in s.walk(kind.node.body):
+        name = node.function if isinstance(node, s.Call) else node
+        if isinstance(name, s.Name):
+            value = kind.scope.find(name.id)
+            if isinstance(value, ClassValue) and value not in own and classes.is_module_class(value):
+                yield value, isinstance(node, s.Call)
+
+
+def _passed(run: Interpreter) -> Iterator[ClassValue]:
+    """Module classes that are values: handed to a call, a default, kept in a table (``ResNet(Bottleneck)``)."""
+    for path, facts in run.files.by_path.items():
+        scope = run.module_scope(path)
+        for node in s.walk(facts.body):
+            for item in _handed(node):
+                value = scope.find(item.id) if isinstance(item, s.Name) else None
+                if isinstance(value, ClassValue) and classes.is_module_class(value):
+                    yield value
+
+
+def _handed(node: object) -> Sequence[s.Expression]:
+    match node:
+        case s.Call(function=s.Name(id="isinstance" | "issubclass" | "super")):
+            return ()
+        case s.Call(arguments=arguments, keywords=keywords):
+            return (*arguments, *(k.value for k in keywords))
+        case s.DictDisplay(values=items) | s.Display(items=items):
+            return items
+        case s.Parameter(default=value) | s.Assign(value=value) if value is not None:
+            return (value,)
+        case s.Conditional(then=then, otherwise=otherwise):
+            return (then, otherwise)
+        case _:
+            return ()
+
+
+def unapplied(run: Interpreter) -> Iterator[ModuleValue]:
+    """Modules of which no weight was seen at work: whole models, and parts that only other code applies."""
+    held: set[int] = set()
+    for model in reversed(run.built):
+        if id(model) not in held:
+            held |= {id(m) for m in _held(model)}
+    unread = {id(m) for model in run.built for m in _unread(model)}
+    used = {id(a.weight) for a in run.seen.applications}
+    for module, is_root in list(run.built.items()):
+        if id(module) in held or not (is_root or id(module) in unread):
+            continue
+        weights = [w for _, m in named_modules(module) if m.layer for w in m.layer.weights.values()]
+        if weights and not any(id(w) in used for w in weights):
+            yield module
+
+
+def _held(model: ModuleValue) -> Iterator[ModuleValue]:
+    """The parts of a model that its own methods may apply: all but those that none of them reads."""
+    skipped = {id(m) for m in _unread(model)}
+    yield from (m for name, m in named_modules(model) if name and id(m) not in skipped)
+
+
+def _unread(model: ModuleValue) -> Iterator[ModuleValue]:
+    """Parts under a name that no method of the model's class but the constructor reads."""
+    for name, child in model.attributes.items():
+        several = [o for o in options(child) if isinstance(o, ModuleValue)]
+        if several and model.kind is not None and not _is_read(model.kind, name):
+            yield from several
+
+
+def _is_read(kind: ClassValue, name: str) -> bool:
+    """Whether a method other than the constructor reads ``self.name``."""
+    methods = (n for c in classes.ancestry(kind) for n in c.node.body if isinstance(n, s.Function))
+    return any(
+        isinstance(node, s.Attribute) and node.name == name
+        for method in methods
+        if method.name != "__init__"
+        for node in s.walk(method.body)
+    )
