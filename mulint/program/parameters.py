@@ -50,8 +50,8 @@ class Parameter:
 
     @property
     def may_be_readout(self) -> bool:
-        """Whether it is one, or is built where its use, its tie or its size is not seen."""
-        return self.is_readout or self.role in (None, Role.OUTPUT)
+        """Whether it is one, or is built where its use, its tie, its size or the fate of its output is not seen."""
+        return self.is_readout or self.tied or self.role in (None, Role.OUTPUT)
 
 
 def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter, ...]:
