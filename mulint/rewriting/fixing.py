@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mulint.checking import Analysis, analyse, load_sources
 from mulint.configuration import Configuration
-from mulint.findings import FileError, Finding, Severity
+from mulint.findings import FileError, Finding
 from mulint.program import Program
 from mulint.rewriting.base import Bases
 from mulint.rewriting.context import Context
@@ -39,6 +39,8 @@ REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
 }
 _OPTIMIZERS = ("MU101", "MU102")
 _SCHEDULES = ("MU201", "MU202", "MU203")
+# What is left of these has a bounded effect and holds nothing back.
+_BOUNDED = ("MU203",)
 _Place = tuple[str, str, int]
 _EXPLAIN = "see `mulint explain {code}` for what to write instead"
 
@@ -118,10 +120,9 @@ def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration,
     context = _context(before, unit, configuration, plan)
     refused = _rewrite(context, unit)
     others = {} if plan.partial else _companions(context, unit)
-    # A bounded effect that has to be left, such as a floor of a schedule, does not hold back the rest.
-    errors = {_place(f) for f in unit if f.severity_if_scaled is Severity.ERROR}
     taken = tuple(f for f in unit if _place(f) not in refused)
-    if others or not taken or (refused.keys() & errors and not plan.partial):
+    blocked = others or any(code not in _BOUNDED for code, _, _ in refused)
+    if not taken or (blocked and not plan.partial):
         return _Outcome(unit, (), None, _left(unit, refused | others))
     if refused:
         context = _context(before, taken, configuration, plan)

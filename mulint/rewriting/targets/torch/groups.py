@@ -136,7 +136,8 @@ def make_scalable(context: Context) -> None:
     models = _models(context)
     if context.optimizers and not models:
         raise CannotRewrite(
-            "the model that it trains was not recognised", "write its parameter groups by hand, by role"
+            "no argument of the model that it trains carries a width",
+            "make the width an argument of the model, or write the parameter groups by hand",
         )
     for kind in models:
         widths = _spelled(context, kind, context.program.widths)
