@@ -75,8 +75,9 @@ def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:
 
 
 def _is_shared(program: Program, parameter: Parameter) -> bool:
-    """Whether the same construction also builds weights of other roles."""
-    return any(p.role not in (None, parameter.role) for p in program.built_at(parameter.key))
+    """Whether the same construction also builds weights of other roles, not by tying."""
+    others = (p for p in program.built_at(parameter.key) if not p.tied)
+    return not parameter.tied and any(p.role not in (None, parameter.role) for p in others)
 
 
 def _readout(
