@@ -39,9 +39,9 @@ class Model(nn.Module):
 ```
 
 ## What it leaves alone
-Scales that a multiplier on the result makes up for (Table 9), torch's own defaults, biases, maps whose input size is
-a knob, and scales that could not be followed. Functions that compute the scale from both fans give a warning only:
-how far they are off depends on the finite fan.
+Scales that a multiplier on the result makes up for (Table 9), torch's own defaults, biases, maps whose input size
+is a knob, and scales that could not be followed. Functions that compute the scale from both fans give a warning
+only: how far they are off depends on the finite fan.
 
 ## Fix safety
 `mulint fix` multiplies the std by the power of the width ratio that is missing, which is exactly 1 at the base
