@@ -71,6 +71,7 @@ class Interpreter(Run):
         self._active.clear()
         self._applied = 0
         self._building = 0
+        self.helper = None
         self._builds.update(self._built_here)
         self._built_here.clear()
         self.uncertainty = 0
@@ -129,10 +130,12 @@ class Interpreter(Run):
         if not self._building and not from_knobs and self._builds[id(kind)] >= _MOST_BUILDS:
             return Unknown(f"{kind.name} was built often enough")
         self._building += 1
+        helper, self.helper = self.helper, None
         try:
             result = calls.call(self, kind, arguments)
         finally:
             self._building -= 1
+            self.helper = helper
         if isinstance(result, ModuleValue):
             self.built[result] = not self._building
             if not self._building:
@@ -150,11 +153,15 @@ class Interpreter(Run):
         receiver = function.receiver if isinstance(function, Bound) else None
         model = isinstance(receiver, ModuleValue) and not self._building
         self._applied += model
+        helper = self.helper
+        if self._building and isinstance(function, FunctionValue) and inner.owner is None:
+            self.helper = helper or arguments.site
         try:
             result = calls.call(self, function, arguments)
         finally:
             self._active.pop()
             self._applied -= model
+            self.helper = helper
         if isinstance(receiver, ModuleValue) and self._applied == 0 and _has_no_forward(receiver):
             tensors.mark_output(result)
         return result

@@ -87,6 +87,8 @@ class Run(ABC):
         self.group_reads = 0
         self.imports: set[tuple[str, str]] = set()
         self.defaults: dict[Symbol, Number] = {}
+        # Where a module that is being built calls a function that makes its layers.
+        self.helper: Site | None = None
         self._noted: set[NotUnderstood] = set()
 
     @abstractmethod

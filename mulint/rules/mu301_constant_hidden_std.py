@@ -74,8 +74,8 @@ from mulint.theory import Role, law, required_init
 RULE = Header("MU301", "constant-std-on-hidden-weights")
 
 
-# An identity keeps the size of what it maps at every width.
-_IDENTITIES = ("eye_", "dirac_")
+# An identity keeps the size of what it maps at every width, and a constant fill is no draw.
+_NOT_DRAWN = ("eye_", "dirac_", "ones_", "constant_")
 
 
 def find(program: Program) -> Iterator[Finding]:
@@ -88,7 +88,7 @@ def find(program: Program) -> Iterator[Finding]:
         if parameter.role is not Role.HIDDEN or parameter.key in right:
             continue
         for init in final_inits(parameter.weight):
-            skipped = init.function in _IDENTITIES or (init.site, parameter.key) in scaled
+            skipped = init.function in _NOT_DRAWN or (init.site, parameter.key) in scaled
             if not skipped and _is_constant(program, parameter, init):
                 calls.setdefault(init.site, []).append((init, parameter))
     for site, hits in calls.items():

@@ -39,9 +39,9 @@ class Model(nn.Module):
 ```
 
 ## What it leaves alone
-Scales that a multiplier on the result makes up for (Table 9), torch's own defaults, biases, and scales that could
-not be followed. Functions that compute the scale from both fans give a warning only: how far they are off depends
-on the finite fan.
+Scales that a multiplier on the result makes up for (Table 9), torch's own defaults, biases, maps whose input size
+is a knob, and scales that could not be followed. Functions that compute the scale from both fans give a warning
+only: how far they are off depends on the finite fan.
 
 ## Fix safety
 `mulint fix` multiplies the std by the power of the width ratio that is missing, which is exactly 1 at the base
@@ -77,6 +77,8 @@ def find(program: Program) -> Iterator[Finding]:
             continue
         if any(a.kind == "gain" for a in parameter.weight.applications):
             continue  # the scale of what it multiplies is part of the same product
+        if parameter.weight.fan_in.constant is None:
+            continue  # what it reads has a knob for its size, which may grow elsewhere
         for init in final_inits(parameter.weight):
             exponent = init_exponent(init, parameter.weight, program.growth)
             if exponent and not _is_balanced(program, parameter, exponent):

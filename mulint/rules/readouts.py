@@ -75,8 +75,8 @@ def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:
 
 
 def _is_shared(program: Program, parameter: Parameter) -> bool:
-    """Whether the same construction also builds weights that are no readouts, tied or not."""
-    return any(not p.may_be_readout for p in program.built_at(parameter.key))
+    """Whether the same construction also builds weights that are no readouts, and not by tying."""
+    return not parameter.tied and any(not p.may_be_readout for p in program.built_at(parameter.key))
 
 
 def _readout(

@@ -77,8 +77,9 @@ def record(run: Run, weight: Weight, name: str, site: Site, scale: Number, mode:
 
 
 def factory(name: str, arguments: Arguments, dims: tuple[Number, ...], complete: bool) -> Tensor:
-    """A new tensor; its ``factor`` is the scale of its entries, so that ``randn(n) * 0.02`` has one."""
+    """A new tensor; its ``factor`` is the scale of its random entries, so that ``randn(n) * 0.02`` has one."""
     scale = Number.of(0) if name in _UNDRAWN else ONE
-    if name == "full":
-        scale = number_argument(arguments, "fill_value", 1) or UNKNOWN_NUMBER
+    if name in ("full", "ones"):
+        value = number_argument(arguments, "fill_value", 1)
+        scale = value if name == "full" and value is not None and value.constant == 0 else UNKNOWN_NUMBER
     return Tensor(dims, open=not complete, factor=scale)

@@ -53,8 +53,9 @@ def is_layer_name(name: str) -> bool:
 
 
 def construct(run: Run, name: str, arguments: Arguments) -> Value:
-    """Construct a module of the library by its public name."""
+    """Construct a module of the library by its public name; one made by a helper is built where that is called."""
     public = canonical(name)
+    arguments = replace(arguments, site=run.helper or arguments.site)
     module = ModuleValue(None, arguments.site, container=public, level=run.uncertainty)
     fill(run, module, public, arguments)
     return module

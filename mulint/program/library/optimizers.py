@@ -46,6 +46,8 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
     """``AdamW(groups, lr=..., ...)``."""
     given = arguments.bind(("params", "lr"))
     params = given.pop("params", Unknown("no parameters given"))
+    if not arguments.complete:
+        given.setdefault("lr", Unknown("the rate may be among arguments that are not known"))
     groups, complete = _groups(params)
     record = OptimizerRecord(name, arguments.site, arguments.owner, groups, given, complete and arguments.complete)
     record.conditional = run.uncertainty > 0
