@@ -75,6 +75,7 @@ def check(
         files=len(named),
         torch_files=sum(s.mentions_torch for s in named),
         accepted=len(asked_for) - len(reported),
+        cells={s.path: s.cells for s in sources if s.cells},
     )
 
 

@@ -109,16 +109,23 @@ def load(root: Path, explicit: Path | None = None) -> Configuration:
         ConfigurationError: the file is missing, is not TOML, or holds a key or value that is not known.
     """
     if explicit is not None:
-        table = _table(explicit)
-        if table is None:
+        named = load_from(explicit)
+        if named is None:
             raise ConfigurationError(f"{explicit}: there is no [tool.mulint] table in it")
-        return _parse(explicit, table)
-    for folder in (root, *root.parents):
-        path = folder / "pyproject.toml"
-        table = _table(path) if path.is_file() else None
-        if table is not None:
-            return _parse(path, table)
-    return Configuration()
+        return named
+    paths = (folder / "pyproject.toml" for folder in (root, *root.parents))
+    found = (load_from(path) for path in paths if path.is_file())
+    return next((configuration for configuration in found if configuration is not None), Configuration())
+
+
+def load_from(path: Path) -> Configuration | None:
+    """The configuration that one file holds; None if it has no table.
+
+    Raises:
+        ConfigurationError: as for ``load``.
+    """
+    table = _table(path)
+    return None if table is None else _parse(path, table)
 
 
 def _table(path: Path) -> Mapping[str, Any] | None:
@@ -128,7 +135,8 @@ def _table(path: Path) -> Mapping[str, Any] | None:
         raise ConfigurationError(f"{path}: {error.strerror}; check the path given to --config") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
-    table = content.get("tool", {}).get("mulint")
+    tools = content.get("tool")
+    table = tools.get("mulint") if isinstance(tools, dict) else None
     return table if isinstance(table, dict) else None
 
 

@@ -7,7 +7,7 @@ Plain data shared by program, rules, rewriting and reporting; the JSON form is d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -159,7 +159,8 @@ class Report:
 
     ``excerpts`` holds the lines of files with findings, by path; ``skipped`` the files over the size limit;
     ``files`` and ``torch_files`` how many files were named and how many of them mention torch; ``accepted``
-    how many findings are left out because the baseline holds them.
+    how many findings are left out because the baseline holds them. ``cells`` are, for each notebook, the number of
+    each cell and the line at which it starts; all lines of a notebook count from the start of its first cell.
     """
 
     root: Path
@@ -174,3 +175,17 @@ class Report:
     files: int
     torch_files: int
     accepted: int = 0
+    cells: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+    def in_cell(self, path: str, line: int) -> tuple[int | None, int]:
+        """The cell of a notebook that holds a line, and the line in that cell; None and the line elsewhere."""
+        before = [(number, first) for number, first in self.cells.get(path, ()) if first <= line]
+        if not before:
+            return None, line
+        number, first = before[-1]
+        return number, line - first + 1
+
+    def where(self, path: str, line: int, shown: str) -> str:
+        """``path:line`` as people read it, ``path:cell 3:line`` in a notebook."""
+        cell, inner = self.in_cell(path, line)
+        return f"{shown}:{inner}" if cell is None else f"{shown}:cell {cell}:{inner}"

@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "evidence": {"rules", "findings", "traces"},
     "reporting": {"findings", "traces", "rewriting"},
     "rewriting": {"rules", "program", "facts", "findings", "theory", "configuration", "checking", "source"},
+    "proposing": {"program", "facts"},
     "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking", "source"},
 }
 MAY_IMPORT_TORCH = ("tracing", "verification", "case")

@@ -26,11 +26,23 @@ def as_data(report: Report) -> dict[str, Any]:
         "version": __version__,
         "intent": report.intent.value,
         "packages": [{"path": p.path, "intent": p.intent.value, "because": p.because} for p in report.packages],
-        "findings": [finding_data(f) for f in report.findings],
+        "findings": [
+            {**_in_cell(report, finding_data(f)), "related": [_in_cell(report, asdict(r)) for r in f.related]}
+            for f in report.findings
+        ],
         "understood": asdict(report.understood),
-        "not_understood": [asdict(n) for n in report.not_understood],
-        "errors": [asdict(e) for e in (*report.errors, *report.skipped)],
+        "not_understood": [_in_cell(report, asdict(n)) for n in report.not_understood],
+        "errors": [_in_cell(report, asdict(e)) for e in (*report.errors, *report.skipped)],
     }
+
+
+def _in_cell(report: Report, data: dict[str, Any]) -> dict[str, Any]:
+    """Data with a path and a line, in a notebook with the cell and the line in it."""
+    cell, line = report.in_cell(data["path"], data["line"])
+    if cell is None:
+        return data
+    ends = {"end_line": data["end_line"] - data["line"] + line} if "end_line" in data else {}
+    return {**data, "line": line, **ends, "cell": cell}
 
 
 def finding_data(finding: Finding) -> dict[str, Any]:

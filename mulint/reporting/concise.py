@@ -9,9 +9,13 @@ from mulint.findings import Report
 
 def render(report: Report, shown: Callable[[str], str]) -> str:
     """The whole report, lines ended by newlines."""
+
+    def where(path: str, line: int) -> str:
+        return report.where(path, line, shown(path))
+
     lines = [
-        f"{shown(f.place.path)}:{f.place.line}:{f.place.column}: {f.code} {f.severity}: {f.message}"
+        f"{where(f.place.path, f.place.line)}:{f.place.column}: {f.code} {f.severity}: {f.message}"
         for f in report.findings
     ]
-    lines += [f"{shown(e.path)}:{e.line}: {e.code} {e.message}" for e in (*report.errors, *report.skipped)]
+    lines += [f"{where(e.path, e.line)}: {e.code} {e.message}" for e in (*report.errors, *report.skipped)]
     return "".join(line + "\n" for line in lines)

@@ -38,17 +38,18 @@ def to_terminal(text: Text) -> None:
 def _finding(finding: Finding, report: Report, shown: Shown) -> Text:
     place = finding.place
     lines = report.excerpts.get(place.path, ())
-    number = len(str(place.line))
+    _, line = report.in_cell(place.path, place.line)
+    number = len(str(line))
     gutter = " " * number
     result = Text()
     result.append(finding.code, style=_COLOURS[finding.severity])
     result.append(f" {finding.severity}: ", style="dim")
     result.append(f"{finding.message}\n", style="bold")
     result.append(f"{gutter}--> ", style="blue")
-    result.append(f"{shown(place.path)}:{place.line}:{place.column}\n")
+    result.append(f"{report.where(place.path, place.line, shown(place.path))}:{place.column}\n")
     if place.line <= len(lines):
         source = lines[place.line - 1]
-        result.append(f"{gutter} |\n{place.line} | ", style="blue")
+        result.append(f"{gutter} |\n{line} | ", style="blue")
         result.append(f"{source.expandtabs(4)}\n")
         result.append(f"{gutter} | ", style="blue")
         result.append(f"{_underline(source, finding)}\n", style=_COLOURS[finding.severity])
@@ -59,7 +60,7 @@ def _finding(finding: Finding, report: Report, shown: Shown) -> Text:
     for related in finding.related:
         result.append(f"{gutter} = ", style="blue")
         result.append("see: ", style="dim")
-        result.append(f"{shown(related.path)}:{related.line} {related.what}\n")
+        result.append(f"{report.where(related.path, related.line, shown(related.path))} {related.what}\n")
     return result
 
 
@@ -74,7 +75,7 @@ def _underline(source: str, finding: Finding) -> str:
 
 def _problems(report: Report, shown: Shown) -> Iterator[str]:
     for error in (*report.errors, *report.skipped):
-        yield f"{shown(error.path)}:{error.line}: {error.code} {error.message}"
+        yield f"{report.where(error.path, error.line, shown(error.path))}: {error.code} {error.message}"
 
 
 def summary(report: Report, shown: Shown, *, verbose: bool) -> Iterator[str]:
@@ -117,7 +118,7 @@ def _not_understood(report: Report, shown: Shown, *, verbose: bool) -> Iterator[
         return
     yield f"Not understood: {_count(len(missing), 'place')}{'' if verbose else ' (all with --verbose)'}"
     for item in missing if verbose else missing[:_MOST_NOT_UNDERSTOOD]:
-        yield f"  {shown(item.path)}:{item.line} {item.what}: {item.because}"
+        yield f"  {report.where(item.path, item.line, shown(item.path))} {item.what}: {item.because}"
 
 
 def _intent(report: Report) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,7 +62,8 @@ def fix(
         ConfigurationError: a rule selector is not known.
     """
     selection = select(paths, root, configuration.exclude)
-    sources, errors, _ = load_sources(selection, configuration)
+    loaded, errors, _ = load_sources(selection, configuration)
+    sources = [source for source in loaded if not source.is_notebook]
     before = _State({source.path: source for source in sources}, analyse(sources, configuration))
     found = units(before.analysis.program, before.analysis.findings)
     chosen = [u for u in found if any(f.place.path in selection.named for f in u)]
@@ -75,7 +76,17 @@ def fix(
             break
         outcomes = [o.refused(refusals[i]) if i in refusals else o for i, o in enumerate(outcomes)]
     asked = {*selection.named, *selection.missing}
-    return _patch(before, outcomes, texts), [e for e in (*errors, *before.analysis.errors) if e.path in asked]
+    problems = [e for e in (*errors, *before.analysis.errors) if e.path in asked]
+    return _patch(before, outcomes, texts), [*problems, *_notebooks(paths, loaded)]
+
+
+def _notebooks(paths: Sequence[Path], sources: Sequence[SourceFile]) -> Iterator[FileError]:
+    """Notebooks are left out, which is said of those that are named themselves."""
+    names = {path.name for path in paths}
+    for source in sources:
+        if source.is_notebook and posixpath.basename(source.path) in names:
+            message = "a notebook is never rewritten; move the model into a .py file, or change it by hand"
+            yield FileError("MU904", source.path, 1, message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ DEFAULT_EXCLUDES = (
     ".mypy_cache",
     ".ruff_cache",
     ".pytest_cache",
+    ".mulint_cache",
+    ".ipynb_checkpoints",
     "__pycache__",
     "__pypackages__",
     "node_modules",
@@ -28,6 +30,7 @@ DEFAULT_EXCLUDES = (
     "dist",
     ".eggs",
 )
+SUFFIXES = (".py", ".ipynb")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def project_root(paths: Sequence[Path]) -> Path:
 
 
 def select(paths: Sequence[Path], root: Path, excludes: Sequence[str]) -> Selection:
-    """All Python files under the root, and which of them lie on the named paths.
+    """All Python files and notebooks under the root, and which of them lie on the named paths.
 
     A file that is named itself is always taken, whatever is excluded.
     """
@@ -91,13 +94,13 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _walk(folder: Path, root: Path, excludes: Sequence[str]) -> Iterator[str]:
-    """Python files below a folder; links to folders are not followed, so loops end."""
+    """Python files and notebooks below a folder; links to folders are not followed, so loops end."""
     for current, folders, names in os.walk(folder):
         here = _relative(Path(current), root)
         folders[:] = sorted(d for d in folders if not _excluded(d, _join(here, d), excludes))
         for name in sorted(names):
             path = _join(here, name)
-            if name.endswith(".py") and not _excluded(name, path, excludes):
+            if name.endswith(SUFFIXES) and not _excluded(name, path, excludes):
                 yield path
 
 

@@ -8,16 +8,28 @@ import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
+from mulint.source import notebooks
+
 _TORCH = re.compile(rb"\b(torch|mup|unit_scaling|pytorch_lightning|lightning)\b")
+_OUTPUTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """One decoded file: path relative to the project root, text without a byte order mark."""
+    """One decoded file: path relative to the project root, text without a byte order mark.
+
+    ``cells``: of a notebook, the number of each cell and its first line in the text.
+    """
 
     path: str
     text: str
     mentions_torch: bool
+    cells: notebooks.Cells = ()
+
+    @property
+    def is_notebook(self) -> bool:
+        """Whether the text was taken from a notebook; it cannot be written back."""
+        return self.path.endswith(notebooks.SUFFIX)
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -43,7 +55,8 @@ def read(root: Path, path: str, max_size: int) -> SourceFile:
     """
     try:
         size = (root / path).stat().st_size
-        if size > max_size:
+        # Most of a notebook is what its cells printed and drew.
+        if size > (max_size * _OUTPUTS if path.endswith(notebooks.SUFFIX) else max_size):
             raise CannotRead(
                 f"skipped: {size / 1e6:.1f} MB is over the limit of {max_size / 1e6:g} MB; "
                 "raise max-file-size in [tool.mulint] to check it",
@@ -60,8 +73,13 @@ def decode(path: str, data: bytes) -> SourceFile:
     """Decode the bytes of one file.
 
     Raises:
-        CannotRead: the bytes are not text in the declared encoding.
+        CannotRead: the bytes are not text in the declared encoding, or no notebook.
     """
+    if path.endswith(notebooks.SUFFIX):
+        try:
+            return SourceFile(path, *_notebook(data))
+        except notebooks.NotANotebook as error:
+            raise CannotRead(str(error)) from None
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
@@ -75,6 +93,11 @@ def decode(path: str, data: bytes) -> SourceFile:
             line=line,
         ) from None
     return SourceFile(path, text.removeprefix("\ufeff"), _TORCH.search(data) is not None)
+
+
+def _notebook(data: bytes) -> tuple[str, bool, notebooks.Cells]:
+    text, cells = notebooks.code(data)
+    return text, _TORCH.search(text.encode(errors="replace")) is not None, cells
 
 
 def encode(text: str, original: bytes) -> bytes:
