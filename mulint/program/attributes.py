@@ -33,6 +33,8 @@ from mulint.program.values import (
 
 # Names that belong to torch's modules alone, whatever the object is called.
 _OF_MODULES = frozenset({"parameters", "named_parameters"})
+# Wrapped models are followed as the model itself; these lead from the wrapper to it.
+_INSIDE_WRAPPERS = frozenset({"module", "_orig_mod"})
 
 
 def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
@@ -96,6 +98,8 @@ def _instance_attribute(run: Run, value: ModuleValue | ObjectValue, name: str, s
         return found
     if isinstance(value, ModuleValue) and name in modules.METHODS:
         return Method(value, name)
+    if isinstance(value, ModuleValue) and name in _INSIDE_WRAPPERS:
+        return value
     if isinstance(value, ModuleValue) and value.layer is not None and name in value.layer.arguments:
         return value.layer.arguments[name]
     if isinstance(value, ObjectValue) and classes.external_bases(value.kind):

@@ -190,7 +190,11 @@ class GroupRecord:
 
 @dataclass(eq=False, slots=True)
 class OptimizerRecord:
-    """One construction of an optimizer; ``conditional`` if it hangs on a condition that is not known."""
+    """One construction of an optimizer.
+
+    ``conditional``: it hangs on a condition that is not known. ``listed``: it is given weights one by one, not
+    all of a model's, though which they are is not known.
+    """
 
     type: str
     site: Site
@@ -199,6 +203,7 @@ class OptimizerRecord:
     options: dict[str, Value]
     complete: bool
     conditional: bool = False
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

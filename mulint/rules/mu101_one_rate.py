@@ -63,7 +63,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mulint.findings import Finding
+from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.parameters import Parameter, multiplier
 from mulint.program.rates import OptimizerView
@@ -97,7 +97,8 @@ def find(program: Program) -> Iterator[Finding]:
             expected=f"learning rate of {kind} ∝ {law(due, fan_in)}",
             found="one learning rate for every role, constant in the width",
             related=describe.weights(scaled)[:4],
-            severity=describe.severity(scaled),
+            # Whose weights are not known, only the models in reach speak against it.
+            severity=describe.severity(scaled) if view.roles else Severity.WARNING,
         )
 
 
@@ -107,11 +108,25 @@ def _is_plain(program: Program, parameter: Parameter) -> bool:
 
 
 def held_or_reachable(program: Program, view: OptimizerView, role: Role) -> list[Parameter]:
-    """Weights of a role in the optimizer; if its weights are not known, those of the models in reach."""
+    """Weights of a role in the optimizer; if its weights are not known, those of the models in reach.
+
+    One that is given a choice of weights, or stands beside others that take the rest, may hold none of them.
+    """
     held = [p for g in view.groups for p in g.parameters or () if p.role is role]
-    if held or view.follows_weights:
+    if held or view.follows_weights or view.record.listed or _shares(program, view):
         return held
     return program.reachable(view.record.site.path, role)
+
+
+def _shares(program: Program, view: OptimizerView) -> bool:
+    """Whether the same function builds another optimizer, not as an alternative to this one."""
+    here = view.record
+    return any(
+        other.record.site != here.site
+        and (other.record.site.path, other.record.owner) == (here.site.path, here.owner)
+        and not (other.record.conditional and here.conditional)
+        for other in program.optimizers
+    )
 
 
 def _decay(view: OptimizerView) -> str:

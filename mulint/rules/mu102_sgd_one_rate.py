@@ -62,7 +62,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mulint.findings import Finding
+from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.rules import describe
 from mulint.rules.mu101_one_rate import held_or_reachable
@@ -96,5 +96,5 @@ def find(program: Program) -> Iterator[Finding]:
             expected=f"learning rate of input weights, biases and gains ∝ {law(due, width)}",
             found="one learning rate for every role, constant in the width",
             related=describe.weights(growing)[:4],
-            severity=describe.severity(growing),
+            severity=describe.severity(growing) if view.roles else Severity.WARNING,
         )

@@ -51,6 +51,7 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
     groups, complete = _groups(params)
     record = OptimizerRecord(name, arguments.site, arguments.owner, groups, given, complete and arguments.complete)
     record.conditional = run.uncertainty > 0
+    record.listed = _is_listed(params)
     run.seen.optimizers.append(record)
     return OptimizerValue(record)
 
@@ -82,6 +83,11 @@ def _groups(params: Value) -> tuple[list[GroupRecord], bool]:
         return [GroupRecord(None, {})], complete
     weights = _weights(items)
     return [GroupRecord(weights, {})], complete and weights is not None
+
+
+def _is_listed(params: Value) -> bool:
+    items, complete = iterate(params) if isinstance(params, ListValue) else ([], False)
+    return complete and bool(items) and not any(isinstance(i, DictValue) for i in items)
 
 
 def _group(entry: DictValue) -> GroupRecord:
