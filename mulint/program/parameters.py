@@ -50,7 +50,7 @@ class Parameter:
 
     @property
     def may_be_readout(self) -> bool:
-        """Whether it is one, or is built where its use, its tie, its size or the fate of its output is not seen."""
+        """Whether it is one, or is built where its use, tie, size or the fate of its output is not seen."""
         return self.is_readout or self.tied or self.role in (None, Role.OUTPUT)
 
 

@@ -23,7 +23,8 @@ def rewrite(context: Context, finding: Finding) -> None:
     call = context.tree.at(site).exactly(site.span, s.Call)
     name = "" if call is None else _name(call.function)
     drawn = [p for p in context.program.parameters if any(i.site == site for i in p.weight.inits)]
-    hidden = [p for p in drawn if p.role in (Role.HIDDEN, Role.OUTPUT) and not p.is_readout]
+    readouts = {p.key for p in context.program.parameters if p.is_readout}
+    hidden = [p for p in drawn if p.role in (Role.HIDDEN, Role.OUTPUT) and p.key not in readouts]
     if call is None or name not in _FUNCTIONS or not hidden:
         raise CannotRewrite(
             "the scale of this draw is not an argument of a call", "multiply the weight, in place, after its init"
@@ -37,7 +38,7 @@ def rewrite(context: Context, finding: Finding) -> None:
             "it draws weights whose fan-ins have different ratios", "draw each kind of weight by a call of its own"
         )
     factor = ratio_power(required_init(Role.HIDDEN), ratios.pop())
-    excluded = _excluded(context, site, call, [p for p in drawn if p not in hidden])
+    excluded = _excluded(context, site, call, [p for p in drawn if p not in hidden], readouts)
     if excluded:
         value = f"1.0 if {' or '.join(excluded)} else {factor}"
         factor = context.tree.name_before(site.path, site.span, "factor", value)
@@ -45,7 +46,9 @@ def rewrite(context: Context, finding: Finding) -> None:
     _scale(context, site, call, name, factor)
 
 
-def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter]) -> list[str]:
+def _excluded(
+    context: Context, site: Site, call: s.Call, others: list[Parameter], readouts: set[tuple[Site, str]]
+) -> list[str]:
     """Conditions under which a draw keeps its scale: it draws something else than a hidden weight."""
     tensor = _drawn(context, site, call)
     document = context.tree.at(site)
@@ -58,7 +61,7 @@ def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter
                 f"draw {parameter.weight.symbol} by a call of its own",
             )
         module = document.source(holder)
-        if parameter.is_readout:
+        if parameter.key in readouts:
             context.imports.need(site.path, READOUT)
             conditions.append(f"isinstance({module}, {READOUT})")
         elif parameter.role is None:
