@@ -148,3 +148,20 @@ def test_a_fault_in_code_in_mup_is_repaired_or_left_with_a_reason(injection: Inj
         assert data["files"] == []
         assert injection.code in [item["code"] for item in data["left"]]
         assert all(item["reason"] and item["manual"] for item in data["left"])
+
+
+def test_a_size_that_the_script_takes_from_outside_is_asked_about(tmp_path: Path) -> None:
+    root = copy("gpt", tmp_path)
+    train = root / "train.py"
+    text = train.read_text()
+    assert text.count("n_embd = 128") == 1
+    train.write_text("import sys\n" + text.replace("n_embd = 128", "n_embd = int(sys.argv[1])"))
+    before = {path.name: path.read_bytes() for path in root.iterdir()}
+    result = mulint("fix", ".", cwd=root)
+    assert result.returncode == 2
+    assert "--base-width n_embd=N" in result.stderr
+    assert {path.name: path.read_bytes() for path in root.iterdir()} == before
+    answered = mulint("fix", ".", "--base-width", "n_embd=128", cwd=root)
+    assert answered.returncode == 0
+    assert "base_n_embd = 128" in train.read_text()
+    assert "Not proved" in answered.stdout

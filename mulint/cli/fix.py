@@ -42,7 +42,8 @@ def fix(
 ) -> None:
     """Rewrite PATHS (default: here) into μP. Notes are fixed too: asking for it is intent.
 
-    Exit codes: 0 everything was fixed, 1 something is left, 2 something could not be read or written.
+    Exit codes: 0 everything was fixed, 1 something is left, 2 something could not be read or written, or a base size
+    is not known.
     """
     chosen = paths or (Path(),)
     root = project_root(chosen)
@@ -64,7 +65,8 @@ def fix(
     for unread in errors:
         click.echo(f"{_shown(root, unread.path)}:{unread.line}: {unread.code} {unread.message}", err=True)
     left = bool(patch.left) or not proved
-    sys.exit(EXIT_ERROR if errors else EXIT_FINDINGS if left else EXIT_CLEAN)
+    asks = any(item.question for item in patch.left)
+    sys.exit(EXIT_ERROR if errors or asks else EXIT_FINDINGS if left else EXIT_CLEAN)
 
 
 def _configuration(root: Path, config: Path | None, select: str | None, exclude: tuple[str, ...]) -> Configuration:
@@ -126,3 +128,5 @@ def _print(
     click.echo(fix_text.summary(patch, shown, written=written), nl=False, err=diff)
     if certificate is not fix_json.NOT_CHECKED:
         click.echo(fix_text.certificate(certificate), nl=False, err=diff)
+    elif patch.files:
+        click.echo(fix_text.NOT_PROVED, nl=False, err=diff)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from mulint.rewriting.patch import Patch
+from mulint.rewriting.patch import Left, Patch
 
 SCHEMA = 1
 NOT_CHECKED: Mapping[str, Any] = {"base_identical": None, "invariants": "not-checked", "details": []}
@@ -18,7 +18,11 @@ def render(patch: Patch, certificate: Mapping[str, Any] = NOT_CHECKED) -> str:
     data = {
         "schema": SCHEMA,
         "files": [{"path": f.path, "edits": f.edits, "diff": f.diff} for f in patch.files],
-        "left": [asdict(left) for left in patch.left],
+        "left": [_left(left) for left in patch.left],
         "certificate": dict(certificate),
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _left(left: Left) -> dict[str, Any]:
+    return {name: value for name, value in asdict(left).items() if name != "question"}

@@ -7,6 +7,7 @@ from typing import Any
 
 from mulint.rewriting.patch import Left, Patch
 
+NOT_PROVED = "Not proved: no code was run. --verify builds the model before and after the patch and compares.\n"
 _MARKS = {True: "ok", False: "FAILED", None: "not checked"}
 
 

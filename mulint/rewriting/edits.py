@@ -7,12 +7,16 @@ from dataclasses import dataclass
 
 
 class CannotRewrite(Exception):
-    """A site cannot be rewritten with certainty: why, and what to do by hand."""
+    """A site cannot be rewritten with certainty: why, and what to do by hand.
 
-    def __init__(self, reason: str, manual: str) -> None:
+    ``question``: nothing is wrong with the site, but only the user knows something that is needed.
+    """
+
+    def __init__(self, reason: str, manual: str, *, question: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.manual = manual
+        self.question = question
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,7 +292,7 @@ def _name(finding: Finding) -> tuple[str, str, str]:
 
 def _left(unit: Sequence[Finding], refused: Mapping[_Place, CannotRewrite]) -> tuple[Left, ...]:
     """What is left: each place with its own reason, the rest of the unit because of the first of them."""
-    left = [Left(*place, refusal.reason, refusal.manual) for place, refusal in refused.items()]
+    left = [Left(*place, refusal.reason, refusal.manual, refusal.question) for place, refusal in refused.items()]
     for finding in unit:
         if refused and _place(finding) not in refused:
             code, path, line = next(iter(refused))

@@ -30,13 +30,14 @@ class FilePatch:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A finding that was not repaired: why, and what to do by hand."""
+    """A finding that was not repaired: why, and what to do by hand, or what to answer."""
 
     code: str
     path: str
     line: int
     reason: str
     manual: str
+    question: bool = False
 
 
 @dataclass(frozen=True, slots=True)

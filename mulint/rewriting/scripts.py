@@ -135,6 +135,7 @@ class Scripts:
                 raise CannotRewrite(
                     f"the base of {name} is not known ({document.path}:{argument.span[0]})",
                     f"run again with --base-width {name}=N, the size whose hyperparameters were tuned",
+                    question=True,
                 )
             self.notes.append(
                 f"{document.path}:{argument.span[0]}: the base of {name} is not known here, so the model is its "
