@@ -189,11 +189,12 @@ def _named(configuration: Configuration) -> Named:
 
 def _unknown_widths(program: Program, root: Path, configuration: Configuration) -> Iterator[Finding]:
     """Names under ``[tool.mulint.widths]`` that no size of the project has, if any size is known at all."""
-    if configuration.path is None or program.understood.parameters == 0:
+    unknown = _named(configuration).unknown(program.seen)
+    if configuration.path is None or program.understood.parameters == 0 or not unknown:
         return
     path = Path(os.path.relpath(configuration.path, root)).as_posix()
     lines = configuration.path.read_text(encoding="utf-8").splitlines()
-    for name, known in _named(configuration).unknown(program.seen).items():
+    for name, known in unknown.items():
         line = next((number for number, text in enumerate(lines, 1) if name in text), 1)
         column = max(lines[line - 1].find(name), 0) + 1
         yield Finding(

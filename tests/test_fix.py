@@ -163,5 +163,5 @@ def test_a_size_that_the_script_takes_from_outside_is_asked_about(tmp_path: Path
     assert {path.name: path.read_bytes() for path in root.iterdir()} == before
     answered = mulint("fix", ".", "--base-width", "n_embd=128", cwd=root)
     assert answered.returncode == 0
-    assert "base_n_embd = 128" in train.read_text()
+    assert "base_n_embd=128" in train.read_text()
     assert "Not proved" in answered.stdout

@@ -42,8 +42,8 @@ def fix(
 ) -> None:
     """Rewrite PATHS (default: here) into μP. Notes are fixed too: asking for it is intent.
 
-    Exit codes: 0 everything was fixed, 1 something is left, 2 something could not be read or written, or a base size
-    is not known.
+    Exit codes: 0 everything was fixed, 1 something is left, 2 something could not be read or written, or a base
+    size is not known.
     """
     chosen = paths or (Path(),)
     root = project_root(chosen)
