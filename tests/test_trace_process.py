@@ -40,6 +40,7 @@ def failure(tmp_path: Path, source: str, name: str = "case", limits: Limits = Li
     message = str(caught.value)
     assert "\n" not in message
     assert "Traceback" not in message
+    assert "MU905" not in message, caught.value.output
     assert processes_in(tmp_path) == []
     return message
 
@@ -147,7 +148,7 @@ def test_command_line(tmp_path: Path) -> None:
     ("arguments", "expected"),
     [
         (["missing.py:case"], "missing.py does not exist"),
-        (["model.py"], "write path/file.py:name"),
+        (["model.py"], "is neither path/file.py:name nor a model"),
         (["cases.py:case", "--widths", "a,b"], "write numbers with commas"),
         (["cases.py:case", "--stages", "all"], "choose from roles, invariants, coordinates"),
         (["cases.py:case", "--set", "n_layer"], "write NAME=VALUE"),

@@ -71,6 +71,22 @@ class Document:
         line = self.line(number)
         return line[: len(line) - len(line.lstrip())]
 
+    def qualified(self, node: s.Expression) -> str | None:
+        """The name that an expression has where it is imported from, ``torch.nn.Linear``; None for any other."""
+        attributes: list[str] = []
+        while isinstance(node, s.Attribute):
+            attributes.insert(0, node.name)
+            node = node.value
+        if not isinstance(node, s.Name):
+            return None
+        for item in s.walk(self.body):
+            if isinstance(item, s.Import) and item.binds == node.id and not item.level:
+                whole = item.module if item.name is None else f"{item.module}.{item.name}"
+                # `import torch.nn` binds torch.
+                root = node.id if item.name is None and whole.startswith(f"{node.id}.") else whole
+                return ".".join((root, *attributes))
+        return None
+
     def around(self, span: s.Span) -> list[s.Expression | s.Statement]:
         """All nodes that contain a span, outermost first."""
         found = [n for n in s.walk(self.body) if hasattr(n, "span") and _contains(n.span, span)]

@@ -16,10 +16,12 @@ _PLAIN = "torch.nn.Linear"
 def rewrite(context: Context, finding: Finding) -> None:
     """Repair MU401 or MU409."""
     site = site_of(finding)
-    call = context.tree.at(site).exactly(site.span, s.Call)
+    document = context.tree.at(site)
+    call = document.exactly(site.span, s.Call)
     built = [layer for layer in context.program.seen.layers if layer.site == site]
     own = any(c.site == site for c in context.program.seen.constructions)
-    if call is None or own or any(layer.type != _PLAIN for layer in built):
+    named = call is not None and document.qualified(call.function) == _PLAIN
+    if call is None or not named or own or any(layer.type != _PLAIN for layer in built):
         raise CannotRewrite(
             "the readout is not built by torch.nn.Linear itself",
             "multiply the readout's input by the base width over the width, inside the module",
