@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import jsonschema
@@ -125,6 +126,13 @@ def test_a_report_goes_into_a_file(root: Path) -> None:
     result = mulint("check", "-o", "missing/report.txt", cwd=root)
     assert result.returncode == 2
     assert "choose a folder that exists" in result.stderr
+    (root / "link.txt").symlink_to("linked.txt")
+    mulint("check", "-o", "link.txt", cwd=root)
+    assert (root / "link.txt").is_symlink()
+    assert (root / "linked.txt").is_file()
+    before = Path(os.devnull).stat().st_mode
+    assert mulint("check", "-o", os.devnull, cwd=root).returncode == 2
+    assert Path(os.devnull).stat().st_mode == before
     text = mulint("check", "-o", "report.txt", cwd=root)
     assert text.stdout == ""
     assert "Found 6 errors" in (root / "report.txt").read_text()

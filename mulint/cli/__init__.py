@@ -31,13 +31,17 @@ class CannotRun(click.ClickException):
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
+    """Write a file whole or not at all; a device or a pipe as it comes.
 
     Raises:
         CannotRun: it cannot be written.
     """
+    path = path.resolve()
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8", newline="")
+            return
         beside.write_text(text, encoding="utf-8", newline="")
         beside.replace(path)
     except OSError as error:
