@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mulint.facts import syntax as s
+from mulint.program.dimensions import Symbol
 from mulint.program.library import indexing
 from mulint.program.operators import binary, compare, text_of, unary
 from mulint.program.run import Arguments, Run, iterate, join_all, site_of, truth
@@ -35,6 +36,9 @@ _BUILTINS = frozenset(
         "eval globals locals input"
     ).split()
 )
+
+# Smaller whole numbers in a dict are counts, flags and dimensions of kernels.
+SMALLEST_SIZE = 8
 
 
 def evaluate(run: Run, node: s.Expression, scope: Scope) -> Value:
@@ -251,12 +255,20 @@ def _dict(run: Run, node: s.DictDisplay, scope: Scope) -> Value:
             continue
         key = run.evaluate(key_node, scope)
         if isinstance(key, Constant):
-            result.entries[key.value] = value
+            result.entries[key.value] = _setting(key.value, value, value_node, scope)
         elif isinstance(key, Number) and key.whole is not None:
             result.entries[key.whole] = value
         else:
             result.complete = False
     return result
+
+
+def _setting(key: object, value: Value, node: s.Expression, scope: Scope) -> Value:
+    """A size written in a dict under a name is a knob, as one at the top of a file is."""
+    whole = value.whole if isinstance(value, Number) and isinstance(node, s.Literal) else None
+    if not isinstance(key, str) or whole is None or whole < SMALLEST_SIZE:
+        return value
+    return Knob(Symbol(key, scope.path, node.span[0]), value)
 
 
 def _comprehension(run: Run, node: s.Comprehension, scope: Scope) -> Value:

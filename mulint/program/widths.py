@@ -65,11 +65,14 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
 
 
 def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
-    """Symbols that are a head dimension by themselves: a parameter of its own counts as fixed."""
+    """Symbols that are a head dimension by themselves: a parameter of its own counts as fixed.
+
+    A part of a symbol is none: with a number of heads that is written down, `d_model / 8` grows with it.
+    """
     found: set[Symbol] = set()
     for attention in seen.attentions:
         for size in attention.head_dim.alternatives:
-            if len(size.terms) == 1 and len(size.terms[0][0]) == 1:
+            if len(size.terms) == 1 and len(size.terms[0][0]) == 1 and size.terms[0][1] == 1:
                 found |= size.symbols
     return frozenset(found)
 
