@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from mulint.facts import syntax as s
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
+from mulint.program.expressions import setting
 from mulint.program.library import modules, tensors
 from mulint.program.records import Construction, GroupRecord, OptimizerRecord
 from mulint.program.run import Arguments, Frame, Run, join_all, sources_of
@@ -77,7 +78,8 @@ def _bind(
         elif not arguments.complete or parameter.default is None:
             scope.names[name] = classes.knob_for(run, owner, function.path, parameter, function)
         else:
-            scope.names[name] = run.evaluate(parameter.default, function.scope)
+            default = run.evaluate(parameter.default, function.scope)
+            scope.names[name] = setting(f"{owner}.{name}", default, parameter.default, function.scope)
 
 
 def instantiate(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
