@@ -53,23 +53,23 @@ def test_the_gpt_in_mup_passes(tmp_path: Path) -> None:
     assert all(p["verdict"] == "ok" for p in found["parameters"])
 
 
-@pytest.mark.parametrize(
-    ("name", "code", "parameter", "line"),
-    [
-        ("hidden rate left at the base rate", "MU101", "layers.0.attn.qkv.weight", "self.qkv = nn.Linear("),
-        (
-            "embeddings scaled with every other matrix",
-            "MU104",
-            "pos_embed.weight",
-            "self.pos_embed = nn.Embedding(",
-        ),
-        ("every matrix in the group of hidden weights", "MU104", "tok_embed.weight", "self.tok_embed = nn.Emb"),
-        ("a constant std in _init_weights", "MU301", "layers.0.ffn.up.weight", "self.up = nn.Linear("),
-        ("a constant std for the residual projections", "MU301", "layers.0.attn.proj.weight", "self.proj = nn.Li"),
-        ("the fused attention with torch's own scale", "MU405", "layers.0.attn.qkv.weight", "scaled_dot_product"),
-        ("a tied readout without its multiplier", "MU409", "tok_embed.weight", "self.lm_head = Readout("),
-    ],
+TRACED_FAULTS = (
+    ("hidden rate left at the base rate", "MU101", "layers.0.attn.qkv.weight", "self.qkv = nn.Linear("),
+    (
+        "embeddings scaled with every other matrix",
+        "MU104",
+        "pos_embed.weight",
+        "self.pos_embed = nn.Embedding(",
+    ),
+    ("every matrix in the group of hidden weights", "MU104", "tok_embed.weight", "self.tok_embed = nn.Emb"),
+    ("a constant std in _init_weights", "MU301", "layers.0.ffn.up.weight", "self.up = nn.Linear("),
+    ("a constant std for the residual projections", "MU301", "layers.0.attn.proj.weight", "self.proj = nn.Li"),
+    ("the fused attention with torch's own scale", "MU405", "layers.0.attn.qkv.weight", "scaled_dot_product"),
+    ("a tied readout without its multiplier", "MU409", "tok_embed.weight", "self.lm_head = Readout("),
 )
+
+
+@pytest.mark.parametrize(("name", "code", "parameter", "line"), TRACED_FAULTS)
 def test_each_fault_alone_fails_with_its_culprit(
     name: str, code: str, parameter: str, line: str, tmp_path: Path
 ) -> None:
