@@ -1,32 +1,22 @@
-"""The static pass from paths to a report: source, facts, program, rules, findings.
+"""The static pass from paths to a report: files, what the rules say of them, and what of that was asked for.
 
-``check`` is the whole data flow; every step is one function of the room that owns it.
+The rules and all that they need are loaded only when the answer is not in the cache.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import fnmatch
-import hashlib
 import os
-import textwrap
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from mulint.configuration import Configuration, nearest, selected
-from mulint.facts import CannotParse, FileFacts, extract
-from mulint.findings import FileError, Finding, Intent, Place, Report, Severity
-from mulint.program import Failure, Named, Program, link
-from mulint.rules import RULES, run
+from mulint.configuration import Configuration
+from mulint.findings import FileError, Finding, Place, Report, Severity
+from mulint.judgement import UNKNOWN_NAME, Judgement
+from mulint.source.cache import Store, digest
 from mulint.source.discovery import Selection, select
 from mulint.source.reading import CannotRead, SourceFile, decode, read
-from mulint.source.suppressions import Suppression, suppressions
-
-UNUSED_SUPPRESSION = "MU902"
-CONFIGURATION = "MU903"
-CODES = (*(rule.code for rule in RULES), UNUSED_SUPPRESSION, CONFIGURATION)
 
 
 def check(
@@ -37,6 +27,8 @@ def check(
     unsaved: Mapping[str, bytes] = MappingProxyType({}),
     accepted: frozenset[str] = frozenset(),
     verbose: bool = False,
+    store: Store | None = None,
+    jobs: int = 1,
 ) -> Report:
     """Check a project and report on the named files.
 
@@ -47,29 +39,30 @@ def check(
         unsaved: contents that stand for what is on the disk, by path relative to the root; they are named too.
         accepted: fingerprints of findings to leave out.
         verbose: put tracebacks into internal errors.
+        store: where the outcome and the facts of files are kept; None: nowhere.
+        jobs: how many processes may read files.
 
     Raises:
         ConfigurationError: a rule selector is not known.
     """
     selection = select(paths, root, configuration.exclude).with_unsaved(unsaved)
     sources, errors, skipped = load_sources(selection, configuration, unsaved)
-    analysis = analyse(sources, configuration)
-    program, unparsed, findings = analysis.program, analysis.errors, analysis.findings
-    asked_for = [f for f in findings if f.place.path in selection.named and not _ignored(f, configuration)]
-    if CONFIGURATION in selected(CODES, configuration):
-        asked_for += _identified(list(_unknown_widths(program, root, configuration)), ())
+    judgement = _judgement(sources, configuration, store, jobs)
+    found = (*judgement.findings, *_unknown_widths(judgement, root, configuration))
+    shown = {*selection.named, *(f.place.path for f in found if f.code == UNKNOWN_NAME)}
+    asked_for = [f for f in found if f.place.path in shown and not _ignored(f, configuration)]
     reported = [f for f in asked_for if f.fingerprint not in accepted]
     named = [s for s in sources if s.path in selection.named]
     asked = {*selection.named, *selection.missing}
-    internal = [_internal(failure, verbose=verbose) for failure in program.failures]
+    internal = [_internal(*failure, verbose=verbose) for failure in judgement.failures]
     return Report(
         root=root,
-        intent=program.intent,
-        packages=program.packages,
+        intent=judgement.intent,
+        packages=judgement.packages,
         findings=tuple(sorted(reported, key=lambda f: (f.place, f.code))),
-        understood=program.understood,
-        not_understood=tuple(n for n in program.not_understood if n.path in selection.named),
-        errors=tuple(e for e in (*errors, *unparsed, *internal) if e.path in asked),
+        understood=judgement.understood,
+        not_understood=tuple(n for n in judgement.not_understood if n.path in selection.named),
+        errors=tuple(e for e in (*errors, *judgement.errors, *internal) if e.path in asked),
         skipped=skipped,
         excerpts=_excerpts(reported, sources),
         files=len(named),
@@ -77,29 +70,6 @@ def check(
         accepted=len(asked_for) - len(reported),
         cells={s.path: s.cells for s in sources if s.cells},
     )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Analysis:
-    """What the rules say of some decoded files; ``errors`` are the files that cannot be parsed."""
-
-    facts: tuple[FileFacts, ...]
-    program: Program
-    findings: tuple[Finding, ...]
-    errors: tuple[FileError, ...]
-
-
-def analyse(sources: Sequence[SourceFile], configuration: Configuration) -> Analysis:
-    """Run the selected rules over decoded files, wherever their text comes from.
-
-    Raises:
-        ConfigurationError: a rule selector is not known.
-    """
-    codes = selected(CODES, configuration)
-    facts, errors = _facts(sources)
-    program = link(facts, configuration.opts_in, _named(configuration))
-    findings = _suppressed(_judged(program, run(program, codes)), sources, codes)
-    return Analysis(tuple(facts), program, tuple(_identified(findings, sources)), errors)
 
 
 def load_sources(
@@ -123,109 +93,54 @@ def load_sources(
     return sources, tuple(errors), tuple(skipped)
 
 
-def _facts(sources: Iterable[SourceFile]) -> tuple[list[FileFacts], tuple[FileError, ...]]:
-    facts: list[FileFacts] = []
-    errors: list[FileError] = []
-    for source in sources:
+def _judgement(
+    sources: Sequence[SourceFile], configuration: Configuration, store: Store | None, jobs: int
+) -> Judgement:
+    """What the rules say of the sources, from the cache if they said it of the same ones before."""
+    name = f"judgement under {configuration!r}"
+    origin = digest(*(part for s in sources for part in (s.path, s.text)))
+    kept = store.get(name, origin) if store is not None else None
+    if kept is not None:
         try:
-            facts.append(extract(source.path, source.text))
-        except CannotParse as error:
-            errors.append(FileError("MU901", source.path, error.line, f"cannot be parsed: {error.message}"))
-    return facts, tuple(errors)
+            return Judgement.from_json(kept)
+        except ValueError:
+            pass
+    from mulint.analysis import judge
+
+    judgement = judge(sources, configuration, store, jobs)
+    if store is not None and not judgement.failures:
+        store.put(name, origin, judgement.to_json())
+    return judgement
 
 
-def _internal(failure: Failure, *, verbose: bool) -> FileError:
-    error = failure.error
-    detail = "".join(traceback.format_exception(error)) if verbose else f"{type(error).__name__}: {error}"
+def _internal(error: FileError, trace: str, *, verbose: bool) -> FileError:
+    detail = trace if verbose else error.message
     message = f"internal error: {detail.strip()}; please report it with this file (--verbose shows where)"
-    return FileError("MU905", failure.path, failure.line, message)
+    return FileError(error.code, error.path, error.line, message)
 
 
-def _judged(program: Program, findings: Iterable[Finding]) -> list[Finding]:
-    """Where nobody asked for μP, a departure is a note."""
-    return [
-        dataclasses.replace(f, severity=Severity.NOTE) if program.intent_of(f.place.path) is Intent.NONE else f
-        for f in findings
-    ]
-
-
-def _suppressed(
-    findings: Iterable[Finding], sources: Iterable[SourceFile], codes: frozenset[str]
-) -> list[Finding]:
-    """Drop silenced findings, and report suppressions that silence nothing."""
-    comments = {s.path: suppressions(s.text) for s in sources}
-    used: set[tuple[str, Suppression]] = set()
-    kept: list[Finding] = []
-    for finding in findings:
-        place = finding.place
-        silencing = [c for c in comments.get(place.path, ()) if c.covers(finding.code, place.line, place.line)]
-        used.update((place.path, c) for c in silencing)
-        if not silencing:
-            kept.append(finding)
-    if UNUSED_SUPPRESSION in codes:
-        unused = [(p, c) for p, several in comments.items() for c in several if (p, c) not in used]
-        kept.extend(_unused(path, comment) for path, comment in unused)
-    return kept
-
-
-def _unused(path: str, comment: Suppression) -> Finding:
-    return Finding(
-        code=UNUSED_SUPPRESSION,
-        name="unused-suppression",
-        severity=Severity.WARNING,
-        severity_if_scaled=Severity.WARNING,
-        place=Place(path, comment.line, comment.column, comment.line, comment.column + 1),
-        symbol=comment.code,
-        message=f"the suppression of {comment.code} silences nothing; remove it",
-        expected="a finding of this code here",
-        found="none",
-        subject=f"suppression {path}:{comment.line}:{comment.code}",
-    )
-
-
-def _named(configuration: Configuration) -> Named:
-    return Named(configuration.widths.knobs, configuration.widths.fixed)
-
-
-def _unknown_widths(program: Program, root: Path, configuration: Configuration) -> Iterator[Finding]:
-    """Names under ``[tool.mulint.widths]`` that no size of the project has, if any size is known at all."""
-    unknown = _named(configuration).unknown(program.seen)
-    if configuration.path is None or program.understood.parameters == 0 or not unknown:
+def _unknown_widths(judgement: Judgement, root: Path, configuration: Configuration) -> Iterator[Finding]:
+    """Names under ``[tool.mulint.widths]`` that no size of the project has."""
+    if configuration.path is None or not judgement.unknown_names:
         return
     path = Path(os.path.relpath(configuration.path, root)).as_posix()
     lines = configuration.path.read_text(encoding="utf-8").splitlines()
-    for name, known in unknown.items():
+    for name, hint in judgement.unknown_names:
         line = next((number for number, text in enumerate(lines, 1) if name in text), 1)
         column = max(lines[line - 1].find(name), 0) + 1
         yield Finding(
-            code=CONFIGURATION,
+            code=UNKNOWN_NAME,
             name="unknown-name-in-configuration",
             severity=Severity.WARNING,
             severity_if_scaled=Severity.WARNING,
             place=Place(path, line, column, line, column + len(name)),
             symbol=name,
-            message=f"no size of this project is called {name}{nearest(name, known)}",
+            message=f"no size of this project is called {name}{hint}",
             expected="the name of a size, as in model.GPTConfig.n_embd",
             found=name,
             subject=f"configuration {name}",
+            fingerprint=digest(UNKNOWN_NAME, path, name)[:16],
         )
-
-
-def _identified(findings: Sequence[Finding], sources: Iterable[SourceFile]) -> list[Finding]:
-    """Give every finding a fingerprint that survives moved lines."""
-    lines = {s.path: s.lines for s in sources}
-    count: dict[str, int] = {}
-    result: list[Finding] = []
-    for finding in sorted(findings, key=lambda f: (f.place, f.code)):
-        place = finding.place
-        text = "\n".join(lines.get(place.path, ())[place.line - 1 : place.end_line])
-        code = textwrap.dedent(text).partition("# mulint:")[0].strip()
-        content = f"{finding.code}\0{place.path}\0{code}"
-        index = count.get(content, 0)
-        count[content] = index + 1
-        digest = hashlib.sha256(f"{content}\0{index}".encode()).hexdigest()[:16]
-        result.append(dataclasses.replace(finding, fingerprint=digest))
-    return result
 
 
 def _ignored(finding: Finding, configuration: Configuration) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +48,18 @@ def marked(root: Path) -> list[tuple[str, int, str]]:
     return found
 
 
+# Fixtures lie in the working tree, where no cache is wanted.
+_CACHE = tempfile.mkdtemp(prefix="mulint-cache-")
+atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
+
+
 def mulint(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
     command = [sys.executable, "-m", "mulint", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
+    environment = {"MULINT_CACHE_DIR": _CACHE, **os.environ}
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
 
 
 def check(cwd: Path, *arguments: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, options
 from mulint.configuration import Configuration, ConfigurationError
 from mulint.findings import Report, Severity
 from mulint.reporting.formats import FORMATS, TEXT, render
+from mulint.source import cache
 from mulint.source.discovery import project_root, select
 
 STDIN = Path("-")
@@ -40,6 +41,14 @@ STDIN = Path("-")
 @click.option("--stdin-filename", type=click.Path(path_type=Path), help="The path of what `-` reads from stdin.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be checked, and stop.")
 @click.option("--statistics", is_flag=True, help="Print only how often each code was found.")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Processes that read files (default: as many as pay).")
+@click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
+@click.option(
+    "--cache-dir",
+    type=click.Path(path_type=Path),
+    envvar="MULINT_CACHE_DIR",
+    help=f"Where the cache lies (default: {cache.NAME} in the project).",
+)
 @click.option("--verbose", "-v", is_flag=True, help="List everything that was not understood; show tracebacks.")
 @click.option("--quiet", "-q", is_flag=True, help="Print findings and errors only.")
 def check(paths: tuple[Path, ...], **given: Any) -> None:
@@ -65,6 +74,8 @@ def check(paths: tuple[Path, ...], **given: Any) -> None:
             unsaved={Path(os.path.relpath(p.absolute(), root)).as_posix(): data for p, data in unsaved.items()},
             accepted=baseline.load(file) if known else frozenset(),
             verbose=given["verbose"],
+            store=None if given["no_cache"] else cache.Store(given["cache_dir"] or root / cache.NAME, root),
+            jobs=given["jobs"] or os.cpu_count() or 1,
         )
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None

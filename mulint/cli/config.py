@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mulint.checking import CODES
+from mulint.analysis import CODES
 from mulint.cli import CannotRun, options
 from mulint.configuration import ConfigurationError, selected, settings
 from mulint.source.discovery import project_root

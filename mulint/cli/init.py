@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 import click
 
 from mulint import proposing
-from mulint.checking import analyse, load_sources
+from mulint.analysis import analyse
+from mulint.checking import load_sources
 from mulint.cli import CannotRun
 from mulint.configuration import Configuration, ConfigurationError, load_from
 from mulint.program.values import Site

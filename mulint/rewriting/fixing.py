@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mulint.checking import Analysis, analyse, load_sources
+from mulint.analysis import Analysis, analyse
+from mulint.checking import load_sources
 from mulint.configuration import Configuration
 from mulint.findings import FileError, Finding
 from mulint.program import Program

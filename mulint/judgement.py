@@ -1,0 +1,88 @@
+"""What is to be reported of a project before anything is left out, and its form in the cache."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mulint.findings import (
+    Applicability,
+    Edit,
+    Evidence,
+    FileError,
+    Finding,
+    Fix,
+    Intent,
+    NotUnderstood,
+    Package,
+    Place,
+    Related,
+    Severity,
+    Understood,
+)
+
+UNKNOWN_NAME = "MU903"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The outcome of one analysis.
+
+    ``errors``: files that cannot be parsed. ``failures``: mulint's own errors, each with its traceback.
+    ``unknown_names``: names in the configuration that no size has, each with a hint at what may be meant.
+    """
+
+    intent: Intent
+    packages: tuple[Package, ...]
+    findings: tuple[Finding, ...]
+    understood: Understood
+    not_understood: tuple[NotUnderstood, ...]
+    errors: tuple[FileError, ...]
+    failures: tuple[tuple[FileError, str], ...]
+    unknown_names: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> str:
+        """The judgement as text."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Judgement:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError: the text is something else.
+        """
+        try:
+            data = json.loads(text)
+            return cls(
+                intent=Intent(data["intent"]),
+                packages=tuple(Package(**{**p, "intent": Intent(p["intent"])}) for p in data["packages"]),
+                findings=tuple(map(_finding, data["findings"])),
+                understood=Understood(**data["understood"]),
+                not_understood=tuple(NotUnderstood(**n) for n in data["not_understood"]),
+                errors=tuple(FileError(**e) for e in data["errors"]),
+                failures=tuple((FileError(**e), text) for e, text in data["failures"]),
+                unknown_names=tuple((name, hint) for name, hint in data["unknown_names"]),
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a judgement: {error}") from None
+
+
+def _finding(data: dict[str, Any]) -> Finding:
+    return Finding(
+        **{
+            **data,
+            "severity": Severity(data["severity"]),
+            "severity_if_scaled": Severity(data["severity_if_scaled"]),
+            "evidence": Evidence(data["evidence"]),
+            "place": Place(**data["place"]),
+            "related": tuple(Related(**r) for r in data["related"]),
+            "fix": data["fix"] and _fix(data["fix"]),
+        }
+    )
+
+
+def _fix(data: dict[str, Any]) -> Fix:
+    edits = (Edit(e["path"], tuple(e["start"]), tuple(e["end"]), e["text"]) for e in data["edits"])
+    return Fix(Applicability(data["applicability"]), data["title"], tuple(edits))
