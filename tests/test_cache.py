@@ -40,7 +40,8 @@ def test_a_second_run_reports_the_same_without_loading_the_rules(project: Path) 
         "try:\n"
         f"    group.main({list(CHECK)!r})\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('mulint.rules', 'mulint.program', 'mulint.facts') if m in sys.modules], file=sys.stderr)\n"
+        "rooms = ('mulint.rules', 'mulint.program', 'mulint.facts')\n"
+        "print([room for room in rooms if room in sys.modules], file=sys.stderr)\n"
     )
     command = [sys.executable, "-c", program]
     second = subprocess.run(command, cwd=project, capture_output=True, text=True, check=True)
