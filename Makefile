@@ -18,7 +18,7 @@ $(VENV)/.trace: $(VENV)/.check
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.trace
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]" pyyaml tqdm
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]" tqdm
 	# The mup package asks for torchvision, which its modules do not need.
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "mup==1.0.0"
 	@touch $@
