@@ -156,6 +156,6 @@ def _identified(findings: Sequence[Finding], sources: Iterable[SourceFile]) -> l
         content = f"{finding.code}\0{place.path}\0{code}"
         index = count.get(content, 0)
         count[content] = index + 1
-        digest = hashlib.sha256(f"{content}\0{index}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{content}\0{index}".encode(errors="surrogatepass")).hexdigest()[:16]
         result.append(dataclasses.replace(finding, fingerprint=digest))
     return result

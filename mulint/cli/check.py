@@ -113,7 +113,8 @@ def _exit_code(report: Report, fail_on: str) -> int:
 
 def _print(report: Report, given: dict[str, Any]) -> None:
     def shown(path: str) -> str:
-        return Path(os.path.relpath(report.root / path)).as_posix()
+        # Names of files may be any bytes.
+        return os.fsencode(Path(os.path.relpath(report.root / path)).as_posix()).decode(errors="backslashreplace")
 
     file: Path | None = given["output_file"]
     if given["output_format"] != TEXT:
@@ -129,6 +130,7 @@ def _print(report: Report, given: dict[str, Any]) -> None:
                 plain.to_terminal(rendered)
                 return
             text = rendered.plain
+    text = text.encode(errors="backslashreplace").decode()
     if file is None:
         click.echo(text, nl=False)
     else:
