@@ -20,6 +20,7 @@ from mulint.source import cache
 from mulint.source.discovery import project_root, select
 
 STDIN = Path("-")
+_ENOUGH_CORES = 4
 
 
 @click.command()
@@ -41,7 +42,7 @@ STDIN = Path("-")
 @click.option("--stdin-filename", type=click.Path(path_type=Path), help="The path of what `-` reads from stdin.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be checked, and stop.")
 @click.option("--statistics", is_flag=True, help="Print only how often each code was found.")
-@click.option("--jobs", "-j", type=click.IntRange(1), help="Processes that read files (default: as many as pay).")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Processes that read a large tree.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
 @click.option(
     "--cache-dir",
@@ -75,7 +76,7 @@ def check(paths: tuple[Path, ...], **given: Any) -> None:
             accepted=baseline.load(file) if known else frozenset(),
             verbose=given["verbose"],
             store=None if given["no_cache"] else cache.Store(given["cache_dir"] or root / cache.NAME, root),
-            jobs=given["jobs"] or os.cpu_count() or 1,
+            jobs=given["jobs"] or _cores(),
         )
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
@@ -94,6 +95,12 @@ def _stdin(paths: tuple[Path, ...], name: Path | None) -> Mapping[Path, bytes]:
     if len(paths) > 1:
         raise CannotRun("`-` stands for all of the input; leave out the other paths")
     return {name or Path("stdin.py"): sys.stdin.buffer.read()}
+
+
+def _cores() -> int:
+    """The number of cores, or 1 where they are too few for what processes have to send back."""
+    cores = os.cpu_count() or 1
+    return cores if cores >= _ENOUGH_CORES else 1
 
 
 def _show_files(paths: tuple[Path, ...], root: Path, configuration: Configuration) -> None:
