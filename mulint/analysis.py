@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import hashlib
 import textwrap
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 from mulint.configuration import Configuration, nearest, selected
 from mulint.facts import FileFacts
 from mulint.findings import FileError, Finding, Intent, Place, Severity
-from mulint.gathering import gather
+from mulint.gathering import gather, without_collection
 from mulint.judgement import UNKNOWN_NAME, Judgement
 from mulint.program import Failure, Named, Program, link
 from mulint.rules import RULES, run
@@ -50,7 +48,7 @@ def analyse(
         ConfigurationError: a rule selector is not known.
     """
     codes = selected(CODES, configuration)
-    with _without_collection():
+    with without_collection():
         facts, errors = gather(sources, store, jobs)
         program = link(facts, configuration.opts_in, _named(configuration))
         findings = _suppressed(_judged(program, run(program, codes)), sources, codes)
@@ -76,18 +74,6 @@ def judge(
         failures=tuple(map(_internal, program.failures)),
         unknown_names=tuple((name, nearest(name, known)) for name, known in unknown.items()),
     )
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Almost nothing that is built here dies before the end: looking for it costs time and frees no memory."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _internal(failure: Failure) -> tuple[FileError, str]:
@@ -156,6 +142,6 @@ def _identified(findings: Sequence[Finding], sources: Iterable[SourceFile]) -> l
         content = f"{finding.code}\0{place.path}\0{code}"
         index = count.get(content, 0)
         count[content] = index + 1
-        digest = hashlib.sha256(f"{content}\0{index}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{content}\0{index}".encode(errors="surrogatepass")).hexdigest()[:16]
         result.append(dataclasses.replace(finding, fingerprint=digest))
     return result

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from mulint.facts import CannotParse, FileFacts, extract
 from mulint.facts.coding import dumps, loads
@@ -11,8 +12,8 @@ from mulint.findings import FileError
 from mulint.source.cache import Store, digest
 from mulint.source.reading import SourceFile
 
-# Below this many characters starting a process costs more than it saves.
-WORTH_A_PROCESS = 2_000_000
+# Characters. Sending facts back costs half of what reading them does: less is sooner read in one process.
+LARGE = 4_000_000
 _Read = FileFacts | FileError
 
 
@@ -24,18 +25,17 @@ def gather(
     Args:
         sources: the decoded files.
         store: where facts are looked for and kept; None: nowhere.
-        jobs: how many processes may read; one for each ``WORTH_A_PROCESS`` is taken at most.
+        jobs: how many processes read, if the files are ``LARGE`` together.
     """
     found: dict[str, _Read] = {}
     if store is not None:
         found.update((facts.path, facts) for facts in _kept(sources, store))
     fresh = [source for source in sources if source.path not in found]
-    processes = min(jobs, sum(len(source.text) for source in fresh) // WORTH_A_PROCESS)
-    for source, read in _read(fresh, processes):
+    processes = jobs if sum(len(source.text) for source in fresh) >= LARGE else 1
+    for source, read, text in _read(fresh, processes, written=store is not None):
         found[source.path] = read
-        if store is not None and isinstance(read, FileFacts):
-            with contextlib.suppress(ValueError):
-                store.put(f"facts of {source.path}", digest(source.text), dumps(read))
+        if store is not None and text is not None:
+            store.put(f"facts of {source.path}", digest(source.text), text)
     ordered = [found[source.path] for source in sources]
     errors = tuple(read for read in ordered if isinstance(read, FileError))
     return [read for read in ordered if isinstance(read, FileFacts)], errors
@@ -51,17 +51,22 @@ def _kept(sources: Iterable[SourceFile], store: Store) -> Iterator[FileFacts]:
                 continue
 
 
-def _read(sources: Sequence[SourceFile], processes: int) -> Iterator[tuple[SourceFile, _Read]]:
+def _read(
+    sources: Sequence[SourceFile], processes: int, *, written: bool
+) -> Iterator[tuple[SourceFile, _Read, str | None]]:
+    """The facts of each file, and the same as text where it is wanted and can be had."""
     if processes < 2:
-        yield from ((source, _facts(source)) for source in sources)
+        for source in sources:
+            read = _facts(source)
+            yield source, read, _text(read) if written else None
         return
     from concurrent.futures import ProcessPoolExecutor
 
     # The largest first, so that no process ends with one that the others wait for.
     ordered = sorted(sources, key=lambda source: -len(source.text))
     with ProcessPoolExecutor(processes) as pool:
-        for source, text in zip(ordered, pool.map(_text, ordered, chunksize=8), strict=True):
-            yield source, _facts(source) if text is None else loads(source.path, text)
+        for source, text in zip(ordered, pool.map(_sent, ordered, chunksize=8), strict=True):
+            yield source, _facts(source) if text is None else loads(source.path, text), text
 
 
 def _facts(source: SourceFile) -> _Read:
@@ -71,10 +76,26 @@ def _facts(source: SourceFile) -> _Read:
         return FileError("MU901", source.path, error.line, f"cannot be parsed: {error.message}")
 
 
-def _text(source: SourceFile) -> str | None:
-    """What a process sends back, since text is cheaper to send than nodes; None if there are no facts to send."""
-    read = _facts(source)
+def _sent(source: SourceFile) -> str | None:
+    """What a process sends back: text is cheaper to send than nodes."""
+    with without_collection():
+        return _text(_facts(source))
+
+
+def _text(read: _Read) -> str | None:
     try:
         return dumps(read) if isinstance(read, FileFacts) else None
     except ValueError:
         return None
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Almost nothing that is built here dies before the end: looking for it costs time and frees no memory."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

@@ -144,7 +144,7 @@ def test_what_are_no_facts_is_refused(text: str) -> None:
 
 
 def test_processes_change_neither_facts_nor_errors_nor_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mulint.gathering.WORTH_A_PROCESS", 100)
+    monkeypatch.setattr("mulint.gathering.LARGE", 0)
     paths = sorted(FIXTURES.rglob("*.py"))
     sources = [SourceFile(p.relative_to(FIXTURES).as_posix(), p.read_text(), True) for p in paths]
     broken = [SourceFile("broken.py", "def f(:", True), SourceFile("deep.py", "(" * 300 + ")" * 300, True)]

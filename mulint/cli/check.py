@@ -20,6 +20,7 @@ from mulint.source import cache
 from mulint.source.discovery import project_root, select
 
 STDIN = Path("-")
+_ENOUGH_CORES = 4
 
 
 @click.command()
@@ -41,7 +42,7 @@ STDIN = Path("-")
 @click.option("--stdin-filename", type=click.Path(path_type=Path), help="The path of what `-` reads from stdin.")
 @click.option("--show-files", is_flag=True, help="Print the files that would be checked, and stop.")
 @click.option("--statistics", is_flag=True, help="Print only how often each code was found.")
-@click.option("--jobs", "-j", type=click.IntRange(1), help="Processes that read files (default: as many as pay).")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="Processes that read a large tree.")
 @click.option("--no-cache", is_flag=True, help="Neither read nor write the cache.")
 @click.option(
     "--cache-dir",
@@ -75,7 +76,7 @@ def check(paths: tuple[Path, ...], **given: Any) -> None:
             accepted=baseline.load(file) if known else frozenset(),
             verbose=given["verbose"],
             store=None if given["no_cache"] else cache.Store(given["cache_dir"] or root / cache.NAME, root),
-            jobs=given["jobs"] or os.cpu_count() or 1,
+            jobs=given["jobs"] or _cores(),
         )
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
@@ -96,6 +97,12 @@ def _stdin(paths: tuple[Path, ...], name: Path | None) -> Mapping[Path, bytes]:
     return {name or Path("stdin.py"): sys.stdin.buffer.read()}
 
 
+def _cores() -> int:
+    """The number of cores, or 1 where they are too few for what processes have to send back."""
+    cores = os.cpu_count() or 1
+    return cores if cores >= _ENOUGH_CORES else 1
+
+
 def _show_files(paths: tuple[Path, ...], root: Path, configuration: Configuration) -> None:
     chosen = select(paths, root, configuration.exclude)
     for path in sorted(chosen.named):
@@ -113,7 +120,8 @@ def _exit_code(report: Report, fail_on: str) -> int:
 
 def _print(report: Report, given: dict[str, Any]) -> None:
     def shown(path: str) -> str:
-        return Path(os.path.relpath(report.root / path)).as_posix()
+        # Names of files may be any bytes.
+        return os.fsencode(Path(os.path.relpath(report.root / path)).as_posix()).decode(errors="backslashreplace")
 
     file: Path | None = given["output_file"]
     if given["output_format"] != TEXT:
@@ -129,6 +137,7 @@ def _print(report: Report, given: dict[str, Any]) -> None:
                 plain.to_terminal(rendered)
                 return
             text = rendered.plain
+    text = text.encode(errors="backslashreplace").decode()
     if file is None:
         click.echo(text, nl=False)
     else:

@@ -39,7 +39,8 @@ def _finding(finding: Finding, shown: Shown) -> dict[str, Any]:
 
 
 def _error(error: FileError, severity: str, shown: Shown) -> dict[str, Any]:
-    digest = hashlib.sha256(f"{error.code}\0{error.path}\0{error.message}".encode()).hexdigest()[:16]
+    content = f"{error.code}\0{error.path}\0{error.message}".encode(errors="surrogatepass")
+    digest = hashlib.sha256(content).hexdigest()[:16]
     return {
         "check_name": error.code,
         "description": f"{error.code}: {error.message}",
