@@ -99,8 +99,8 @@ def _model(target: str, config: Path | None) -> Model:
     if target not in known:
         names = f"; configured: {', '.join(known)}" if known else ""
         raise CannotRun(
-            f"{target} is neither path/file.py:name nor a model under [[tool.mulint.models]]"
-            f"{nearest(target, known)}{names}"
+            f"no model under [[tool.mulint.models]] is called {target}{nearest(target, known)}{names}; "
+            "or write path/file.py:name"
         )
     return models[known.index(target)]
 
