@@ -148,7 +148,7 @@ def test_command_line(tmp_path: Path) -> None:
     ("arguments", "expected"),
     [
         (["missing.py:case"], "missing.py does not exist"),
-        (["model.py"], "is neither path/file.py:name nor a model"),
+        (["model.py"], "write path/file.py:name"),
         (["cases.py:case", "--widths", "a,b"], "write numbers with commas"),
         (["cases.py:case", "--stages", "all"], "choose from roles, invariants, coordinates"),
         (["cases.py:case", "--set", "n_layer"], "write NAME=VALUE"),
