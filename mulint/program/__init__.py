@@ -11,7 +11,8 @@ from mulint.facts import FileFacts
 from mulint.findings import Intent, NotUnderstood, Package, Understood
 from mulint.program.dimensions import Symbol
 from mulint.program.entry import observe
-from mulint.program.intent import package_of, packages
+from mulint.program.intent import packages
+from mulint.program.packages import enclosing
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.ratios import ratio_base, width_multipliers
@@ -82,9 +83,9 @@ class Program:
         return max((p.intent for p in self.packages), key=list(Intent).index, default=Intent.NONE)
 
     def intent_of(self, path: str) -> Intent:
-        """The intent of the package that holds a file."""
-        name = package_of(path)
-        return next((p.intent for p in self.packages if p.path == name), Intent.NONE)
+        """The intent of the innermost package that holds a file."""
+        known = {p.path: p.intent for p in self.packages}
+        return next((known[folder] for folder in enclosing(path) if folder in known), Intent.NONE)
 
     @cached_property
     def _sizes(self) -> frozenset[Symbol]:
