@@ -165,9 +165,16 @@ def compare(operator: str, left: Value, right: Value) -> bool | None:
             return bool(_ORDERS[operator](a, b))
         if left.only is not None and left.only == right.only and operator in ("==", "!="):
             return operator == "=="
+    if isinstance(left, Knob) and isinstance(right, Number) and right.constant == 0 and _is_count(left):
+        return bool(_ORDERS[operator](1, 0))
     if isinstance(left, ClassValue | External) and isinstance(right, ClassValue | External):
         return (left == right) == (operator == "==") if operator in ("==", "!=") else None
     return None
+
+
+def _is_count(knob: Knob) -> bool:
+    """Whether a knob is a number of something that is there unless it is turned off: classes, layers, features."""
+    return knob.default is None or (isinstance(knob.default, Number) and (knob.default.whole or 0) > 0)
 
 
 def _differ_in_kind(left: Value, right: Value) -> bool:
