@@ -245,7 +245,113 @@ _CYCLE = {
     .replace("        optimizer.step()\n", "        optimizer.step()\n        schedule.step()\n"),
 }
 
+CONVOLUTIONS = {
+    "net.py": """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Masks(nn.Module):
+    def __init__(self, channels, width, classes):
+        super().__init__()
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.spread = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.mix = nn.Conv2d(width, 2 * width, 1)
+        self.norm = nn.BatchNorm2d(2 * width)
+        self.coarse = nn.Conv2d(2 * width, classes, 1)
+        self.fine = nn.ConvTranspose2d(2 * width, classes, 2, 2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(
+                    module.weight,
+                    std=0.1,
+                )
+        nn.init.normal_(self.first.weight, std=0.5)
+        nn.init.normal_(self.spread.weight, std=0.3)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.mix(F.relu(self.spread(F.relu(self.first(x)))))))
+        if self.training:
+            return self.coarse(x), self.fine(x, output_size=[16, 16])
+        return self.fine(x)
+""",
+    "train.py": """\
+import torch
+from torch.nn import functional as F
+
+from net import Masks
+
+WIDTH = 16
+
+
+def run():
+    torch.manual_seed(0)
+    model = Masks(3, WIDTH, 5)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    images = torch.randn(2, 3, 8, 8)
+    small, large = torch.randint(5, (2, 8, 8)), torch.randint(5, (2, 16, 16))
+    for _ in range(5):
+        coarse, fine = model(images)
+        loss = F.cross_entropy(coarse, small) + F.cross_entropy(fine, large)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        print(repr(loss.item()))
+    print(repr(model.eval()(images).sum().item()))
+
+
+run()
+""",
+}
+
+RAW_HEADS = {
+    "net.py": """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, features, width, classes):
+        super().__init__()
+        self.enter = nn.Linear(features, width)
+        self.body = nn.Linear(width, width)
+        self.rows = nn.Parameter(torch.randn(classes, width) * 0.1)
+        self.columns = nn.Parameter(torch.randn(width, classes) * 0.1)
+        self.sums = nn.Parameter(torch.randn(classes, width) * 0.1)
+        self.shift = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, x):
+        x = torch.relu(self.enter(x))
+        y = torch.relu(self.body(x))
+        first = F.linear(y, self.rows, self.shift)
+        second = (x + y) @ self.columns
+        return first, second, torch.einsum('bi,oi->bo', y, self.sums)
+""",
+    "train.py": """\
+import torch
+from torch.nn import functional as F
+
+from net import Net
+
+torch.manual_seed(0)
+width = 32
+net = Net(6, width, 4)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+x, y = torch.randn(16, 6), torch.randint(4, (16,))
+for _ in range(5):
+    loss = sum(F.cross_entropy(logits, y) for logits in net(x))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(repr(loss.item()))
+""",
+}
+
 STYLES = {
+    "convolutions": (CONVOLUTIONS, ["train.py"]),
+    "raw-heads": (RAW_HEADS, ["train.py"]),
     "cycle": (_CYCLE, ["train.py"]),
     "threaded": (THREADED, ["train.py"]),
     "factory": (FACTORY, ["-m", "pack.train"]),
@@ -253,6 +359,49 @@ STYLES = {
 }
 
 CASES = {
+    "convolutions": """\
+import torch
+import mulint
+from mup_scaling import ADAMW, scale_groups
+from net import Masks
+from torch.nn import functional as F
+
+
+def case(width):
+    torch.manual_seed(0)
+    net = Masks(3, int(width), 5, base_width=32)
+    batch = torch.randn(2, 3, 8, 8), torch.randint(5, (2, 8, 8)), torch.randint(5, (2, 16, 16))
+
+    def loss(model, batch):
+        coarse, fine = model(batch[0])
+        return F.cross_entropy(coarse, batch[1]) + F.cross_entropy(fine, batch[2])
+
+    def optimizer(model):
+        return torch.optim.AdamW(scale_groups(model.parameters(), model, ADAMW, lr=1e-3), lr=1e-3)
+
+    return mulint.Case(net, batch, loss, optimizer)
+""",
+    "raw-heads": """\
+import torch
+import mulint
+from mup_scaling import SGD, scale_groups
+from net import Net
+from torch.nn import functional as F
+
+
+def case(width):
+    torch.manual_seed(0)
+    net = Net(6, int(width), 4, base_width=32)
+    batch = torch.randn(16, 6), torch.randint(4, (16,))
+
+    def loss(model, batch):
+        return sum(F.cross_entropy(logits, batch[1]) for logits in model(batch[0]))
+
+    def optimizer(model):
+        return torch.optim.SGD(scale_groups(model.parameters(), model, SGD, lr=0.1), lr=0.1)
+
+    return mulint.Case(net, batch, loss, optimizer)
+""",
     "threaded": """\
 import torch
 import mulint

@@ -154,15 +154,20 @@ class Tree:
         if edit not in self._edits:
             self._edits.append(edit)
 
-    def times(self, path: str, node: s.Expression, factor: str) -> None:
-        """Multiply an expression by a factor, after what is there."""
+    def times(self, path: str, node: s.Expression, factor: str, *, enclosed: bool = False) -> None:
+        """Multiply an expression by a factor, after what is there.
+
+        ``enclosed`` puts the product in brackets, for an operand of something that binds as tightly.
+        """
         document = self.documents[path]
         start, end = document.range(node.span)
-        if isinstance(node, _FACTORS) or (isinstance(node, s.Binary) and node.operator in _PRODUCTS):
+        simple = isinstance(node, _FACTORS) or (isinstance(node, s.Binary) and node.operator in _PRODUCTS)
+        if simple and not enclosed:
             self.insert(path, end, f" * {factor}")
         else:
+            # What is not simple stands in brackets of its own where it is such an operand.
             self.insert(path, start, "(")
-            self.insert(path, end, f") * {factor}")
+            self.insert(path, end, f" * {factor})" if simple else f") * {factor}")
 
     def add_line_after(self, path: str, statement: s.Statement, *lines: str) -> None:
         """Insert lines after a statement, indented as it is."""

@@ -2,8 +2,8 @@
 
 ## What it does
 Finds convolutions, transposed convolutions and raw parameters (`F.linear(x, self.weight)`, `x @ self.proj`,
-einsum) that map the width to the model's output, whose result is not divided by the width and whose weight does not
-get a learning rate ∝ 1/width either.
+einsum) that map the width to the model's output, whose result is not divided by the width and whose weight does
+not get a learning rate ∝ 1/width either.
 
 ## Why is this bad?
 It is the fault of MU401 in a place that is easy to miss: an update of the readout is correlated with the features
