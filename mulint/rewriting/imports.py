@@ -24,6 +24,8 @@ class Imports:
 
     def need(self, path: str, name: str) -> None:
         """Import a name of the generated module in a file."""
+        if path not in self._names:
+            self._module(path)  # refuses here, where the site that needs it is known
         names = self._names.setdefault(path, [])
         if name not in names:
             if name in self.tree.documents[path].names:

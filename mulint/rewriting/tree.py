@@ -136,6 +136,7 @@ class Tree:
         self.documents = {f.path: Document(f, texts[f.path]) for f in facts}
         self.files = Files(facts)
         self._edits: list[TextEdit] = []
+        self._named: dict[tuple[str, s.Span, str], str] = {}
 
     def at(self, site: Site) -> Document:
         """The file of a site."""
@@ -200,6 +201,8 @@ class Tree:
         statement = document.statement(span)
         free = name not in document.names
         if not free or not isinstance(statement, s.Assign | s.Evaluate | s.Return | s.AugmentedAssign):
+            return value
+        if self._named.setdefault((path, statement.span, name), value) != value:
             return value
         self.add_line_before(path, statement, f"{name} = {value}")
         return name
