@@ -115,7 +115,7 @@ class Intent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A top-level folder of the project (``.`` for the files beside it), and why it has its intent."""
+    """A folder of the project (``.`` for the files beside the top-level ones), and why it has its intent."""
 
     path: str
     intent: Intent

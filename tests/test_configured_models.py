@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.repositories import check, copy, mulint
+from tests.repositories import FIXTURES, check, copy, mulint
 
 MODEL = """\
 from torch import nn
@@ -46,6 +46,18 @@ def test_a_fixed_size_is_no_width(project: Path) -> None:
     for name in ("hidden", "Net.hidden", "net.Net.hidden"):
         assert readouts(project, f'[tool.mulint.widths]\nfixed = ["{name}"]\n') == []
     assert readouts(project, '[tool.mulint.widths]\nfixed = ["rank"]\n') == ["Net.head"]
+
+
+def test_a_size_named_like_a_width_makes_a_readout_only_if_it_is_declared_fixed(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text((FIXTURES / "snippets" / "projections.py").read_text())
+    assert readouts(tmp_path) == ["ToClasses.classify"]
+    reasons = {n["what"]: n["because"] for n in check(tmp_path)["not_understood"]}
+    assert reasons == {
+        "ToText.project.weight": "nothing shows whether text_hidden_size grows; "
+        "name it under knobs or fixed in [tool.mulint.widths]"
+    }
+    table = '[tool.mulint.widths]\nfixed = ["text_hidden_size"]\n'
+    assert readouts(tmp_path, table) == ["ToText.project", "ToClasses.classify"]
 
 
 def test_a_named_size_is_a_width(tmp_path: Path) -> None:

@@ -11,13 +11,14 @@ from mulint.facts import FileFacts
 from mulint.findings import Intent, NotUnderstood, Package, Understood
 from mulint.program.dimensions import Symbol
 from mulint.program.entry import observe
-from mulint.program.intent import package_of, packages
+from mulint.program.intent import packages
+from mulint.program.packages import enclosing
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.ratios import ratio_base, width_multipliers
-from mulint.program.records import Failure, Observations
+from mulint.program.records import Failure, Observations, Weight
 from mulint.program.values import Number, Site
-from mulint.program.widths import Named, growth, size_symbols, width_symbols
+from mulint.program.widths import Named, growth, size_symbols, undecided_symbols, width_symbols
 from mulint.program.written import scale_written_sizes, written_symbols
 from mulint.theory import Role
 
@@ -82,9 +83,9 @@ class Program:
         return max((p.intent for p in self.packages), key=list(Intent).index, default=Intent.NONE)
 
     def intent_of(self, path: str) -> Intent:
-        """The intent of the package that holds a file."""
-        name = package_of(path)
-        return next((p.intent for p in self.packages if p.path == name), Intent.NONE)
+        """The intent of the innermost package that holds a file."""
+        known = {p.path: p.intent for p in self.packages}
+        return next((known[folder] for folder in enclosing(path) if folder in known), Intent.NONE)
 
     @cached_property
     def _sizes(self) -> frozenset[Symbol]:
@@ -118,7 +119,8 @@ def link(
     multipliers = width_multipliers(run.seen, widths)
     widths |= (frozenset(multipliers) - named.among(multipliers, named.fixed)) | written_symbols(run.seen)
     widths |= scale_written_sizes(run.seen, widths)
-    known = parameters(run.seen, widths)
+    undecided = undecided_symbols(run.seen, widths) - named.among(size_symbols(run.seen), named.fixed)
+    known = parameters(run.seen, widths, undecided)
     return Program(
         seen=run.seen,
         imports=frozenset(run.imports),
@@ -132,20 +134,28 @@ def link(
             optimizers=len({o.site for o in run.seen.optimizers}),
             schedulers=len({o.site for o in run.seen.schedulers}),
         ),
-        not_understood=_not_understood(run.seen, known),
+        not_understood=_not_understood(run.seen, known, undecided),
     )
 
 
-def _not_understood(seen: Observations, known: Sequence[Parameter]) -> tuple[NotUnderstood, ...]:
+def _not_understood(
+    seen: Observations, known: Sequence[Parameter], undecided: frozenset[Symbol]
+) -> tuple[NotUnderstood, ...]:
     """What was not followed: sizes of weights first of all, each place once."""
     found = dict.fromkeys(seen.not_understood)
     for parameter in known:
         if parameter.role is None:
             weight = parameter.weight
-            because = (
-                "no use of it was seen"
-                if weight.contracted is None
-                else "its size could not be followed to a knob"
-            )
+            because = _because(weight, undecided)
             found[NotUnderstood(weight.site.path, weight.site.line, weight.symbol, because)] = None
     return tuple(sorted(found, key=lambda n: (n.path, n.line, n.what)))
+
+
+def _because(weight: Weight, undecided: frozenset[Symbol]) -> str:
+    if weight.contracted is None:
+        return "no use of it was seen"
+    doubtful = {s.short for size in weight.dims for a in size.alternatives for s in a.symbols & undecided}
+    if doubtful:
+        names = " and ".join(sorted(doubtful))
+        return f"nothing shows whether {names} grows; name it under knobs or fixed in [tool.mulint.widths]"
+    return "its size could not be followed to a knob"

@@ -9,17 +9,12 @@ from mulint.facts import FileFacts
 from mulint.facts import syntax as s
 from mulint.findings import Intent, Package
 from mulint.program.dimensions import Symbol
+from mulint.program.packages import Packages, package_of
 from mulint.program.ratios import ratio_base
 from mulint.program.records import Observations
 from mulint.program.statements import MUP_PACKAGES
 from mulint.program.values import Number, Site, as_number
 from mulint.program.widths import size_symbols
-
-
-def package_of(path: str) -> str:
-    """The top-level folder that holds a file."""
-    head, separator, _ = path.partition("/")
-    return head if separator else "."
 
 
 def packages(
@@ -29,15 +24,21 @@ def packages(
     multipliers: Mapping[Symbol, Site],
     opted_in: Callable[[str], bool],
 ) -> tuple[Package, ...]:
-    """The intent of every package, in order of their paths."""
+    """The intent of every package, in order of their paths.
+
+    Top-level folders all have an entry; folders inside one that holds several unconnected models have one
+    where their own model asks for μP.
+    """
     evidence: dict[str, str] = {}
+    within = Packages(seen)
     given = [(site, f"scales by the width multiplier {symbol.short}") for symbol, site in multipliers.items()]
     for site, because in [*_imports(files), *given, *_scaled(seen, widths)]:
-        evidence.setdefault(package_of(site.path), f"{because} ({site.path}:{site.line})")
+        for folder in within.around(site.path):
+            evidence.setdefault(folder, f"{because} ({site.path}:{site.line})")
     chosen = {package_of(f.path) for f in files if opted_in(f.path)}
     result: list[Package] = []
-    for name in sorted({package_of(f.path) for f in files}):
-        if name in chosen:
+    for name in sorted({package_of(f.path) for f in files} | evidence.keys()):
+        if package_of(f"{name}/") in chosen:
             result.append(Package(name, Intent.OPTED_IN, "pyproject.toml has a [tool.mulint] table"))
         elif name in evidence:
             result.append(Package(name, Intent.EVIDENT, evidence[name]))
@@ -63,7 +64,7 @@ def _imports(files: Sequence[FileFacts]) -> Iterator[tuple[Site, str]]:
 
 
 def _is_whole(number: Number, widths: frozenset[Symbol]) -> bool:
-    """Whether a width is in a factor with a whole power: the root belongs to attention's customary scale."""
+    """Whether a width is in a factor with a whole power: the root alone is attention's customary scale."""
     terms = [powers for size in number.alternatives for powers, _ in size.terms]
     return all(sum((p for s, p in term if s in widths), Fraction(0)).denominator == 1 for term in terms)
 
@@ -91,7 +92,8 @@ def _factors(seen: Observations, widths: frozenset[Symbol]) -> Iterable[tuple[Si
         for init in weight.inits:
             yield init.site, init.std
     for attention in seen.attentions:
-        yield attention.site, attention.factor
+        if _is_whole(attention.factor, widths):
+            yield attention.site, attention.factor
     for application in seen.applications:
         if not application.returned and application.kind != "lookup":
             continue  # inside a model a factor may belong to attention

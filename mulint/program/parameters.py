@@ -54,15 +54,17 @@ class Parameter:
         return self.tied or self.role in (None, Role.OUTPUT)
 
 
-def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter, ...]:
-    """All weights with their roles.
+def parameters(
+    seen: Observations, widths: frozenset[Symbol], undecided: frozenset[Symbol] = frozenset()
+) -> tuple[Parameter, ...]:
+    """All weights with their roles; none where ``undecided`` symbols, which may be widths, would decide it.
 
     A site that is built in several contexts is judged in those where a width reaches it: a script that
     fixes every size says nothing about how the model scales. Likewise a size that it fixes says nothing where
     another context has a width in its place.
     """
     heads = head_counts(seen)
-    judged = [_judge(weight, widths, heads) for weight in seen.weights]
+    judged = [_judge(weight, widths, heads, undecided) for weight in seen.weights]
     wide = {_place(p.weight) for p in judged if p.role is Role.HIDDEN}
     judged = [p for p in judged if not (_is_part_fixed(p) and _place(p.weight) in wide)]
     growing = {p.key for p in judged if p.role not in (None, Role.SCALAR)}
@@ -75,7 +77,9 @@ def parameters(seen: Observations, widths: frozenset[Symbol]) -> tuple[Parameter
     )
 
 
-def _judge(weight: Weight, widths: frozenset[Symbol], heads: frozenset[Symbol]) -> Parameter:
+def _judge(
+    weight: Weight, widths: frozenset[Symbol], heads: frozenset[Symbol], undecided: frozenset[Symbol]
+) -> Parameter:
     looked_up = weight.lookup or any(a.kind == "lookup" for a in weight.applications)
     applied = any(a.kind == "linear" for a in weight.applications)
     tied = looked_up and applied
@@ -88,6 +92,8 @@ def _judge(weight: Weight, widths: frozenset[Symbol], heads: frozenset[Symbol]) 
         return Parameter(weight, None, tied)
     if any(known) and not any(growth(size, widths - heads) for size in weight.dims) and _counts(weight, heads):
         return Parameter(weight, None, tied)  # a table over heads: whether their number grows is not known
+    if any(known) and any(undecided & a.symbols for size in weight.dims for a in size.alternatives):
+        return Parameter(weight, None, tied)
     role = role_of(
         contracts_width=any(known[i] > 0 for i in contracted),
         produces_width=any(e > 0 for i, e in enumerate(known) if i not in contracted),

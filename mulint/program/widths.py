@@ -17,6 +17,9 @@ from mulint.program.dimensions import Symbol
 from mulint.program.records import Application, Observations
 from mulint.program.values import Number
 
+# Spelling decides nothing: it only keeps a size from being taken for a number of classes.
+_WIDTH_WORDS = frozenset("dmodel embd embed embedding emb hidden model proj projection width".split())
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -142,6 +145,15 @@ def growth(number: Number, widths: frozenset[Symbol]) -> Fraction | None:
         return None
     exponents = {size.growth(widths) for size in number.alternatives}
     return exponents.pop() if len(exponents) == 1 else None
+
+
+def undecided_symbols(seen: Observations, widths: frozenset[Symbol]) -> frozenset[Symbol]:
+    """Knobs of the project that no flow shows to be widths, but that are named like one.
+
+    Another model may contract them (the width of a text model that an image model projects to).
+    """
+    others = size_symbols(seen) - widths - fixed_head_dims(seen)
+    return frozenset(s for s in others if s.kind == "knob" and _WIDTH_WORDS & set(s.short.lower().split("_")))
 
 
 def size_symbols(seen: Observations) -> frozenset[Symbol]:

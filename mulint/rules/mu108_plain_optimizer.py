@@ -59,7 +59,7 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.intent import package_of
+from mulint.program.packages import package_of
 from mulint.program.values import Site
 from mulint.rules.rule import Header, subject
 

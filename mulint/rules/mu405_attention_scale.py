@@ -93,7 +93,7 @@ from mulint.program.records import AttentionRecord
 from mulint.program.values import Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
-from mulint.theory import attention_scale_exponent, law
+from mulint.theory import attention_scale_exponent, law, root_scale_exponent
 
 RULE = Header("MU405", "root-scale-with-growing-heads")
 
@@ -104,13 +104,22 @@ def find(program: Program) -> Iterator[Finding]:
     # Where one expression has either scale, by a flag or by its caller, the author keeps both parametrizations.
     right = {a.site for a in program.seen.attentions if _may_be_right(program, a)}
     for attention in program.seen.attentions:
-        head, scale = program.growth(attention.head_dim), program.growth(attention.factor)
+        head, scale = _head_growth(program, attention), program.growth(attention.factor)
         if not head or head < 0 or scale is None or attention.site in right:
             continue
         key = (attention.site.path, attention.owner or str(attention.site.line))
         wrong.setdefault(key, {}).setdefault(_anchor(attention), attention)
     for branches in wrong.values():
         yield _finding(program, dict(sorted(branches.items(), key=lambda item: item[0].span)))
+
+
+def _head_growth(program: Program, attention: AttentionRecord) -> Fraction | None:
+    """How the head dimension grows; where it was not followed, the root of a width by a head count says it."""
+    head = program.growth(attention.head_dim)
+    if head is not None or program.growth(attention.factor) != root_scale_exponent(Fraction(1)):
+        return head
+    by_count = all(len(scale.symbols) > 1 for scale in attention.factor.alternatives)
+    return Fraction(1) if by_count else None
 
 
 def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
@@ -127,17 +136,18 @@ def _anchor(attention: AttentionRecord) -> Site:
 
 def _finding(program: Program, branches: dict[Site, AttentionRecord]) -> Finding:
     (site, attention), *others = branches.items()
-    head = program.growth(attention.head_dim) or Fraction(0)
+    head = _head_growth(program, attention) or Fraction(0)
     scale = program.growth(attention.factor) or Fraction(0)
     due = attention_scale_exponent(head)
-    width = describe.width_name(program, attention.head_dim)
+    width = describe.width_name(program, attention.head_dim, attention.factor)
+    followed = program.growth(attention.head_dim) is not None
+    dimension = f"the head dimension {attention.head_dim} grows" if followed else "so the head dimension grows"
     how = "by default" if attention.implied else "here"
     return RULE.finding(
         site,
         subject=subject("attention", site),
         symbol=attention.owner,
-        message=f"attention logits are scaled by {law(scale, width)} {how}, and the head dimension "
-        f"{attention.head_dim} grows with {width}",
+        message=f"attention logits are scaled by {law(scale, width)} {how}, and {dimension} with {width}",
         expected=f"scale ∝ {law(due, width)}",
         found=f"scale {attention.factor}",
         related=[

@@ -93,12 +93,17 @@ def _permuted(tensor: Tensor, a: int | None, b: int | None) -> Tensor:
 
 
 def permute(tensor: Tensor, arguments: Arguments) -> Value:
-    """Reorder all dimensions."""
+    """Reorder all dimensions; their count says how many leading ones of an open tensor are not known."""
     order, complete = sizes_of(arguments)
     places = [n.whole for n in order]
-    if not complete or tensor.open or len(places) != len(tensor.dims) or None in places:
+    leading = len(places) - len(tensor.dims)
+    if not complete or leading < 0 or (leading and not tensor.open):
         return tensor.reshaped((), open_=True)
-    return tensor.reshaped(tuple(tensor.dims[p] for p in places if p is not None))
+    dims = (*(UNKNOWN_NUMBER for _ in range(leading)), *tensor.dims)
+    known = [p for p in places if p is not None and -len(dims) <= p < len(dims)]
+    if len(known) < len(places):
+        return tensor.reshaped((), open_=True)
+    return tensor.reshaped(tuple(dims[p] for p in known))
 
 
 def flatten(tensor: Tensor, arguments: Arguments) -> Value:

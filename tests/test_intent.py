@@ -1,0 +1,134 @@
+"""Whom a width multiplier speaks for: the folders of its own model, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.repositories import check
+
+LAYERS = """
+import math
+
+from torch import nn
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x):
+        b, t, c = x.shape
+        q, k, v = (y.view(b, t, self.heads, -1).transpose(1, 2) for y in self.qkv(x).split(c, dim=2))
+        weights = (q @ k.transpose(-2, -1) / math.sqrt(k.size(-1))).softmax(dim=-1)
+        return self.out((weights @ v).transpose(1, 2).reshape(b, t, c))
+"""
+SCALED = """
+from torch import nn
+
+from lib.layers.attention import Attention
+
+
+class Scaled(nn.Module):
+    def __init__(self, vocabulary, width, heads, base_width):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.attention = Attention(width, heads)
+        self.head = nn.Linear(width, vocabulary)
+        self.multiplier = base_width / width
+
+    def forward(self, tokens):
+        return self.head(self.attention(self.embed(tokens))) * self.multiplier
+"""
+PLAIN = """
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self, vocabulary, width):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.mix = nn.Linear(width, width)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens):
+        return self.head(self.mix(self.embed(tokens)).relu())
+"""
+TRAINING = """
+import torch
+
+from lib.models.scaled.model import Scaled
+
+
+def main():
+    model = Scaled(256, 128, 4, 64)
+    return torch.optim.AdamW(model.parameters(), lr=1e-3)
+"""
+
+HEADS_NOT_FOLLOWED = """
+import math
+
+from torch import nn
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.width = width
+        self.scale = 1 / math.sqrt(width // heads)
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+
+    def forward(self, x, layout):
+        q, k, v = (layer(x).view(layout) for layer in (self.query, self.key, self.value))
+        weights = (q @ k.transpose(-2, -1) * self.scale).softmax(dim=-1)
+        return self.out((weights @ v).reshape(-1, self.width))
+"""
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    """A library of one μP model, with its attention in another folder and its training in a third."""
+    files = {"layers/attention.py": LAYERS, "models/scaled/model.py": SCALED, "training/run.py": TRAINING}
+    for path, text in files.items():
+        _write(tmp_path / "lib" / path, text)
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'lib'\n")
+    return tmp_path
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def _severities(root: Path) -> dict[str, str]:
+    return {f["path"]: f["severity"] for f in check(root)["findings"]}
+
+
+def test_one_model_speaks_for_its_whole_package(library: Path) -> None:
+    assert [p["path"] for p in check(library)["packages"]] == ["lib"]
+    assert _severities(library) == {"lib/layers/attention.py": "error", "lib/training/run.py": "error"}
+
+
+def test_a_model_does_not_speak_for_its_neighbour(library: Path) -> None:
+    _write(library / "lib" / "models" / "plain" / "model.py", PLAIN)
+    assert _severities(library) == {
+        "lib/layers/attention.py": "error",
+        "lib/training/run.py": "error",
+        "lib/models/plain/model.py": "note",
+    }
+    intents = {p["path"]: p["intent"] for p in check(library)["packages"]}
+    assert intents == {
+        "lib": "none",
+        "lib/layers": "evident",
+        "lib/models/scaled": "evident",
+        "lib/training": "evident",
+    }
+
+
+def test_the_customary_scale_of_attention_is_no_width_multiplier(tmp_path: Path) -> None:
+    _write(tmp_path / "attention.py", HEADS_NOT_FOLLOWED)
+    assert check(tmp_path)["intent"] == "none"
