@@ -245,7 +245,201 @@ _CYCLE = {
     .replace("        optimizer.step()\n", "        optimizer.step()\n        schedule.step()\n"),
 }
 
+CONVOLUTIONS = {
+    "net.py": """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Masks(nn.Module):
+    def __init__(self, channels, width, classes):
+        super().__init__()
+        self.first = nn.Conv2d(channels, width, 3, padding=1)
+        self.spread = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.mix = nn.Conv2d(width, 2 * width, 1)
+        self.norm = nn.BatchNorm2d(2 * width)
+        self.coarse = nn.Conv2d(2 * width, classes, 1)
+        self.fine = nn.ConvTranspose2d(2 * width, classes, 2, 2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.normal_(
+                    module.weight,
+                    std=0.1,
+                )
+        nn.init.normal_(self.first.weight, std=0.5)
+        nn.init.normal_(self.spread.weight, std=0.3)
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.mix(F.relu(self.spread(F.relu(self.first(x)))))))
+        if self.training:
+            return self.coarse(x), self.fine(x, output_size=[16, 16])
+        return self.fine(x)
+""",
+    "train.py": """\
+import torch
+from torch.nn import functional as F
+
+from net import Masks
+
+WIDTH = 16
+
+
+def run():
+    torch.manual_seed(0)
+    model = Masks(3, WIDTH, 5)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    images = torch.randn(2, 3, 8, 8)
+    small, large = torch.randint(5, (2, 8, 8)), torch.randint(5, (2, 16, 16))
+    for _ in range(5):
+        coarse, fine = model(images)
+        loss = F.cross_entropy(coarse, small) + F.cross_entropy(fine, large)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        print(repr(loss.item()))
+    print(repr(model.eval()(images).sum().item()))
+
+
+run()
+""",
+}
+
+RAW_HEADS = {
+    "net.py": """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, features, width, classes):
+        super().__init__()
+        self.enter = nn.Linear(features, width)
+        self.body = nn.Linear(width, width)
+        self.rows = nn.Parameter(torch.randn(classes, width) * 0.1)
+        self.columns = nn.Parameter(torch.randn(width, classes) * 0.1)
+        self.sums = nn.Parameter(torch.randn(classes, width) * 0.1)
+        self.shift = nn.Parameter(torch.zeros(classes))
+
+    def forward(self, x):
+        x = torch.relu(self.enter(x))
+        y = torch.relu(self.body(x))
+        first = F.linear(y, self.rows, self.shift)
+        second = (x + y) @ self.columns
+        return first, second, torch.einsum('bi,oi->bo', y, self.sums)
+""",
+    "train.py": """\
+import torch
+from torch.nn import functional as F
+
+from net import Net
+
+torch.manual_seed(0)
+width = 32
+net = Net(6, width, 4)
+optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+x, y = torch.randn(16, 6), torch.randint(4, (16,))
+for _ in range(5):
+    loss = sum(F.cross_entropy(logits, y) for logits in net(x))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(repr(loss.item()))
+""",
+}
+
+LIBRARY_ATTENTION = {
+    "net.py": """\
+import torch
+from torch import nn
+
+
+class Mixer(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner = nn.MultiheadAttention(width, heads, bias=False, batch_first=True)
+        self.last = nn.LayerNorm(width)
+        self.across = nn.MultiheadAttention(width, heads, 0.0, False, batch_first=True)
+
+    def forward(self, x, memory):
+        y = self.norm(x)
+        x = x + self.inner(y, y, y, need_weights=False)[0]
+        y = self.last(x)
+        mixed, _ = self.across(query=y, key=memory, value=memory)
+        return x + mixed
+
+
+class Net(nn.Module):
+    def __init__(self, vocabulary, width, heads):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, width)
+        self.layers = nn.ModuleList([Mixer(width, heads) for _ in range(2)])
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens):
+        memory = self.embed(tokens)
+        x = memory
+        for layer in self.layers:
+            x = layer(x, memory)
+        return self.head(x)
+""",
+    "train.py": """\
+import torch
+from torch.nn import functional as F
+
+from net import Net
+
+WIDTH = 32
+torch.manual_seed(0)
+net = Net(11, WIDTH, 4)
+optimizer = torch.optim.Adam(net.parameters(), lr=0.01)
+tokens = torch.randint(11, (4, 7))
+for _ in range(5):
+    loss = F.cross_entropy(net(tokens).transpose(1, 2), tokens.roll(1, 1))
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(repr(loss.item()))
+net.eval()
+with torch.no_grad():
+    print(repr(net(tokens).sum().item()))
+""",
+}
+
+# A floor of a schedule that another one starts, and of one with restarts.
+_FLOORS = {
+    "net.py": CONFIG_CLASS["net.py"],
+    "train.py": CONFIG_CLASS["train.py"]
+    .replace(
+        "import torch.optim as optim\n",
+        "import torch.optim as optim\n"
+        "from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LinearLR, SequentialLR\n",
+    )
+    .replace(
+        "    tokens = torch.randint(19, (3, 8))\n",
+        "    tokens = torch.randint(19, (3, 8))\n"
+        "    warm = LinearLR(optimizer, 0.5, total_iters=2)\n"
+        "    cosine = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=6, eta_min=1e-3)\n"
+        "    schedule = SequentialLR(optimizer, [warm, cosine], [2])\n",
+    )
+    .replace("range(4)", "range(9)")
+    .replace("        optimizer.step()\n", "        optimizer.step()\n        schedule.step()\n")
+    .replace(
+        "        print(repr(loss.item()))\n",
+        "        print(repr(loss.item()), schedule.get_last_lr()[0])\n"
+        "    print(sorted(cosine.state_dict()))\n"
+        "    CosineAnnealingWarmRestarts(optimizer, 3, eta_min=1e-4).step()\n"
+        "    print(optimizer.param_groups[0]['lr'])\n",
+    ),
+}
+
 STYLES = {
+    "floors": (_FLOORS, ["train.py"]),
+    "library-attention": (LIBRARY_ATTENTION, ["train.py"]),
+    "convolutions": (CONVOLUTIONS, ["train.py"]),
+    "raw-heads": (RAW_HEADS, ["train.py"]),
     "cycle": (_CYCLE, ["train.py"]),
     "threaded": (THREADED, ["train.py"]),
     "factory": (FACTORY, ["-m", "pack.train"]),
@@ -253,6 +447,70 @@ STYLES = {
 }
 
 CASES = {
+    "library-attention": """\
+import torch
+import mulint
+from mup_scaling import ADAM, scale_groups
+from net import Net
+from torch.nn import functional as F
+
+
+def case(width):
+    torch.manual_seed(0)
+    net = Net(11, int(width), 4, base_width=32)
+    tokens = torch.randint(11, (64, 7))
+
+    def loss(model, batch):
+        return F.cross_entropy(model(batch).transpose(1, 2), batch.roll(1, 1))
+
+    def optimizer(model):
+        return torch.optim.Adam(scale_groups(model.parameters(), model, ADAM, lr=1e-3), lr=1e-3)
+
+    return mulint.Case(net, tokens, loss, optimizer)
+""",
+    "convolutions": """\
+import torch
+import mulint
+from mup_scaling import ADAMW, scale_groups
+from net import Masks
+from torch.nn import functional as F
+
+
+def case(width):
+    torch.manual_seed(0)
+    net = Masks(3, int(width), 5, base_width=32)
+    batch = torch.randn(2, 3, 8, 8), torch.randint(5, (2, 8, 8)), torch.randint(5, (2, 16, 16))
+
+    def loss(model, batch):
+        coarse, fine = model(batch[0])
+        return F.cross_entropy(coarse, batch[1]) + F.cross_entropy(fine, batch[2])
+
+    def optimizer(model):
+        return torch.optim.AdamW(scale_groups(model.parameters(), model, ADAMW, lr=1e-3), lr=1e-3)
+
+    return mulint.Case(net, batch, loss, optimizer)
+""",
+    "raw-heads": """\
+import torch
+import mulint
+from mup_scaling import SGD, scale_groups
+from net import Net
+from torch.nn import functional as F
+
+
+def case(width):
+    torch.manual_seed(0)
+    net = Net(6, int(width), 4, base_width=32)
+    batch = torch.randn(16, 6), torch.randint(4, (16,))
+
+    def loss(model, batch):
+        return sum(F.cross_entropy(logits, batch[1]) for logits in model(batch[0]))
+
+    def optimizer(model):
+        return torch.optim.SGD(scale_groups(model.parameters(), model, SGD, lr=0.1), lr=0.1)
+
+    return mulint.Case(net, batch, loss, optimizer)
+""",
     "threaded": """\
 import torch
 import mulint
@@ -323,6 +581,36 @@ from net import Net
 width = 64
 net = Net(11, width, 4)
 optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+""",
+}
+
+_QUERY_EXPRESSION = {
+    "net.py": _LIBRARY_ATTENTION["net.py"]
+    .replace("heads, batch_first", "heads, bias=False, batch_first")
+    .replace("self.mix(x, x, x)", "self.mix(x + 1, x, x)"),
+    "train.py": _LIBRARY_ATTENTION["train.py"],
+}
+
+_UNUSUAL_PRODUCT = {
+    "net.py": """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, features, width, classes):
+        super().__init__()
+        self.enter = nn.Linear(features, width)
+        self.body = nn.Linear(width, width)
+        self.leave = nn.Parameter(torch.zeros(width, classes))
+
+    def forward(self, x):
+        leave = self.leave
+        return torch.relu(self.body(torch.relu(self.enter(x)))) @ leave
+
+
+def build_optimizer(net: Net, lr):
+    return torch.optim.Adam(net.parameters(), lr=lr)
 """,
 }
 
@@ -425,7 +713,9 @@ class Net(nn.Module):
 
 # Repositories in which something cannot be rewritten: the code that is left, and a part of the reason.
 REFUSED = {
-    "attention inside a library's layer": (_LIBRARY_ATTENTION, "MU405", "inside a library's layer"),
+    "attention inside a library's layer": (_LIBRARY_ATTENTION, "MU405", "adds a bias to the query"),
+    "a query that is an expression": (_QUERY_EXPRESSION, "MU405", "its query is no variable"),
+    "a parameter under another name": (_UNUSUAL_PRODUCT, "MU410", "was not recognised"),
     "one call for readouts and other layers": (_SHARED_CALL, "MU401", "readout"),
     "an init outside of the model": (_INIT_OUTSIDE, "MU301", "outside of a model class"),
     "a bare matrix": (_BARE_MATRIX, "MU101", "bare parameter"),

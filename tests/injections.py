@@ -262,6 +262,36 @@ INJECTIONS = (
         "MU401",
     ),
     Injection(
+        "a convolution for the head, without its multiplier",
+        "mlp_mup",
+        "model.py",
+        """        self.head = nn.Linear(hidden, classes)
+        # torch draws the head with a std of 1/sqrt(hidden); the multiplier wants that of the base width
+        nn.init.normal_(self.head.weight, std=base_hidden**-0.5)
+
+    def features(self, x):
+        x = self.act(self.first(x))
+        for layer in self.body:
+            x = self.act(layer(x))
+        return x
+
+    def forward(self, x):
+        return self.head(self.features(x) / self.ratio)
+""",
+        """        self.head = nn.Conv1d(hidden, classes, 1)
+
+    def features(self, x):
+        x = self.act(self.first(x))
+        for layer in self.body:
+            x = self.act(layer(x))
+        return x
+
+    def forward(self, x):
+        return self.head(self.features(x).unsqueeze(-1)).squeeze(-1)
+""",
+        "MU410",
+    ),
+    Injection(
         "a plain linear readout in a mup model",
         "mup_package",
         "model.py",

@@ -97,9 +97,9 @@ def test_the_longest_prefix_wins_and_a_tie_ignores(
 
 
 def test_an_unknown_selector_is_an_error_with_a_remedy(project: Path) -> None:
-    result = mulint("check", "--select", "MU4O1", cwd=project)
+    result = mulint("check", "--select", "MU4O9", cwd=project)
     assert result.returncode == 2
-    assert "unknown rule selector 'MU4O1'; did you mean 'MU401'?" in result.stderr
+    assert "unknown rule selector 'MU4O9'; did you mean 'MU409'?" in result.stderr
 
 
 @pytest.mark.parametrize(

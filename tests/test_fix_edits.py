@@ -98,6 +98,23 @@ MULTIPLIED = [
 ]
 
 
+ENCLOSED = [
+    ("x @ w", "(x * m) @ w"),
+    ("f(x) @ w", "(f(x) * m) @ w"),
+    ("(a + b) @ w", "((a + b) * m) @ w"),
+    ("a * b @ w", "(a * b * m) @ w"),
+    ("-a @ w", "(-a) * m @ w"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), ENCLOSED)
+def test_an_operand_of_a_product_is_multiplied_first(before: str, after: str) -> None:
+    tree = Tree([extract("f.py", before)], {"f.py": before})
+    product = next(n for n in s.walk(tree.documents["f.py"].body) if isinstance(n, s.Binary) and n.operator == "@")
+    tree.times("f.py", product.left, "m", enclosed=True)
+    assert tree.patched() == {"f.py": after}
+
+
 @pytest.mark.parametrize(("before", "after"), MULTIPLIED)
 def test_a_factor_multiplies_the_whole_expression(before: str, after: str) -> None:
     text = f"y = {before}"

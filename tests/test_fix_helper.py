@@ -6,6 +6,7 @@ import copy
 import pickle
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +16,7 @@ import pytest
 import torch
 
 from mulint.configuration import Configuration
-from mulint.rewriting.targets.torch.template import powers_name, render
+from mulint.rewriting.targets.torch.template import FLOORS, READOUTS, powers_name, render
 from mulint.theory import Kind, Optimizer, Role, WeightDecayPolicy, lookup, table_3, table_8
 
 FAMILIES = [f for name in ("AdamW", "Adam", "SGD", "RMSprop") if (f := lookup(f"torch.optim.{name}"))]
@@ -53,7 +54,7 @@ class Net(nn.Module):
 
 @pytest.fixture
 def helper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    (tmp_path / "helper.py").write_text(render(FAMILIES, Configuration()))
+    (tmp_path / "helper.py").write_text(render(FAMILIES, Configuration(), {*READOUTS.values(), *FLOORS.values()}))
     (tmp_path / "net.py").write_text(MODEL)
     monkeypatch.syspath_prepend(tmp_path)
     import net  # type: ignore[import-not-found]
@@ -136,6 +137,38 @@ def test_the_readout_divides_its_input(helper: Any) -> None:
     assert torch.equal(net.head(x), expected)
     assert factor == Fraction(1, 4)
     assert list(net.head.state_dict()) == ["weight", "bias"]
+
+
+CONVOLUTIONS = [(layer, name) for layer, name in READOUTS.items() if "Conv" in layer]
+
+
+@pytest.mark.parametrize(("layer", "name"), CONVOLUTIONS)
+def test_convolutions_as_readouts_divide_their_input(helper: Any, layer: str, name: str) -> None:
+    kind = getattr(torch.nn, layer.rpartition(".")[2])
+    head, plain = getattr(helper, name)(8, 3, 2, stride=2, ratio=4.0), kind(8, 3, 2, stride=2)
+    plain.load_state_dict(head.state_dict())
+    x = torch.randn(2, 8, *[4] * (plain.weight.ndim - 2))
+    assert torch.equal(head(x), plain(x / 4))
+    assert isinstance(head, kind)
+
+
+@pytest.mark.parametrize(("schedule", "name"), FLOORS.items())
+def test_floors_keep_the_ratios_between_groups(helper: Any, schedule: str, name: str) -> None:
+    kind, plain = getattr(helper, name), getattr(torch.optim.lr_scheduler, schedule.rpartition(".")[2])
+    net, groups = grouped(helper, 64, 16)
+    optimizer = torch.optim.AdamW(groups)
+    one = torch.optim.AdamW(net.parameters(), lr=0.5)
+    scaled, expected = kind(optimizer, 4, eta_min=0.1), plain(one, 4, eta_min=0.1)
+    assert scaled.state_dict().keys() == expected.state_dict().keys()
+    for epoch in (*[None] * 9, 3, None):
+        for several in (optimizer, one):
+            several.step()
+        with pytest.warns(UserWarning, match="epoch") if epoch and "Warm" not in name else nullcontext():
+            scaled.step(epoch)
+            expected.step(epoch)
+        rate = one.param_groups[0]["lr"]
+        assert [g["lr"] for g in optimizer.param_groups] == pytest.approx([rate * g["lr_scale"] for g in groups])
+        assert scaled.eta_min == 0.1
 
 
 def test_finding_the_base_draws_no_random_numbers_and_prints_nothing(

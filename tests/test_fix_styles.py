@@ -164,8 +164,9 @@ def test_a_file_of_settings_is_pointed_out(tmp_path: Path) -> None:
 
 def test_a_floor_that_cannot_be_split_is_listed_and_holds_nothing_back(tmp_path: Path) -> None:
     script = CONFIG_CLASS["train.py"].replace(
-        "    tokens = ", "    optim.lr_scheduler.CosineAnnealingLR(optimizer, 9, eta_min=1e-5)\n    tokens = "
+        "    tokens = ", "    CosineLRScheduler(optimizer, 9, lr_min=1e-5)\n    tokens = "
     )
+    script = f"from timm.scheduler import CosineLRScheduler\n{script}"
     patch = planned(repository(tmp_path, {**CONFIG_CLASS, "train.py": script}))
     assert [item.code for item in patch.left] == ["MU203"]
     assert {file.path for file in patch.files} == {"net.py", "train.py", "mup_scaling.py"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mulint.configuration import Configuration
 from mulint.program import Program
+from mulint.program.values import Site
 from mulint.rewriting.base import Bases
 from mulint.rewriting.imports import Imports
 from mulint.rewriting.scripts import Scripts
@@ -17,7 +18,8 @@ from mulint.theory import Optimizer
 class Context:
     """One unit being rewritten: the project and the edits so far.
 
-    ``optimizers`` are the families that get groups, by file; ``models`` the classes that get a base.
+    ``optimizers`` are the families that get groups, by file; ``models`` the classes that get a base;
+    ``scaled`` the raw parameters, by key, that got a multiplier where they are applied.
     """
 
     program: Program
@@ -28,3 +30,4 @@ class Context:
     scripts: Scripts
     optimizers: dict[str, list[Optimizer]] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
+    scaled: set[tuple[Site, str]] = field(default_factory=set)

@@ -30,6 +30,7 @@ from mulint.theory import Optimizer, Role
 REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
     "MU401": readout.rewrite,
     "MU409": readout.rewrite,
+    "MU410": readout.rewrite,
     "MU405": attention.rewrite,
     "MU301": initialisation.rewrite,
     "MU101": groups.rewrite,
@@ -170,12 +171,14 @@ def _combined(
         edits = wanted
     texts = {path: apply(before.sources[path].text, several) for path, several in edits.items()}
     families: dict[str, dict[Optimizer, None]] = {}
+    names: dict[str, set[str]] = {}
     for outcome in kept:
         context = outcome.context
         if context is not None and context.imports.used and context.imports.home not in before.sources:
             known = families.setdefault(context.imports.home, {})
             known.update(dict.fromkeys(f for several in context.optimizers.values() for f in several))
-    texts |= {home: template.render(list(known), configuration) for home, known in families.items()}
+            names.setdefault(context.imports.home, set()).update(context.imports.names)
+    texts |= {home: template.render(list(known), configuration, names[home]) for home, known in families.items()}
     return kept, texts
 
 

@@ -24,6 +24,8 @@ class Imports:
 
     def need(self, path: str, name: str) -> None:
         """Import a name of the generated module in a file."""
+        if path not in self._names:
+            self._module(path)  # refuses here, where the site that needs it is known
         names = self._names.setdefault(path, [])
         if name not in names:
             if name in self.tree.documents[path].names:
@@ -43,9 +45,14 @@ class Imports:
         """Whether any file needs the generated module."""
         return bool(self._names)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """All names that files need from the generated module."""
+        return frozenset(name for names in self._names.values() for name in names)
+
     def missing(self, defined: frozenset[str]) -> list[str]:
         """The names that files need and that an existing generated module does not define."""
-        return sorted({name for names in self._names.values() for name in names} - defined)
+        return sorted(self.names - defined)
 
     def emit(self) -> None:
         """Write all imports into their files."""

@@ -136,6 +136,7 @@ class Tree:
         self.documents = {f.path: Document(f, texts[f.path]) for f in facts}
         self.files = Files(facts)
         self._edits: list[TextEdit] = []
+        self._named: dict[tuple[str, s.Span, str], str] = {}
 
     def at(self, site: Site) -> Document:
         """The file of a site."""
@@ -154,15 +155,20 @@ class Tree:
         if edit not in self._edits:
             self._edits.append(edit)
 
-    def times(self, path: str, node: s.Expression, factor: str) -> None:
-        """Multiply an expression by a factor, after what is there."""
+    def times(self, path: str, node: s.Expression, factor: str, *, enclosed: bool = False) -> None:
+        """Multiply an expression by a factor, after what is there.
+
+        ``enclosed`` puts the product in brackets, for an operand of something that binds as tightly.
+        """
         document = self.documents[path]
         start, end = document.range(node.span)
-        if isinstance(node, _FACTORS) or (isinstance(node, s.Binary) and node.operator in _PRODUCTS):
+        simple = isinstance(node, _FACTORS) or (isinstance(node, s.Binary) and node.operator in _PRODUCTS)
+        if simple and not enclosed:
             self.insert(path, end, f" * {factor}")
         else:
+            # What is not simple stands in brackets of its own where it is such an operand.
             self.insert(path, start, "(")
-            self.insert(path, end, f") * {factor}")
+            self.insert(path, end, f" * {factor})" if simple else f") * {factor}")
 
     def add_line_after(self, path: str, statement: s.Statement, *lines: str) -> None:
         """Insert lines after a statement, indented as it is."""
@@ -195,6 +201,8 @@ class Tree:
         statement = document.statement(span)
         free = name not in document.names
         if not free or not isinstance(statement, s.Assign | s.Evaluate | s.Return | s.AugmentedAssign):
+            return value
+        if self._named.setdefault((path, statement.span, name), value) != value:
             return value
         self.add_line_before(path, statement, f"{name} = {value}")
         return name

@@ -40,7 +40,8 @@ A floor of zero, lists with one floor for every group, factors, and code in whic
 own.
 
 ## Fix safety
-`group["lr_scale"]` is 1 at the base width.
+`mulint fix` gives lists to schedulers that take them, and a class that scales the floor by group in place of
+`CosineAnnealingLR` and `CosineAnnealingWarmRestarts`; others are left. `group["lr_scale"]` is 1 at the base width.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8; the schedule's shape itself needs no scaling. PyTorch's

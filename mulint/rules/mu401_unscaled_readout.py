@@ -1,8 +1,8 @@
 """A readout without its width multiplier.
 
 ## What it does
-Finds maps from the width to the model's output (a head, a final convolution, a raw parameter) whose result is
-not divided by the width and whose weight does not get a learning rate ∝ 1/width either.
+Finds linear layers from the width to the model's output whose result is not divided by the width and whose weight
+does not get a learning rate ∝ 1/width either. Convolutions and raw parameters in that place are MU410.
 
 ## Why is this bad?
 An update of the readout is correlated with the features it reads, so its effect on the logits grows in
@@ -57,34 +57,14 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.rules import describe
-from mulint.rules.readouts import readouts
-from mulint.rules.rule import Header, subject
-from mulint.theory import Kind, Role, law, required_update, table_8
+from mulint.rules.readouts import is_layer, unscaled, unscaled_finding
+from mulint.rules.rule import Header
 
 RULE = Header("MU401", "unscaled-readout")
 
 
 def find(program: Program) -> Iterator[Finding]:
-    """Readouts with neither a multiplier nor a scaled rate."""
-    due = table_8(Role.OUTPUT).multiplier
-    for readout in readouts(program):
-        if readout.parameter.tied or readout.multipliers != {0}:
-            continue
-        # Without a multiplier the rate alone has to carry the exponent of the update.
-        if required_update(Role.OUTPUT, Kind.ADAPTIVE) in readout.rates or None in readout.rates:
-            continue
-        width = describe.width_name(program, readout.parameter.weight.fan_in)
-        yield RULE.finding(
-            readout.site,
-            subject=subject("readout", readout.site),
-            symbol=readout.symbol,
-            message=f"the readout {readout.name} has no width multiplier: its updates grow with {width}",
-            expected=f"multiplier ∝ {law(due, width)} on the readout",
-            found="no multiplier, and a learning rate constant in the width",
-            related=[
-                *((use.site, f"{readout.name} is applied here") for use in readout.uses),
-                *describe.origin(program, readout.site.path, readout.sizes),
-            ],
-            severity=describe.severity([readout.parameter]),
-        )
+    """Linear layers as readouts with neither a multiplier nor a scaled rate."""
+    for readout in unscaled(program):
+        if is_layer(readout):
+            yield unscaled_finding(RULE, program, readout, f"the readout {readout.name}")

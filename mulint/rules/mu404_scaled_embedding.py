@@ -69,8 +69,9 @@ RULE = Header("MU404", "width-factor-on-embedding")
 def find(program: Program) -> Iterator[Finding]:
     """Embeddings with a factor that grows with the width."""
     by_weight = {id(p.weight): p for p in program.parameters}
-    # What divides the input of a readout is that readout's multiplier.
+    # What divides the input of a readout is that readout's multiplier, what divides a query the attention's scale.
     multipliers = {site for a in program.seen.applications if a.returned for site in a.before_sites}
+    multipliers |= {site for attention in program.seen.attentions for site in attention.factor_sites}
     seen: set[Site] = set()
     for scale in program.seen.lookup_scales:
         parameter = by_weight.get(id(scale.application.weight))

@@ -74,7 +74,8 @@ a constant. Head dimensions and scales that could not be followed.
 
 ## Fix safety
 `mulint fix` keeps the operation and multiplies it by the ratio of head dimensions to the power 1/2, which is
-exactly 1 at the base width.
+exactly 1 at the base width. `nn.MultiheadAttention` takes no scale: built with `bias=False`, its query is
+multiplied instead; with a bias it is left.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Definition 4.1 and Appendix B.1.

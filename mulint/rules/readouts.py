@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from mulint.findings import Finding
 from mulint.program import Program
+from mulint.program.library.layers import ROWS
 from mulint.program.parameters import Parameter, final_inits, init_exponent, multiplier, same_site
 from mulint.program.rates import OptimizerView
 from mulint.program.records import Application
 from mulint.program.values import Number, Site
-from mulint.theory import Role, table_8
+from mulint.rules import describe
+from mulint.rules.rule import Header, subject
+from mulint.theory import Kind, Role, law, required_update, table_8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,41 @@ def readouts(program: Program) -> Iterator[Readout]:
         judged = [u for u in parameter.readouts if u.branch not in scaled or multiplier(u, program.growth) != {0}]
         if judged:
             yield _readout(program, parameter, tuple(judged), group)
+
+
+def unscaled(program: Program) -> Iterator[Readout]:
+    """Readouts that are not tied, with neither a multiplier nor a rate that makes up for it."""
+    for readout in readouts(program):
+        if readout.parameter.tied or readout.multipliers != {0}:
+            continue
+        # Without a multiplier the rate alone has to carry the exponent of the update.
+        if not {required_update(Role.OUTPUT, Kind.ADAPTIVE), None} & readout.rates:
+            yield readout
+
+
+def is_layer(readout: Readout) -> bool:
+    """Whether it is a linear layer, of any library, and no convolution or raw parameter."""
+    layers = [use.layer for use in readout.uses if use.layer is not None]
+    return bool(layers) and all(ROWS[layer.type].behaviour == "linear" for layer in layers)
+
+
+def unscaled_finding(rule: Header, program: Program, readout: Readout, what: str) -> Finding:
+    """What the rules say of a readout without multiplier; ``what`` it is completes the message."""
+    width = describe.width_name(program, readout.parameter.weight.fan_in)
+    due = table_8(Role.OUTPUT).multiplier
+    return rule.finding(
+        readout.site,
+        subject=subject("readout", readout.site),
+        symbol=readout.symbol,
+        message=f"{what} has no width multiplier: its updates grow with {width}",
+        expected=f"multiplier ∝ {law(due, width)} on the readout",
+        found="no multiplier, and a learning rate constant in the width",
+        related=[
+            *((use.site, f"{readout.name} is applied here") for use in readout.uses),
+            *describe.origin(program, readout.site.path, readout.sizes),
+        ],
+        severity=describe.severity([readout.parameter]),
+    )
 
 
 def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:

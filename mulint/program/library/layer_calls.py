@@ -28,12 +28,26 @@ from mulint.program.values import (
 def at_construction(run: Run, layer: Layer, sizes: Mapping[str, Number], site: Site) -> None:
     """Layers with attention inside imply 1/sqrt(head dimension) where the library's constructor is called."""
     row = ROWS[layer.type]
-    if row.heads is None:
+    if row.heads is not None:
+        model, heads = row.heads
+        _implied_attention(run, layer, sizes[model] / sizes[heads], Tensor(), site)
+
+
+def _implied_attention(run: Run, layer: Layer, head_dim: Number, query: Tensor, site: Site) -> None:
+    factor = head_dim.power(Fraction(-1, 2)) * query.factor
+    run.seen.attentions.append(
+        AttentionRecord(site, query.factor_sites, head_dim, factor, layer.owner, implied=True)
+    )
+
+
+def _scaled_query(run: Run, layer: Layer, row: LayerRow, arguments: Arguments) -> None:
+    """A factor on the query scales the logits as well, if no bias is added to the query inside."""
+    query = arguments.get("query", 0)
+    if row.heads is None or not isinstance(query, Tensor) or query.factor == ONE:
         return
-    model, heads = row.heads
-    head_dim = sizes[model] / sizes[heads]
-    factor = head_dim.power(Fraction(-1, 2))
-    run.seen.attentions.append(AttentionRecord(site, (), head_dim, factor, layer.owner, implied=True))
+    if "in_proj_bias" not in layer.weights:
+        model, heads = (as_number(layer.arguments.get(name, Unknown())) for name in row.heads)
+        _implied_attention(run, layer, model / heads, query, layer.site)
 
 
 def apply(run: Run, module: ModuleValue, value: Value, arguments: Arguments) -> Value:
@@ -75,6 +89,8 @@ def _apply_row(run: Run, module: ModuleValue, row: LayerRow, tensor: Tensor, arg
             return replace(result, dims=(), open=True)
         case _:
             inputs = sources_of(arguments.values) or tensor
+            if row.behaviour == "attention":
+                _scaled_query(run, layer, row, arguments)
             applied = [use(run, w, layer, inputs, arguments, row.behaviour) for w in used]
             result = Tensor((output,), open=True, sources=frozenset(applied))
             return result if row.behaviour == "transformer" else ListValue([result, Unknown("the second output")])

@@ -15,6 +15,7 @@ from mulint.rewriting.findings import site_of
 from mulint.theory import attention_scale_exponent, ratio_power
 
 _SDPA = "scaled_dot_product_attention"
+_LAYER = "torch.nn.MultiheadAttention"
 
 
 def rewrite(context: Context, finding: Finding) -> None:
@@ -40,7 +41,9 @@ def _branch(context: Context, records: list[AttentionRecord]) -> None:
     factor = ratio_power(power, ratio)
     document = context.tree.at(record.site)
     call = document.exactly(record.site.span, s.Call)
-    if call is not None and record.implied:
+    if call is not None and record.implied and document.qualified(call.function) == _LAYER:
+        _query(context, record.site, call, ratio, factor)
+    elif call is not None and record.implied:
         _implied(context, record.site, call, factor)
     elif call is not None and any(k.name == "scale" for k in call.keywords) and _is_fused(call):
         context.tree.times(record.site.path, next(k.value for k in call.keywords if k.name == "scale"), factor)
@@ -81,6 +84,39 @@ def _implied(context: Context, site: Site, call: s.Call, factor: str) -> None:
         context.tree.replace(site.path, given[0].span, scale)
     else:
         context.tree.add_keywords(site.path, call, f"scale={scale}")
+
+
+def _query(context: Context, site: Site, built: s.Call, ratio: str, factor: str) -> None:
+    """``MultiheadAttention`` without biases: the query is multiplied in every call of the layer that is built."""
+    given = next((k.value for k in built.keywords if k.name == "bias"), None)
+    given = given or (built.arguments[3] if len(built.arguments) > 3 else None)
+    if not isinstance(given, s.Literal) or given.value is not False:
+        raise CannotRewrite(
+            "the scale is inside a library's layer, which adds a bias to the query that a factor would not reach",
+            "build the layer with bias=False, or use scaled_dot_product_attention",
+        )
+    uses = [a for a in context.program.seen.applications if a.layer is not None and a.layer.site == site]
+    home = context.bases.kind_at(site)
+    for place in dict.fromkeys(use.site for use in uses):
+        call = context.tree.at(place).exactly(place.span, s.Call)
+        query = next((k.value for k in call.keywords if k.name == "query"), None) if call else None
+        query = query or (call.arguments[0] if call and call.arguments else None)
+        around = context.bases.kind_at(place)
+        inside = home is not None and around is not None and around.node is home.node
+        if not inside or not isinstance(query, s.Name | s.Attribute):
+            uses = []
+            break
+        # At the base the query itself: attention computes in another way where it is the key as well.
+        plain = context.tree.at(place).source(query)
+        value = f"{plain} if {ratio} == 1.0 else {plain} * {factor}"
+        context.tree.replace(
+            place.path, query.span, context.tree.name_before(place.path, place.span, "query", value)
+        )
+    if not uses:
+        raise CannotRewrite(
+            "the scale is inside a library's layer, and its query is no variable in the class that builds it",
+            f"multiply the query by {factor} in every call of the layer",
+        )
 
 
 def _manual(context: Context, site: Site, factor_sites: Iterable[Site], factor: str) -> None:

@@ -62,7 +62,11 @@ def split(context: Context, site: Site) -> None:
 def _check(context: Context, view: OptimizerView) -> None:
     """Refuse what the generated helper cannot tell apart from shapes and layers alone."""
     reach = context.program.reachable(view.record.site.path, Role.HIDDEN, Role.OUTPUT, Role.MIXED)
-    bare = [p.weight.symbol for p in reach if p.weight.layer is None]
+    assert view.family is not None
+    # A readout with a multiplier has the shape of an input weight, and gets the rate of one.
+    rates = {view.family.rate_exponent(Role.INPUT, context.configuration.embedding_lr)}
+    known = context.scaled if rates == {view.family.rate_exponent(Role.OUTPUT)} else set()
+    bare = [p.weight.symbol for p in reach if p.weight.layer is None and p.key not in known]
     if bare:
         raise CannotRewrite(
             f"{bare[0]} is a bare parameter that contracts a width: its shape does not say along which dimension",

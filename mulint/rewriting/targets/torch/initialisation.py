@@ -9,7 +9,7 @@ from mulint.program.values import Number, Site
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets.torch.template import READOUT
+from mulint.rewriting.targets.torch.template import READOUTS
 from mulint.theory import Role, ratio_power, required_init
 
 # Where init functions and methods of tensors take the scale of the entries: names and positions.
@@ -58,9 +58,10 @@ def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter
                 f"draw {parameter.weight.symbol} by a call of its own",
             )
         module = document.source(holder)
-        if context.program.reads_out(parameter):
-            context.imports.need(site.path, READOUT)
-            conditions.append(f"isinstance({module}, {READOUT})")
+        readout = _readout(context, parameter)
+        if readout:
+            context.imports.need(site.path, readout)
+            conditions.append(f"isinstance({module}, {readout})")
         elif parameter.role is None:
             raise CannotRewrite(
                 f"it also draws {parameter.weight.symbol}, whose role is not known",
@@ -69,6 +70,12 @@ def _excluded(context: Context, site: Site, call: s.Call, others: list[Parameter
         else:
             conditions.append(f"{module} is {_attribute(context, site, parameter)}")
     return list(dict.fromkeys(conditions))
+
+
+def _readout(context: Context, parameter: Parameter) -> str:
+    """The class in the generated file that the layer becomes; empty if it is no readout, or no layer."""
+    uses = [use for p in context.program.built_at(parameter.key) if p.is_readout for use in p.readouts]
+    return next((READOUTS[u.layer.type] for u in uses if u.layer and u.layer.type in READOUTS), "")
 
 
 def _drawn(context: Context, site: Site, call: s.Call) -> s.Expression:

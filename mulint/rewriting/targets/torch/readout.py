@@ -8,34 +8,36 @@ from mulint.program.values import Site
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets.torch.template import READOUT
-
-_PLAIN = "torch.nn.Linear"
+from mulint.rewriting.targets.torch import parameter
+from mulint.rewriting.targets.torch.template import READOUTS
+from mulint.rules.readouts import readouts
 
 
 def rewrite(context: Context, finding: Finding) -> None:
-    """Repair MU401 or MU409."""
+    """Repair MU401, MU409 or MU410."""
     site = site_of(finding)
+    found = next((r for r in readouts(context.program) if r.site == site), None)
+    if found is not None and found.parameter.weight.layer is None and not found.parameter.tied:
+        parameter.rewrite(context, found)
+        return
     document = context.tree.at(site)
     call = document.exactly(site.span, s.Call)
     built = [layer for layer in context.program.seen.layers if layer.site == site]
     own = any(c.site == site for c in context.program.seen.constructions)
-    named = call is not None and document.qualified(call.function) == _PLAIN
-    if call is None or not named or own or any(layer.type != _PLAIN for layer in built):
+    plain = (call and document.qualified(call.function)) or ""
+    if call is None or plain not in READOUTS or own or any(layer.type != plain for layer in built):
         raise CannotRewrite(
-            "the readout is not built by torch.nn.Linear itself",
+            "the readout is not built by a linear layer or a convolution of torch itself",
             "multiply the readout's input by the base width over the width, inside the module",
         )
     _check_shared(context, site)
-    numbers = [
-        p.weight.dims[-1]
-        for p in context.program.parameters
-        if p.weight.site == site and _is_matrix(p.weight.dims)
-    ]
-    numbers += [layer.weights["weight"].dims[-1] for layer in built if "weight" in layer.weights]
+    weights = [p.weight for p in context.program.parameters if p.weight.site == site]
+    weights += [layer.weights["weight"] for layer in built if "weight" in layer.weights]
+    # A tied table says nothing of what its use as a readout sums over.
+    numbers = [w.dims[-1] if w.lookup else w.fan_in for w in weights if _is_matrix(w.dims)]
     ratio = context.bases.ratio(site, numbers, widths_only=True)
-    context.imports.need(site.path, READOUT)
-    context.tree.replace(site.path, call.function.span, READOUT)
+    context.imports.need(site.path, READOUTS[plain])
+    context.tree.replace(site.path, call.function.span, READOUTS[plain])
     context.tree.add_keywords(site.path, call, f"ratio={ratio}")
 
 

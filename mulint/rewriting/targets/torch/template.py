@@ -2,27 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import resources
 
 from mulint.configuration import Configuration
 from mulint.theory import Exponent, Optimizer, Role, law, lookup, ratio_power, table_3, table_8
 
 NAME = "mup_scaling.py"
-READOUT = "Readout"
+# The names in the generated file of the layers that a readout may be.
+READOUTS: Mapping[str, str] = {
+    "torch.nn.Linear": "Readout",
+    **{
+        f"torch.nn.{convolution}": f"{convolution}Readout"
+        for convolution in ("Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
+    },
+}
+# And of the schedules whose floor is one number.
+FLOORS: Mapping[str, str] = {
+    f"torch.optim.lr_scheduler.{name}": f"Scaled{name}"
+    for name in ("CosineAnnealingLR", "CosineAnnealingWarmRestarts")
+}
 SCALABLE = "scalable"
 SCALE_GROUPS = "scale_groups"
 
 
-def render(optimizers: Sequence[Optimizer], configuration: Configuration) -> str:
-    """The text of the generated file for some optimizer families, the customary ones if there are none."""
-    template = resources.files(__package__).joinpath(f"{NAME}.txt").read_text(encoding="utf-8")
+def render(optimizers: Sequence[Optimizer], configuration: Configuration, names: Collection[str] = ()) -> str:
+    """The text of the generated file.
+
+    Args:
+        optimizers: the families that get groups; the customary ones if there are none.
+        configuration: the policies for the powers.
+        names: what files import from it; of the kinds of readouts it holds these, or the linear one, and of the
+            schedules with a floor these.
+    """
+    template = _text(NAME)
     multiplier = table_8(Role.OUTPUT).multiplier
     families = optimizers or [family for name in _CUSTOMARY if (family := lookup(name))]
-    filled = template.replace("@POWERS@", "\n".join(_powers(family, configuration) for family in families))
-    return filled.replace("@LAW@", law(multiplier, "ratio")).replace(
-        "@MULTIPLIER@", ratio_power(multiplier, "self.ratio")
-    )
+    filled = {
+        "@POWERS@": "\n".join(_powers(family, configuration) for family in families),
+        "@LAW@": law(multiplier, "ratio"),
+        "@MULTIPLIER@": ratio_power(multiplier, "self.ratio"),
+        "@READOUTS@": "\n\n\n".join(_readouts(names)),
+        "@FLOORS@": "".join(f"{part}\n\n\n" for part in _floors(names)),
+    }
+    for mark, text in filled.items():
+        template = template.replace(mark, text)
+    return template
+
+
+def _readouts(names: Collection[str]) -> list[str]:
+    """The classes of readouts that files import; the linear one if there are none."""
+    used = {layer: name for layer, name in READOUTS.items() if name in names}
+    return [
+        f'class {name}(ScaledInput, {layer.removeprefix("torch.")}):\n    """A readout made of `{layer}`."""'
+        for layer, name in (used or dict(list(READOUTS.items())[:1])).items()
+    ]
+
+
+def _floors(names: Collection[str]) -> list[str]:
+    """The classes of schedules that files import, after what they share."""
+    used = [
+        f'class {name}(ScaledFloor, {schedule}):\n    """`{schedule.rpartition(".")[2]}` with a scaled floor."""'
+        for schedule, name in FLOORS.items()
+        if name in names
+    ]
+    return [_text("scaled_floor.py").rstrip(), *used] if used else []
+
+
+def _text(name: str) -> str:
+    return resources.files(__package__).joinpath(f"{name}.txt").read_text(encoding="utf-8")
 
 
 def powers_name(optimizer: Optimizer) -> str:
