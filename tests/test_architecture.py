@@ -28,6 +28,7 @@ ROOMS: dict[str, set[str]] = {
     "traces": {"findings"},
     "tracing": {"theory", "traces", "case", "findings"},
     "evidence": {"rules", "findings", "traces"},
+    "testing": {"case", "reporting", "source", "tracing"},
     "reporting": {"findings", "traces", "rewriting"},
     "rewriting": {
         "rules",
@@ -43,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "proposing": {"program", "facts"},
     "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking", "source"},
 }
-MAY_IMPORT_TORCH = ("tracing", "verification", "case")
+MAY_IMPORT_TORCH = ("tracing", "verification", "case", "testing")
 LONGEST_MODULE = 480
 
 
