@@ -89,11 +89,9 @@ class Page(HTMLParser):
         if tag not in self.VOID:
             self.open.append(tag)
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.loaded += [value or "" for name, value in attrs if name in ("src", "href")]
-
     def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
         if "td" in self.open or "th" in self.open:
@@ -185,7 +183,8 @@ def test_a_png_has_the_same_panels() -> None:
     line = Line(((32.0, 1.0), (64.0, 2.0)), "ok", "body", marked=True)
     panel = Panel("Size", Axis("width", log=True, ticks=(32.0, 64.0)), Axis("rms", log=True), (line,))
     one, three = plots_png.document([panel]), plots_png.document([panel] * 3)
-    assert one.startswith(b"\x89PNG\r\n") and three.startswith(b"\x89PNG\r\n")
+    assert one.startswith(b"\x89PNG\r\n")
+    assert three.startswith(b"\x89PNG\r\n")
     assert int.from_bytes(three[16:20], "big") == 2 * int.from_bytes(one[16:20], "big")
 
 

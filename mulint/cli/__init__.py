@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "Find departures from μP without running any code.",
     "fix": "Rewrite code into μP, or repair it.",
     "trace": "Build a model at several widths and measure it.",
+    "transfer": "Sweep learning rates over widths and see whether the best one moves.",
     "init": "Write a configuration from what the code shows.",
     "config": "Print the configuration that is in force.",
     "explain": "Print a rule's page.",

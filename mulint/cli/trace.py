@@ -5,8 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 
 from mulint.checking import check
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, write_text
+from mulint.cli.bar import bar
 from mulint.cli.files import plotting, shown_from, writable
 from mulint.cli.options import base_width, pair
 from mulint.cli.targets import model, widths
@@ -23,7 +23,7 @@ from mulint.findings import Finding
 from mulint.reporting import trace_html, trace_json, trace_plot, trace_text
 from mulint.source.discovery import project_root
 from mulint.traces import Trace
-from mulint.tracing.process import Progress, TraceFailed, run
+from mulint.tracing.process import TraceFailed, run
 from mulint.tracing.request import STAGES, Limits, Request
 
 EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
@@ -66,7 +66,7 @@ def trace(**options: Any) -> None:
         request = _request(options)
         if plotted is not None and "coordinates" not in request.stages:
             raise CannotRun("--plot shows the coordinate check; add coordinates to --stages")
-        with _progress() as progress:
+        with bar(STAGES) as progress:
             result = run(request, limits, progress)
         result = dataclasses.replace(
             result, findings=merge(_static(Path(request.root), options["config"]), result)
@@ -127,19 +127,3 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar on standard error when that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        tasks = {stage: bar.add_task(stage, total=1.0, visible=False) for stage in STAGES}
-        yield (
-            lambda stage, done: bar.update(tasks[stage], completed=done, visible=True) if stage in tasks else None
-        )
