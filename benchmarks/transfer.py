@@ -52,7 +52,11 @@ def loss(model, text):
 
 def gpt(width):
     config = code.GPTConfig(
-        vocab_size={len(ALPHABET)}, block_size={CONTEXT}, n_layer={LAYERS}, n_head=width // {HEAD_DIM}, n_embd=width
+        vocab_size={len(ALPHABET)},
+        block_size={CONTEXT},
+        n_layer={LAYERS},
+        n_head=width // {HEAD_DIM},
+        n_embd=width,
     )
     known = {{field.name for field in dataclasses.fields(config)}}
     config = dataclasses.replace(config, **{{k: v for k, v in {BASE!r}.items() if k in known}})
@@ -104,9 +108,8 @@ def sweep(name: str, folder: Path, text: torch.Tensor) -> float:
         raise SystemExit(f"mulint transfer failed: {result.stderr.strip()}")
     found: dict[str, Any] = json.loads(result.stdout)
     for best in found["optima"]:
-        print(
-            f"{name:>6}  width {best['width']:>3}: best rate {MIDDLE * 2 ** best['octave']:.2e}, loss {best['loss']:.2f}"
-        )
+        shown = "none" if best["octave"] is None else f"{MIDDLE * 2 ** best['octave']:.2e}"
+        print(f"{name:>6}  width {best['width']:>3g}: best rate {shown}")
     if found["shift"] is None:
         raise SystemExit(found["reason"])
     factor = float(1 / found["shift"]["factor"])
