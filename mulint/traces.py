@@ -107,7 +107,10 @@ class ParameterTrace:
 
 @dataclass(frozen=True, slots=True)
 class ActivationTrace:
-    """The slope of one statistic of one module's output in log width."""
+    """The slope of one statistic of one module's output in log width.
+
+    ``points``: what the slope was fitted to, as (width, value), one for every width and seed.
+    """
 
     module: str
     path: str
@@ -118,6 +121,7 @@ class ActivationTrace:
     ci: tuple[float, float] | None
     threshold: float | None
     verdict: ParameterVerdict
+    points: tuple[tuple[float, float | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,10 @@ ROOMS: dict[str, set[str]] = {
     "traces": {"findings"},
     "tracing": {"theory", "traces", "case", "findings"},
     "evidence": {"rules", "findings", "traces"},
-    "reporting": {"findings", "traces", "rewriting"},
+    "sweeps": set(),
+    "transfer": {"tracing", "sweeps", "source"},
+    "testing": {"case", "reporting", "source", "tracing"},
+    "reporting": {"findings", "traces", "sweeps", "rewriting"},
     "rewriting": {
         "rules",
         "program",
@@ -43,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
     "proposing": {"program", "facts"},
     "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking", "source"},
 }
-MAY_IMPORT_TORCH = ("tracing", "verification", "case")
+MAY_IMPORT_TORCH = ("tracing", "verification", "case", "testing", "transfer")
 LONGEST_MODULE = 480
 
 

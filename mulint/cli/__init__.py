@@ -15,6 +15,7 @@ COMMANDS = {
     "check": "Find departures from μP without running any code.",
     "fix": "Rewrite code into μP, or repair it.",
     "trace": "Build a model at several widths and measure it.",
+    "transfer": "Sweep learning rates over widths and see whether the best one moves.",
     "init": "Write a configuration from what the code shows.",
     "config": "Print the configuration that is in force.",
     "explain": "Print a rule's page.",
@@ -31,6 +32,11 @@ class CannotRun(click.ClickException):
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all; see ``write_bytes``."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; a device or a pipe as it comes.
 
     Raises:
@@ -40,9 +46,9 @@ def write_text(path: Path, text: str) -> None:
     beside = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8", newline="")
+            path.write_bytes(data)
             return
-        beside.write_text(text, encoding="utf-8", newline="")
+        beside.write_bytes(data)
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)

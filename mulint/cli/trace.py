@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from mulint.checking import check
-from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
+from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, write_text
+from mulint.cli.bar import bar
+from mulint.cli.files import plotting, shown_from, writable
 from mulint.cli.options import base_width, pair
-from mulint.configuration import ConfigurationError, Model, load, nearest
+from mulint.cli.targets import model, widths
+from mulint.configuration import ConfigurationError, load
 from mulint.evidence import merge
 from mulint.findings import Finding
-from mulint.reporting import trace_json, trace_text
+from mulint.reporting import trace_html, trace_json, trace_plot, trace_text
 from mulint.source.discovery import project_root
 from mulint.traces import Trace
-from mulint.tracing.process import Progress, TraceFailed, run
+from mulint.tracing.process import TraceFailed, run
 from mulint.tracing.request import STAGES, Limits, Request
 
 EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
@@ -46,6 +47,8 @@ EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
 @click.option("--stages", default=",".join(STAGES), show_default=True, help="Which stages to run.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("--html", type=click.Path(path_type=Path), help="Also write a report as one HTML file.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Also write the coordinate plots: .svg or .png.")
 @click.option("--timeout", type=click.FloatRange(min=1), default=600.0, show_default=True, help="Seconds.")
 @click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB.")
 @click.option("--config", type=click.Path(path_type=Path), help="Read [tool.mulint] from this file.")
@@ -55,10 +58,15 @@ def trace(**options: Any) -> None:
 
     Exit codes: 0 the trace passes, 1 it fails, 2 the model cannot be built or the trace is inconclusive.
     """
+    plotted = plotting(options["plot"]) if options["plot"] is not None else None
+    if options["html"] is not None:
+        writable(options["html"])
     limits = Limits(seconds=options["timeout"], memory=int(options["memory"] * 2**30))
     try:
         request = _request(options)
-        with _progress() as progress:
+        if plotted is not None and "coordinates" not in request.stages:
+            raise CannotRun("--plot shows the coordinate check; add coordinates to --stages")
+        with bar(STAGES) as progress:
             result = run(request, limits, progress)
         result = dataclasses.replace(
             result, findings=merge(_static(Path(request.root), options["config"]), result)
@@ -69,7 +77,12 @@ def trace(**options: Any) -> None:
         if options["verbose"] and failure.output:
             click.echo(failure.output.rstrip(), err=True)
         raise CannotRun(str(failure)) from None
-    _show(result, Path(request.root), options["output_format"])
+    root = Path(request.root)
+    _show(result, root, options["output_format"])
+    if options["html"] is not None:
+        write_text(options["html"], trace_html.render(result, shown_from(root)))
+    if plotted is not None:
+        plotted(trace_plot.overview(result))
     sys.exit(EXIT[result.verdict])
 
 
@@ -78,37 +91,14 @@ def _static(root: Path, config: Path | None) -> Sequence[Finding]:
 
 
 def _show(result: Trace, root: Path, output_format: str) -> None:
-    def shown(path: str) -> str:
-        return Path(os.path.relpath(root / path)).as_posix()
-
-    text = trace_json.render(result) if output_format == "json" else trace_text.render(result, shown)
+    text = trace_json.render(result) if output_format == "json" else trace_text.render(result, shown_from(root))
     click.echo(text, nl=False)
 
 
-def _model(target: str, config: Path | None) -> Model:
-    """What is to be traced: a configured model, or one that only the target tells of.
-
-    Raises:
-        CannotRun: there is no such model.
-        ConfigurationError: the configuration is not valid.
-    """
-    if all(target.rpartition(":")):
-        return Model(Path.cwd(), target, target, is_case=False)
-    models = load(project_root([Path()]), config).models
-    known = [model.name for model in models]
-    if target not in known:
-        names = f"; configured: {', '.join(known)}" if known else ""
-        raise CannotRun(
-            f"no model under [[tool.mulint.models]] is called {target}{nearest(target, known)}{names}; "
-            "or write path/file.py:name"
-        )
-    return models[known.index(target)]
-
-
 def _request(options: dict[str, Any]) -> Request:
-    model = _model(options["target"], options["config"])
-    path, _, name = model.target.rpartition(":")
-    file = (model.folder / path).absolute()
+    found = model(options["target"], options["config"])
+    path, _, name = found.target.rpartition(":")
+    file = (found.folder / path).absolute()
     stages = tuple(stage.strip() for stage in options["stages"].split(",") if stage.strip())
     wrong = [stage for stage in stages if stage not in STAGES]
     if wrong or not stages:
@@ -118,11 +108,11 @@ def _request(options: dict[str, Any]) -> Request:
         file=str(file),
         name=name,
         root=str(project_root([file if file.exists() else file.parent])),
-        knobs=options["knobs"] or model.knobs,
-        follow={**model.follow, **dict(pair("--follow", text) for text in options["follow"])},
-        settings={**model.settings, **{key: _literal(value) for key, value in settings}},
-        widths=_widths(options["widths"]) or model.widths,
-        base=base_width(options["base_width"]) or dict(model.base),
+        knobs=options["knobs"] or found.knobs,
+        follow={**found.follow, **dict(pair("--follow", text) for text in options["follow"])},
+        settings={**found.settings, **{key: _literal(value) for key, value in settings}},
+        widths=widths(options["widths"]) or found.widths,
+        base=base_width(options["base_width"]) or dict(found.base),
         device=options["device"],
         dtype=options["dtype"],
         steps=options["steps"],
@@ -137,31 +127,3 @@ def _literal(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _widths(text: str | None) -> tuple[float, ...]:
-    if not text:
-        return ()
-    try:
-        found = tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise CannotRun(f"--widths {text}: write numbers with commas, as in 64,128,256") from None
-    if not found or min(found) <= 0 or len(set(found)) != len(found):
-        raise CannotRun(f"--widths {text}: write different positive numbers, as in 64,128,256")
-    return found
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar on standard error when that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        tasks = {stage: bar.add_task(stage, total=1.0, visible=False) for stage in STAGES}
-        yield (
-            lambda stage, done: bar.update(tasks[stage], completed=done, visible=True) if stage in tasks else None
-        )

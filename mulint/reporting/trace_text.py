@@ -44,7 +44,7 @@ def _lines(trace: Trace, shown: Shown) -> Iterator[str]:
     yield from _section("Assumed", trace.assumptions)
     yield from _section("Not seen", trace.cannot_see)
     yield ""
-    yield _verdict(trace)
+    yield closing(trace)
 
 
 # Parameters -----------------------------------------------------------------------------------------------
@@ -54,19 +54,20 @@ def _rows(parameters: Sequence[ParameterTrace], shown: Shown) -> Iterator[tuple[
     """Layers that repeat and agree in everything but their number share a row."""
     groups: dict[tuple[str, ...], list[ParameterTrace]] = {}
     for parameter in parameters:
-        groups.setdefault((_pattern(parameter.name), *_cells(parameter, shown)), []).append(parameter)
+        groups.setdefault((_pattern(parameter.name), *cells(parameter, shown)), []).append(parameter)
     for (pattern, role, uses, fan_in, init, rate, multiplier, verdict), same in groups.items():
         first = same[0]
         name = first.name if len(same) == 1 else f"{pattern} ×{len(same)}"
         name = " = ".join((name, *first.aliases))
-        yield (name, role, uses, fan_in, init, rate, multiplier, _slopes(same), verdict)
+        yield (name, role, uses, fan_in, init, rate, multiplier, slopes(same), verdict)
 
 
 def _pattern(name: str) -> str:
     return _LAYER.sub("*", name)
 
 
-def _cells(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:
+def cells(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:
+    """A parameter's row from its role to its multiplier, and its verdict."""
     role = parameter.role
     if parameter.rows is not None:
         role += " (" + ", ".join(f"{row.start}:{row.end} {row.role}" for row in parameter.rows) + ")"
@@ -106,7 +107,7 @@ def _fan_in(parameter: ParameterTrace) -> str:
         size *= parameter.shapes[0][axis] if parameter.shapes[0] else 1
     exponents = [parameter.dims[axis] for axis in parameter.fan_in_dims]
     total = None if None in exponents else sum(exponent or 0.0 for exponent in exponents)
-    return f"{size} ~ {_power(total)}"
+    return f"{size} ~ {power(total)}"
 
 
 def _found(parameter: ParameterTrace, name: str, exponent: float | None) -> str:
@@ -120,12 +121,12 @@ def _found(parameter: ParameterTrace, name: str, exponent: float | None) -> str:
     return f"{_exponent(exponent)} (want {_exponent(judged.expected - offset)}){MARKS[judged.ok]}"
 
 
-def _slopes(parameters: Sequence[ParameterTrace]) -> str:
+def slopes(parameters: Sequence[ParameterTrace]) -> str:
     """The measured slope, or the range of those of several layers."""
-    slopes = sorted(p.update.slope for p in parameters if p.update.slope is not None)
-    if not slopes:
+    found = sorted(p.update.slope for p in parameters if p.update.slope is not None)
+    if not found:
         return "?"
-    low, high = (f"{slope:+.2f}".replace("-0.00", "+0.00") for slope in (slopes[0], slopes[-1]))
+    low, high = (f"{slope:+.2f}".replace("-0.00", "+0.00") for slope in (found[0], found[-1]))
     return low if low == high else f"{low} … {high}"
 
 
@@ -133,12 +134,12 @@ def _slopes(parameters: Sequence[ParameterTrace]) -> str:
 
 
 def _attention(site: AttentionTrace, shown: Shown) -> tuple[str, ...]:
-    verdict = {True: "ok", False: f"should be {_power(site.required)}", None: "unknown"}[site.ok]
+    verdict = {True: "ok", False: f"should be {power(site.required)}", None: "unknown"}[site.ok]
     return (
         f"{shown(site.path)}:{site.line}:{site.column}",
         site.op,
-        f"contracts {_power(site.contract_exponent)}",
-        f"scaled by {_power(site.scale_exponent)}",
+        f"contracts {power(site.contract_exponent)}",
+        f"scaled by {power(site.scale_exponent)}",
         verdict,
     )
 
@@ -189,7 +190,8 @@ def _brief(finding: Finding, shown: Shown) -> str:
     return f"{shown(place.path)}:{place.line}:{place.column}: {finding.code} {finding.severity}: {finding.message}"
 
 
-def _verdict(trace: Trace) -> str:
+def closing(trace: Trace) -> str:
+    """The verdict in one line, with what would make it certain."""
     count = len({(c.code, c.what) for c in trace.culprits})
     words = {
         "pass": "pass: what was measured scales as μP asks",
@@ -243,7 +245,8 @@ def _exponent(value: float | None) -> str:
     return f"{value:+.2f}" if abs(value) >= 0.005 else "0.00"
 
 
-def _power(value: float | None) -> str:
+def power(value: float | None) -> str:
+    """A power of the width ``w``."""
     return "?" if value is None else "1" if value == 0 else "w" if value == 1 else f"w^{_exponent(value)}"
 
 

@@ -49,7 +49,7 @@ class Store:
         path = self._path(name)
         beside = path.with_name(f"{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError, UnicodeEncodeError):
-            self._prepare(path.parent)
+            prepare(self._top, path.parent)
             try:
                 beside.write_text(f"{digest(origin, text)}\n{text}", encoding="utf-8")
                 beside.replace(path)
@@ -61,13 +61,19 @@ class Store:
         mark = digest(self._root, name)
         return self._folder / mark[:2] / mark[2:]
 
-    def _prepare(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
-            if not (self._top / name).exists():
-                (self._top / name).write_text(text, encoding="utf-8")
+
+def prepare(top: Path, folder: Path) -> None:
+    """Make a folder inside a cache, and mark the cache as one, which no repository and no backup should hold.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if folder.is_dir():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (("CACHEDIR.TAG", _TAG), (".gitignore", "*\n")):
+        if not (top / name).exists():
+            (top / name).write_text(text, encoding="utf-8")
 
 
 def digest(*texts: str) -> str:

@@ -53,7 +53,7 @@ def plan(request: Request) -> Plan:
     if not callable(target):
         raise CannotBuild(f"{request.name} is {type(target).__name__}; name a case function or a model class")
     if _is_case(target):
-        return _case_plan(target, request, root)
+        return of_case(target, request)
     return _class_plan(target, request, root)
 
 
@@ -78,7 +78,13 @@ def _is_case(target: Callable[..., Any]) -> bool:
     )
 
 
-def _case_plan(target: Callable[..., Any], request: Request, root: Path) -> Plan:
+def of_case(target: Callable[..., Any], request: Request) -> Plan:
+    """How to build a case function at several widths.
+
+    Raises:
+        CannotBuild: the request sets sizes, which a case function does itself.
+    """
+    root = Path(request.root)
     for flag, given in (("--knob", request.knobs), ("--follow", request.follow), ("--set", request.settings)):
         if given:
             raise CannotBuild(

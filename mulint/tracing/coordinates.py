@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -59,7 +60,9 @@ def _rows(
         slope = tail_slope(list(seeds.values()))
         if slope is not None:
             step = 0 if quantity == "init" else measurements[0].steps
-            found.append(_row(quantity, step, name, slope, modules, high, low))
+            points = tuple(point for values_of_seed in seeds.values() for point in sorted(values_of_seed.items()))
+            row = _row(quantity, step, name, slope, modules, high, low)
+            found.append(dataclasses.replace(row, points=points))
     return found
 
 

@@ -61,7 +61,12 @@ def run(request: Request, limits: Limits = Limits(), progress: Progress | None =
 
 
 def call(
-    task: str, request: str, limits: Limits, progress: Progress | None = None, folder: Path | None = None
+    task: str,
+    request: str,
+    limits: Limits,
+    progress: Progress | None = None,
+    folder: Path | None = None,
+    stopped: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Run ``answer(request, progress)`` of one of mulint's modules in a worker process.
 
@@ -71,9 +76,10 @@ def call(
         limits: what the worker may use.
         progress: told the stage and how much of it is done.
         folder: the worker's working directory; the caller's own when None.
+        stopped: asked again and again whether to give up.
 
     Raises:
-        TraceFailed: the task raised ``CannotBuild``, ended the process, or went over a limit.
+        TraceFailed: the task raised ``CannotBuild``, ended the process, went over a limit, or was stopped.
     """
     read, write = os.pipe()
     command = [sys.executable, "-P", "-m", "mulint.tracing.worker", task, str(write)]
@@ -92,7 +98,7 @@ def call(
         os.close(write)
     try:
         with os.fdopen(read, "rb", buffering=0) as answers:
-            return _Watch(worker, answers, limits, progress).result()
+            return _Watch(worker, answers, limits, progress, stopped).result()
     finally:
         _end(worker)
 
@@ -105,6 +111,7 @@ class _Watch:
     answers: IO[bytes]
     limits: Limits
     progress: Progress | None
+    stopped: Callable[[], bool] | None
     printed: bytearray = field(default_factory=bytearray)
     total: int = 0
     pending: bytearray = field(default_factory=bytearray)
@@ -153,6 +160,8 @@ class _Watch:
 
     def check(self, deadline: float) -> None:
         limits = self.limits
+        if self.stopped is not None and self.stopped():
+            raise self.failed("it was stopped before it was done", of_code=False)
         if time.monotonic() > deadline:
             raise self.failed(
                 f"the trace took longer than {limits.seconds:g} s; the model hangs or is too large: "

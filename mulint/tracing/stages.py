@@ -12,6 +12,7 @@ import torch
 from mulint import traces
 from mulint.theory import Role, law
 from mulint.tracing import building, coordinates, invariants, roles, training, verdict
+from mulint.tracing.building import Plan
 from mulint.tracing.invariants import Audit
 from mulint.tracing.measurement import ATTENTION, Measurement, measure
 from mulint.tracing.model import Attention, Builder, ParameterDims, Use
@@ -29,16 +30,16 @@ CANNOT_SEE = (
 
 def answer(request: str, progress: Progress) -> dict[str, Any]:
     """What the worker sends back: the trace as JSON values."""
-    return run(Request.from_json(request), progress).to_wire()
+    asked = Request.from_json(request)
+    return run(building.plan(asked), asked, progress).to_wire()
 
 
-def run(request: Request, progress: Progress) -> traces.Trace:
+def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     """Make the trace that was asked for.
 
     Raises:
         CannotBuild: the user's model cannot be built or run.
     """
-    plan = building.plan(request)
     progress("roles", 0.0)
     count = len(plan.builder.widths)
     done = iter(range(1, 2 * count + 1))

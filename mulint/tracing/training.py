@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from mulint.theory import Optimizer as Family
 from mulint.theory import lookup
@@ -127,6 +130,55 @@ def step(prepared: Prepared) -> float:
     loss.backward()  # type: ignore[no-untyped-call]
     prepared.optimizer.step()
     return float(loss.detach())
+
+
+def run(prepared: Prepared, factor: float, steps: int) -> list[float]:
+    """Train with every rate multiplied by a factor, those of the schedule too; returns the loss before each step.
+
+    The factor is taken out again after each step, so that a schedule sees its own rates, however it computes
+    them. A loss that is not finite ends the training.
+
+    Raises:
+        CannotBuild: the case has no optimizer, or the schedule cannot be built or advanced.
+    """
+    if prepared.optimizer is None:
+        raise CannotBuild("no rate can be set without an optimizer; give the case that of the training script")
+    schedule = None
+    if prepared.built.scheduler is not None:
+        schedule = prepared.built.scheduler(prepared.optimizer)
+    losses: list[float] = []
+    while len(losses) < steps and all(map(math.isfinite, losses[-1:])):
+        with _scaled(prepared, factor):
+            losses.append(step(prepared))
+        if schedule is not None:
+            _advance(schedule, losses[-1])
+    return losses
+
+
+@contextmanager
+def _scaled(prepared: Prepared, factor: float) -> Iterator[None]:
+    assert prepared.optimizer is not None
+    own = [group["lr"] for group in prepared.optimizer.param_groups]
+    scale_rates(prepared, factor)
+    try:
+        yield
+    finally:
+        for group, rate in zip(prepared.optimizer.param_groups, own, strict=True):
+            group["lr"] = rate
+
+
+def _advance(schedule: Any, loss: float) -> None:
+    """One step of a schedule, of one that watches the loss as well."""
+    try:
+        if isinstance(schedule, ReduceLROnPlateau):
+            schedule.step(loss)
+        else:
+            schedule.step()
+    except Exception as error:
+        raise CannotBuild(
+            f"the schedule cannot be advanced: {type(error).__name__}: {error}; "
+            "make it long enough, or pass fewer --steps"
+        ) from error
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:

@@ -1,0 +1,1 @@
+"""The learning-rate sweep: does the best rate stay where it is as the width grows?"""
