@@ -20,7 +20,8 @@ def root(tmp_path: Path) -> Path:
 
 def test_what_is_accepted_is_silent_and_survives_moved_lines(root: Path) -> None:
     written = mulint("check", "--write-baseline", cwd=root)
-    assert (written.returncode, written.stdout) == (0, "6 findings written to .mulint-baseline.json.\n")
+    assert written.returncode == 0
+    assert written.stdout.startswith("6 findings written to .mulint-baseline.json.\n")
     (root / "pyproject.toml").write_text('[tool.mulint]\nbaseline = ".mulint-baseline.json"\n')
     model = root / "model.py"
     model.write_text("# one more line\n" + model.read_text())

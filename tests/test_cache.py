@@ -114,6 +114,31 @@ def test_entries_of_another_mulint_are_not_read(project: Path) -> None:
     assert stamp.is_dir()
 
 
+def test_entries_of_former_versions_are_removed_and_nothing_else_is(project: Path) -> None:
+    kept = project / "kept"
+    former = [kept / f"0.0.{i}-cpython-311-{i:016x}" for i in range(5)]
+    others = [kept / "0.0.1-mine", kept / "notes"]
+    for age, folder in enumerate([*former, *others]):
+        (folder / "ab").mkdir(parents=True)
+        (folder / "ab" / "entry").write_text("x")
+        os.utime(folder, (1e9 - age, 1e9 - age))
+    (project / "elsewhere").mkdir()
+    (kept / f"0.0.9-cpython-311-{9:016x}").symlink_to(project / "elsewhere")
+    mulint(*CHECK, cwd=project)
+    # Those that were used last may belong to an installation that shares the folder.
+    assert [folder.is_dir() for folder in former] == [True, True, False, False, False]
+    assert all((folder / "ab" / "entry").is_file() for folder in others)
+    assert (project / "elsewhere").is_dir()
+
+
+def test_an_installation_in_use_keeps_its_entries(project: Path) -> None:
+    mulint(*CHECK, cwd=project)
+    (own,) = {p.parents[1] for p in entries(project)}
+    os.utime(own, (1, 1))
+    mulint(*CHECK, cwd=project)
+    assert own.stat().st_mtime > 1
+
+
 def test_where_nothing_can_be_kept_the_check_goes_on(project: Path) -> None:
     (project / "kept").write_text("a file")
     result = mulint(*CHECK, cwd=project)

@@ -84,6 +84,11 @@ def check(paths: tuple[Path, ...], **given: Any) -> None:
         write_text(file, baseline.render(report.findings))
         count = len(report.findings)
         click.echo(f"{count} finding{'s' if count != 1 else ''} written to {os.path.relpath(file)}.")
+        if configuration.baseline is None:
+            click.echo(
+                f"Next: `mulint check --baseline {os.path.relpath(file)}` leaves them out; "
+                f'baseline = "{Path(os.path.relpath(file, root)).as_posix()}" under [tool.mulint] always does.'
+            )
         sys.exit(EXIT_ERROR if report.errors else EXIT_CLEAN)
     _print(report, given)
     sys.exit(_exit_code(report, given["fail_on"]))

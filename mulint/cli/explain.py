@@ -16,6 +16,10 @@ def explain(code: str) -> None:
     for rule in RULES:
         if code.upper() == rule.code or code == rule.name:
             click.echo(f"# {rule.name} ({rule.code}, {rule.severity})\n\n{rule.page}", nl=False)
+            click.echo(
+                f"\nNext: `mulint fix --diff --select {rule.code}` shows the rewrite; a line that is right as it "
+                f"is ends with `# mulint: ignore[{rule.code}] reason`."
+            )
             return
     known = [*(r.code for r in RULES), *(r.name for r in RULES)]
     raise CannotRun(f"no rule {code!r}{nearest(code, known)} (`mulint rules` lists all)")

@@ -130,3 +130,5 @@ def _print(
         click.echo(fix_text.certificate(certificate), nl=False, err=diff)
     elif patch.files:
         click.echo(fix_text.NOT_PROVED, nl=False, err=diff)
+    if diff or written:
+        click.echo(fix_text.next_step(patch, written=written), nl=False, err=diff)

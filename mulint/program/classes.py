@@ -143,6 +143,10 @@ def knob_instance(run: Run, kind: ClassValue) -> ObjectValue:
 
 def _fitting_class(parameter: s.Parameter, function: FunctionValue) -> ClassValue | None:
     """The only dataclass in sight that has everything a function reads from an unannotated parameter."""
+    top = list(function.scope.outward())[-1]
+    in_sight = dict.fromkeys(v for v in top.names.values() if isinstance(v, ClassValue) and is_dataclass(v))
+    if not in_sight:
+        return None
     read = {
         node.name
         for node in s.walk(function.node.body)
@@ -150,8 +154,6 @@ def _fitting_class(parameter: s.Parameter, function: FunctionValue) -> ClassValu
     }
     if not read:
         return None
-    top = list(function.scope.outward())[-1]
-    in_sight = dict.fromkeys(v for v in top.names.values() if isinstance(v, ClassValue) and is_dataclass(v))
     fitting = [
         kind
         for kind in in_sight

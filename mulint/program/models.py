@@ -16,8 +16,9 @@ def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
 
     What derives from a class that another one constructs is a part as well.
     """
-    found = {id(child) for kind in kinds for child, _ in _mentioned(kind)} | {id(k) for k in _passed(run)}
-    constructed = {id(child) for kind in kinds for child, is_called in _mentioned(kind) if is_called}
+    mentioned = [(id(child), is_called) for kind in kinds for child, is_called in _mentioned(kind)]
+    found = {child for child, _ in mentioned} | {id(k) for k in _passed(run)}
+    constructed = {child for child, is_called in mentioned if is_called}
     inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
     alone = {id(m.kind) for m in run.built if id(m) not in inside}
     found |= {id(m.kind) for m in inside.values()} - alone
@@ -79,10 +80,11 @@ def _handed(node: object) -> Sequence[s.Expression]:
 def unapplied(run: Interpreter) -> Iterator[ModuleValue]:
     """Modules of which no weight was seen at work: whole models, and parts that only other code applies."""
     held: set[int] = set()
+    read = _Read()
     for model in reversed(run.built):
         if id(model) not in held:
-            held |= {id(m) for m in _held(model)}
-    unread = {id(m) for model in run.built for m in _unread(model)}
+            held |= {id(m) for m in _held(model, read)}
+    unread = {id(m) for model in run.built for m in _unread(model, read)}
     used = {id(a.weight) for a in run.seen.applications}
     for module, is_root in list(run.built.items()):
         if id(module) in held or not (is_root or id(module) in unread):
@@ -92,26 +94,31 @@ def unapplied(run: Interpreter) -> Iterator[ModuleValue]:
             yield module
 
 
-def _held(model: ModuleValue) -> Iterator[ModuleValue]:
+def _held(model: ModuleValue, read: _Read) -> Iterator[ModuleValue]:
     """The parts of a model that its own methods may apply: all but those that none of them reads."""
-    skipped = {id(m) for m in _unread(model)}
+    skipped = {id(m) for m in _unread(model, read)}
     yield from (m for name, m in named_modules(model) if name and id(m) not in skipped)
 
 
-def _unread(model: ModuleValue) -> Iterator[ModuleValue]:
+def _unread(model: ModuleValue, read: _Read) -> Iterator[ModuleValue]:
     """Parts under a name that no method of the model's class but the constructor reads."""
     for name, child in model.attributes.items():
         several = [o for o in options(child) if isinstance(o, ModuleValue)]
-        if several and model.kind is not None and not _is_read(model.kind, name):
+        if several and model.kind is not None and name not in read.by(model.kind):
             yield from several
 
 
-def _is_read(kind: ClassValue, name: str) -> bool:
-    """Whether a method other than the constructor reads ``self.name``."""
-    methods = (n for c in classes.ancestry(kind) for n in c.node.body if isinstance(n, s.Function))
-    return any(
-        isinstance(node, s.Attribute) and node.name == name
-        for method in methods
-        if method.name != "__init__"
-        for node in s.walk(method.body)
-    )
+class _Read:
+    """The names of attributes that the methods of a class other than the constructor read, each class once."""
+
+    def __init__(self) -> None:
+        self._by_class: dict[int, frozenset[str]] = {}
+
+    def by(self, kind: ClassValue) -> frozenset[str]:
+        found = self._by_class.get(id(kind))
+        if found is None:
+            methods = (n for c in classes.ancestry(kind) for n in c.node.body if isinstance(n, s.Function))
+            bodies = (method.body for method in methods if method.name != "__init__")
+            found = frozenset(n.name for body in bodies for n in s.walk(body) if isinstance(n, s.Attribute))
+            self._by_class[id(kind)] = found
+        return found

@@ -30,6 +30,16 @@ def summary(patch: Patch, shown: Callable[[str], str], *, written: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
+def next_step(patch: Patch, *, written: bool) -> str:
+    """The commands that lead on from a patch."""
+    if not patch.files:
+        return ""
+    if not written:
+        return "Next: `mulint fix` writes this.\n"
+    measured = "".join(f" and `mulint trace {model}`" for model in patch.models[:1])
+    return f"Next: `mulint check`{measured}.\n"
+
+
 def left(items: Iterable[Left], shown: Callable[[str], str]) -> str:
     """What was not repaired: place, reason, and what to do by hand."""
     return "".join(

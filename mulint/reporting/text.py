@@ -12,6 +12,7 @@ from mulint.findings import Finding, Intent, Report, Severity
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 _MOST_NOT_UNDERSTOOD = 3
+_OWN = "MU9"  # codes of mulint itself, which have no page
 Shown = Callable[[str], str]
 
 
@@ -100,6 +101,7 @@ def summary(report: Report, shown: Shown, *, verbose: bool) -> Iterator[str]:
         yield "No parameter's size could be followed, so nothing was judged; `mulint trace` measures instead."
     yield from _not_understood(report, shown, verbose=verbose)
     yield from _intent(report)
+    yield from _next(report)
 
 
 def _counts(report: Report) -> str:
@@ -132,6 +134,22 @@ def _intent(report: Report) -> Iterator[str]:
             )
         return
     yield f"μP is {'asked for' if report.intent is Intent.OPTED_IN else 'evident'}: {because}."
+
+
+def _next(report: Report) -> Iterator[str]:
+    """Commands that lead on from the findings."""
+    codes = [f.code for f in report.findings if not f.code.startswith(_OWN)]
+    if not codes:
+        return
+    accepting = (
+        "`mulint init` writes that table"
+        if report.intent is Intent.NONE
+        else "`mulint check --write-baseline` accepts what is there today"
+    )
+    yield (
+        f"Next: `mulint explain {codes[0]}` says why and how to silence one place; "
+        f"`mulint fix --diff` shows the rewrite; {accepting}."
+    )
 
 
 def _count(number: int, noun: str) -> str:

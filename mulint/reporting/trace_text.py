@@ -45,6 +45,8 @@ def _lines(trace: Trace, shown: Shown) -> Iterator[str]:
     yield from _section("Not seen", trace.cannot_see)
     yield ""
     yield closing(trace)
+    if trace.verdict == "fail":
+        yield "Next: `mulint fix --diff` shows the rewrite."
 
 
 # Parameters -----------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,9 @@ _TAG = (
     "# This file marks a cache that mulint wrote. It may be deleted at any time.\n"
     "# See https://bford.info/cachedir/\n"
 )
+# Several installations may share a folder: a few others that were used last keep their entries.
+_OTHERS = 2
+_STAMP = re.compile(r"\d[\w.+]*-\w+-\d+-[0-9a-f]{16}")
 
 
 class Store:
@@ -30,6 +35,8 @@ class Store:
         self._top = folder
         self._folder = folder / _stamp()
         self._root = str(root.resolve())
+        with contextlib.suppress(OSError):
+            os.utime(self._folder)  # the time of the last use: a folder's own time tells of new names only
 
     def get(self, name: str, origin: str) -> str | None:
         """The text under a name, if it was computed from the same origin.
@@ -49,6 +56,8 @@ class Store:
         path = self._path(name)
         beside = path.with_name(f"{path.name}.{os.getpid()}")
         with contextlib.suppress(OSError, UnicodeEncodeError):
+            if not self._folder.is_dir():
+                self._remove_former()
             prepare(self._top, path.parent)
             try:
                 beside.write_text(f"{digest(origin, text)}\n{text}", encoding="utf-8")
@@ -60,6 +69,15 @@ class Store:
     def _path(self, name: str) -> Path:
         mark = digest(self._root, name)
         return self._folder / mark[:2] / mark[2:]
+
+    def _remove_former(self) -> None:
+        """Remove the entries of former versions, which nothing reads again."""
+        if not self._top.is_dir():
+            return
+        former = [p for p in self._top.iterdir() if _STAMP.fullmatch(p.name) and p.is_dir() and not p.is_symlink()]
+        former.sort(key=lambda p: p.stat().st_mtime_ns, reverse=True)
+        for path in former[_OTHERS:]:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def prepare(top: Path, folder: Path) -> None:
