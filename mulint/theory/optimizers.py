@@ -73,6 +73,16 @@ class EpsilonPolicy(StrEnum):
     IGNORE = "ignore"
 
 
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The declared choices; ``declares_decay`` is False where the decay's is only the default."""
+
+    decay: WeightDecayPolicy = WeightDecayPolicy.CONSTANT_LR_WD
+    embedding: EmbeddingPolicy = EmbeddingPolicy.CONSTANT
+    epsilon: EpsilonPolicy = EpsilonPolicy.REPORT
+    declares_decay: bool = False
+
+
 # (fan-in, fan-out) exponents of a weight of each role.
 _FANS: Mapping[Role, tuple[Exponent, Exponent]] = {
     Role.INPUT: (Fraction(0), Fraction(1)),
