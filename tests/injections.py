@@ -176,6 +176,101 @@ class Mixer(nn.Module):
         "MU113",
     ),
     Injection(
+        "Muon that matches Adam's size",
+        "gpt_mup",
+        "model.py",
+        """    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, **extra)
+""",
+        """    del groups
+        return torch.optim.Muon(hidden, lr=learning_rate, adjust_lr_fn="match_rms_adamw")
+""",
+        "MU109",
+    ),
+    Injection(
+        "Adafactor as it comes",
+        "gpt_mup",
+        "model.py",
+        """    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, **extra)
+""",
+        """    from transformers import Adafactor
+
+        return Adafactor(self.parameters())
+""",
+        "MU110",
+    ),
+    Injection(
+        "a large epsilon",
+        "mlp_mup",
+        "train_adam.py",
+        """    optimizer = Adam(groups)
+""",
+        """    optimizer = Adam(groups, eps=1e-4)
+""",
+        "MU111",
+    ),
+    Injection(
+        "an optimizer from the factory of a library",
+        "gpt_mup",
+        "model.py",
+        """    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, **extra)
+""",
+        """    from timm.optim import create_optimizer_v2
+
+        return create_optimizer_v2(self, opt="adamw", lr=learning_rate)
+""",
+        "MU114",
+    ),
+    Injection(
+        "scaled groups given to the mup package",
+        "mlp_mup",
+        "train_adam.py",
+        """    optimizer = Adam(groups)
+""",
+        """    from mup import MuAdam
+
+    optimizer = MuAdam(groups)
+""",
+        "MU116",
+    ),
+    Injection(
+        "a class of its own",
+        "mlp_mup",
+        "train_adam.py",
+        """    optimizer = Adam(groups)
+""",
+        """    class Normalised(torch.optim.Optimizer):
+        def __init__(self, params, lr=1e-3):
+            super().__init__(params, {"lr": lr})
+
+    optimizer = Normalised(groups)
+""",
+        "MU119",
+    ),
+    Injection(
+        "the factor after the scheduler",
+        "mlp_mup",
+        "train_adam.py",
+        """    scheduler = StepLR(optimizer, step_size=4, gamma=0.5)
+""",
+        """    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 ** (step // 4))
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] / model.ratio
+""",
+        "MU204",
+    ),
+    Injection(
+        "a warm-up to one rate",
+        "mlp_mup",
+        "train_adam.py",
+        """    scheduler = StepLR(optimizer, step_size=4, gamma=0.5)
+""",
+        """    from deepspeed.runtime.lr_schedules import WarmupLR
+
+    scheduler = WarmupLR(optimizer, warmup_max_lr=args.lr)
+""",
+        "MU205",
+    ),
+    Injection(
         "torch's AdamW on a mup model",
         "mup_package",
         "train.py",

@@ -87,7 +87,7 @@ def find(program: Program) -> Iterator[Finding]:
         judged = [r for r in rates.rates(program, view, family) if r.parameter.role is not Role.OUTPUT]
         hidden = [r for r in judged if r.parameter.role is Role.HIDDEN]
         wrong = [r for r in judged if not r.is_right]
-        if not hidden or not wrong or len({r.found for r in judged}) < 2:
+        if not hidden or not wrong or (len(hidden) < len(judged) and len({r.found for r in judged}) < 2):
             continue
         other = _fitting(program, family, judged)
         if other is None:

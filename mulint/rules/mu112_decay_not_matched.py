@@ -85,7 +85,7 @@ def find(program: Program) -> Iterator[Finding]:
         if family is None or not view.is_scaled:
             continue
         if family.decay is Decay.COUPLED and family.is_adaptive:
-            if any(rates.positive(_given(view, g)) for g in view.groups):
+            if any(rates.above(_given(view, g)) for g in view.groups):
                 yield _coupled(view, family)
         elif not family.width_scaled and family.decay in (Decay.TIMES_RATE, Decay.INDEPENDENT):
             yield from _unmatched(program, view, family)

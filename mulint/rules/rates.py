@@ -86,12 +86,12 @@ def symbols(rates: Iterable[Rate]) -> list[Parameter]:
     return list({r.parameter.key: r.parameter for r in rates}.values())
 
 
-def positive(value: Value | None) -> bool:
-    """Whether an option is surely a number above zero; a setting counts by its default."""
+def above(value: Value | None, bound: float = 0.0) -> bool:
+    """Whether an option is surely a number above a bound; a setting counts by its default."""
     if isinstance(value, Knob):
-        return value.default is not None and positive(value.default)
+        return value.default is not None and above(value.default, bound)
     constant = as_number(value).constant if value is not None else None
-    return constant is not None and constant > 0
+    return constant is not None and constant > bound
 
 
 def may_be_positive(value: Value | None) -> bool:

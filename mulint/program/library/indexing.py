@@ -39,6 +39,7 @@ def make_slice(lower: Value, upper: Value, step: Value) -> Value:
 
 
 ELLIPSIS = Constant(b"...")
+_RATE_KEYS = ("lr", "initial_lr", "lr_scale")
 
 
 def _slice_parts(value: Value) -> tuple[Value, Value, Value] | None:
@@ -310,12 +311,13 @@ def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scop
                 else:
                     option.complete = False
             case GroupValue():
-                if index == Constant("lr"):
+                if isinstance(index, Constant) and index.value in _RATE_KEYS:
                     relative = run.group_reads > 0 or _reads_group(value)
+                    place, key = site_of(scope, span), str(index.value)
                     write = RateWrite(
-                        site_of(scope, span), value, option.every, relative, scope.symbol, option.record
+                        place, value, option.every, relative, scope.symbol, option.record, key, run.next_order()
                     )
-                    run.seen.rate_writes.append(write)
+                    run.seen.group_writes.append(write)
             case ModuleValue() if isinstance(index, Constant):
                 run.set_attribute(option, str(index.value), value, site_of(scope, span))
             case ObjectValue() | Knob() if isinstance(index, Constant) and isinstance(index.value, str):
