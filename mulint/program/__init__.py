@@ -16,8 +16,8 @@ from mulint.program.packages import enclosing
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.ratios import ratio_base, width_multipliers
-from mulint.program.records import Failure, Observations, Weight
-from mulint.program.values import Number, Site
+from mulint.program.records import Failure, Observations, RateWrite, Weight
+from mulint.program.values import Number, Site, as_number
 from mulint.program.widths import Named, growth, size_symbols, undecided_symbols, width_symbols
 from mulint.program.written import scale_written_sizes, written_symbols
 from mulint.theory import Policies, Role
@@ -46,7 +46,13 @@ class Program:
     @cached_property
     def optimizers(self) -> tuple[OptimizerView, ...]:
         """All optimizers, one for each construction."""
-        return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths))
+        rewritten = [w.record for w in self.seen.rate_writes if w.record is not None and self.scales(w)]
+        return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths, rewritten))
+
+    def scales(self, write: RateWrite) -> bool:
+        """Whether a write gives a group a width factor, not all groups one rate that happens to have one."""
+        value = as_number(write.value)
+        return bool(self.growth(value)) and (write.relative or not write.every or self.is_relative(value))
 
     @cached_property
     def _by_key(self) -> dict[tuple[Site, str], list[Parameter]]:

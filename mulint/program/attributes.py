@@ -147,7 +147,7 @@ def set_attribute(run: Run, value: Value, name: str, new: Value, site: Site) -> 
         modules.set_tensor_attribute(value, name, new)
         return
     if name == "base_lrs":  # of a scheduler, whose class does not matter
-        write = RateWrite(site, new, True, True, "", None, name, run.next_order())
+        write = RateWrite(site, new, True, frozenset(), "", None, name, run.next_order())
         run.seen.group_writes.append(write)
     if not isinstance(value, ModuleValue | ObjectValue | Knob):
         return

@@ -231,17 +231,22 @@ class RateWrite:
 
     Also one to the ``base_lrs`` of a scheduler.
 
-    ``relative`` is True when something read from the group takes part in the value.
+    ``reads`` are the keys of the group that take part in the value.
     """
 
     site: Site
     value: Value
     every: bool
-    relative: bool
+    reads: frozenset[str]
     owner: str
     record: OptimizerRecord | None
     key: str = "lr"
     order: int = 0
+
+    @property
+    def relative(self) -> bool:
+        """Whether something read from the group takes part in the value."""
+        return bool(self.reads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ from mulint.rules.rule import Header, subject
 from mulint.theory import law
 
 RULE = Header("MU116", "width-factor-twice")
-_SCALE, _OWN = "group.lr_scale", ("group.lr", "group.initial_lr")
+_OWN = ("lr", "initial_lr")
 
 
 def find(program: Program) -> Iterator[Finding]:
@@ -112,8 +112,7 @@ def _again(program: Program, view: OptimizerView) -> tuple[Site, str] | None:
         if scheduler.optimizer is record and scheduler.type.startswith("timm.scheduler."):
             return scheduler.site, "the schedulers of timm multiply the rate by lr_scale"
     for write in program.seen.rate_writes:
-        names = {s.name for size in as_number(write.value).alternatives for s in size.symbols}
-        if write.record is record and _SCALE in names and names.intersection(_OWN):
+        if write.record is record and "lr_scale" in write.reads and write.reads.intersection(_OWN):
             return write.site, "the group's own rate is multiplied by its lr_scale here"
     return None
 

@@ -10,7 +10,7 @@ from mulint.findings import Severity
 from mulint.program import Program
 from mulint.program.parameters import Parameter, multiplier
 from mulint.program.rates import Group, OptimizerView
-from mulint.program.values import Knob, Number, Site, Value, as_number
+from mulint.program.values import Knob, Number, Value, as_number
 from mulint.theory import Optimizer, Role, table_8
 
 _MATRICES = (Role.HIDDEN, Role.INPUT, Role.OUTPUT)
@@ -100,12 +100,3 @@ def may_be_positive(value: Value | None) -> bool:
         return value.default is None or may_be_positive(value.default)
     number = as_number(value) if value is not None else Number()
     return bool(number.alternatives) and number.constant != 0
-
-
-def writes_scale(program: Program, view: OptimizerView) -> bool:
-    """Whether the rates of its groups are rewritten after its construction by something that may be a factor."""
-    here: Site = view.record.site
-    return any(
-        w.record is not None and w.record.site == here and program.growth(as_number(w.value)) != 0
-        for w in program.seen.rate_writes
-    )

@@ -80,7 +80,7 @@ def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
 
 def group_item(run: Run, key: str) -> Value:
     """A value read back from a parameter group; ``params`` are its weights."""
-    run.group_reads += 1
+    run.group_reads.add(key)
     if key == "params":
         return Unknown("the weights of a group")
     return Knob(Symbol(f"group.{key}", kind="group"))
@@ -282,9 +282,9 @@ def unpacked(value: Value, count: int) -> list[Value]:
             return [Unknown("unpacked from an unknown value")] * count
 
 
-def _reads_group(value: Value) -> bool:
+def _group_keys(value: Value) -> set[str]:
     symbols = (symbol for size in as_number(value).alternatives for symbol in size.symbols)
-    return any(symbol.kind == "group" for symbol in symbols)
+    return {symbol.short for symbol in symbols if symbol.kind == "group"}
 
 
 def _axes(count: int, missing: int) -> list[Value]:
@@ -312,10 +312,10 @@ def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scop
                     option.complete = False
             case GroupValue():
                 if isinstance(index, Constant) and index.value in _RATE_KEYS:
-                    relative = run.group_reads > 0 or _reads_group(value)
+                    reads = frozenset(run.group_reads | _group_keys(value))
                     place, key = site_of(scope, span), str(index.value)
                     write = RateWrite(
-                        place, value, option.every, relative, scope.symbol, option.record, key, run.next_order()
+                        place, value, option.every, reads, scope.symbol, option.record, key, run.next_order()
                     )
                     run.seen.group_writes.append(write)
             case ModuleValue() if isinstance(index, Constant):
