@@ -50,7 +50,7 @@ def analyse(
     codes = selected(CODES, configuration)
     with without_collection():
         facts, errors = gather(sources, store, jobs)
-        program = link(facts, configuration.opts_in, _named(configuration))
+        program = link(facts, configuration.opts_in, _named(configuration), configuration.policies)
         findings = _suppressed(_judged(program, run(program, codes)), sources, codes)
     return Analysis(tuple(facts), program, tuple(_identified(findings, sources)), errors)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mulint.theory import EmbeddingPolicy, EpsilonPolicy, WeightDecayPolicy
+from mulint.theory import EmbeddingPolicy, EpsilonPolicy, Policies, WeightDecayPolicy
 
 DEFAULT_MAX_FILE_SIZE = 1_000_000
 
@@ -84,7 +84,13 @@ class Configuration:
     max_file_size: int = DEFAULT_MAX_FILE_SIZE
     baseline: Path | None = None
     widths: Widths = Widths()
+    declares_decay: bool = False
     models: tuple[Model, ...] = ()
+
+    @property
+    def policies(self) -> Policies:
+        """The choices that decide what some rules expect."""
+        return Policies(self.weight_decay, self.embedding_lr, self.epsilon, self.declares_decay)
 
     @property
     def opts_in(self) -> bool:
@@ -149,6 +155,7 @@ def _parse(path: Path, table: Mapping[str, Any]) -> Configuration:
         elif key in _CHOICES:
             name, choices = _CHOICES[key]
             values[name] = _choice(path, key, value, choices)
+            values["declares_decay"] = values.get("declares_decay", False) or key == "weight-decay"
         elif key == "target":
             if value not in ("torch", "mup"):
                 raise ConfigurationError(f'{path}: target = {value!r}: use "torch" or "mup"')

@@ -82,6 +82,195 @@ INJECTIONS = (
         "MU104",
     ),
     Injection(
+        "weight decay left as it was beside a smaller rate",
+        "gpt_mup",
+        "model.py",
+        """                "weight_decay": weight_decay * ratio,
+""",
+        """                "weight_decay": weight_decay,
+""",
+        "MU112",
+    ),
+    Injection(
+        "weight decay added to the gradient",
+        "mlp_mup",
+        "train_adam.py",
+        """    optimizer = Adam(groups)
+""",
+        """    optimizer = Adam(groups, weight_decay=0.1)
+""",
+        "MU112",
+    ),
+    Injection(
+        "Adam's factors under SGD",
+        "mlp_mup",
+        "train_adam.py",
+        """    optimizer = Adam(groups)
+""",
+        """    optimizer = torch.optim.SGD(groups)
+""",
+        "MU103",
+    ),
+    Injection(
+        "SGD's factors under Adam",
+        "mlp_mup",
+        "train_sgd.py",
+        """    optimizer = torch.optim.SGD(groups, lr=args.lr, momentum=0.9)
+""",
+        """    optimizer = torch.optim.Adam(groups, lr=args.lr)
+""",
+        "MU103",
+    ),
+    Injection(
+        "the rate of every group divided by the width",
+        "gpt_mup_untied",
+        "model.py",
+        """            {"params": others, "lr": lr},
+""",
+        """            {"params": others, "lr": lr / ratio},
+""",
+        "MU105",
+    ),
+    Injection(
+        "an MLP of its own size with the factor of the model's width",
+        "gpt_mup_untied",
+        "model.py",
+        """    context: int = 32
+
+
+class Mixer(nn.Module):
+    \"\"\"Mixes a token with the mean of those before it.\"\"\"
+
+    def __init__(self, config):
+        super().__init__()
+        self.here = nn.Linear(config.width, config.width)
+        self.past = nn.Linear(config.width, config.width)
+
+    def forward(self, x):
+        steps = torch.arange(1, x.shape[1] + 1, device=x.device).view(1, -1, 1)
+        return F.gelu(self.here(x) + self.past(x.cumsum(dim=1) / steps))
+""",
+        """    context: int = 32
+    inner: int = 512
+
+
+class Mixer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.here = nn.Linear(config.width, config.inner)
+        self.past = nn.Linear(config.inner, config.width)
+
+    def forward(self, x):
+        return self.past(F.gelu(self.here(x)))
+""",
+        "MU106",
+    ),
+    Injection(
+        "a hidden weight that the list forgets",
+        "gpt_mup_untied",
+        "model.py",
+        """    matrices = [model.mixer.here.weight, model.mixer.past.weight, model.head.weight]
+""",
+        """    matrices = [model.mixer.here.weight, model.head.weight]
+""",
+        "MU113",
+    ),
+    Injection(
+        "Muon that matches Adam's size",
+        "gpt_mup",
+        "model.py",
+        """    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, **extra)
+""",
+        """    del groups
+        return torch.optim.Muon(hidden, lr=learning_rate, adjust_lr_fn="match_rms_adamw")
+""",
+        "MU109",
+    ),
+    Injection(
+        "Adafactor as it comes",
+        "gpt_mup",
+        "model.py",
+        """    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, **extra)
+""",
+        """    from transformers import Adafactor
+
+        return Adafactor(self.parameters())
+""",
+        "MU110",
+    ),
+    Injection(
+        "a large epsilon",
+        "mlp_mup",
+        "train_adam.py",
+        """    optimizer = Adam(groups)
+""",
+        """    optimizer = Adam(groups, eps=1e-4)
+""",
+        "MU111",
+    ),
+    Injection(
+        "an optimizer from the factory of a library",
+        "gpt_mup",
+        "model.py",
+        """    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, **extra)
+""",
+        """    from timm.optim import create_optimizer_v2
+
+        return create_optimizer_v2(self, opt="adamw", lr=learning_rate)
+""",
+        "MU114",
+    ),
+    Injection(
+        "scaled groups given to the mup package",
+        "mlp_mup",
+        "train_adam.py",
+        """    optimizer = Adam(groups)
+""",
+        """    from mup import MuAdam
+
+    optimizer = MuAdam(groups)
+""",
+        "MU116",
+    ),
+    Injection(
+        "a class of its own",
+        "mlp_mup",
+        "train_adam.py",
+        """    optimizer = Adam(groups)
+""",
+        """    class Normalised(torch.optim.Optimizer):
+        def __init__(self, params, lr=1e-3):
+            super().__init__(params, {"lr": lr})
+
+    optimizer = Normalised(groups)
+""",
+        "MU119",
+    ),
+    Injection(
+        "the factor after the scheduler",
+        "mlp_mup",
+        "train_adam.py",
+        """    scheduler = StepLR(optimizer, step_size=4, gamma=0.5)
+""",
+        """    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5 ** (step // 4))
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] / model.ratio
+""",
+        "MU204",
+    ),
+    Injection(
+        "a warm-up to one rate",
+        "mlp_mup",
+        "train_adam.py",
+        """    scheduler = StepLR(optimizer, step_size=4, gamma=0.5)
+""",
+        """    from deepspeed.runtime.lr_schedules import WarmupLR
+
+    scheduler = WarmupLR(optimizer, warmup_max_lr=args.lr)
+""",
+        "MU205",
+    ),
+    Injection(
         "torch's AdamW on a mup model",
         "mup_package",
         "train.py",

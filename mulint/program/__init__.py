@@ -16,11 +16,11 @@ from mulint.program.packages import enclosing
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.ratios import ratio_base, width_multipliers
-from mulint.program.records import Failure, Observations, Weight
-from mulint.program.values import Number, Site
+from mulint.program.records import Failure, Observations, RateWrite, Weight
+from mulint.program.values import Number, Site, as_number
 from mulint.program.widths import Named, growth, size_symbols, undecided_symbols, width_symbols
 from mulint.program.written import scale_written_sizes, written_symbols
-from mulint.theory import Role
+from mulint.theory import Policies, Role
 
 __all__ = ["Failure", "Named", "Program", "link"]
 
@@ -36,6 +36,7 @@ class Program:
     packages: tuple[Package, ...]
     understood: Understood
     not_understood: tuple[NotUnderstood, ...]
+    policies: Policies
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -45,7 +46,13 @@ class Program:
     @cached_property
     def optimizers(self) -> tuple[OptimizerView, ...]:
         """All optimizers, one for each construction."""
-        return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths))
+        rewritten = [w.record for w in self.seen.rate_writes if w.record is not None and self.scales(w)]
+        return tuple(optimizer_views(self.seen.optimizers, self.parameters, self.widths, rewritten))
+
+    def scales(self, write: RateWrite) -> bool:
+        """Whether a write gives a group a width factor, not all groups one rate that happens to have one."""
+        value = as_number(write.value)
+        return bool(self.growth(value)) and (write.relative or not write.every or self.is_relative(value))
 
     @cached_property
     def _by_key(self) -> dict[tuple[Site, str], list[Parameter]]:
@@ -88,12 +95,13 @@ class Program:
         return next((known[folder] for folder in enclosing(path) if folder in known), Intent.NONE)
 
     @cached_property
-    def _sizes(self) -> frozenset[Symbol]:
+    def sizes(self) -> frozenset[Symbol]:
+        """All symbols that occur in the shapes of weights and in head dimensions."""
         return size_symbols(self.seen)
 
     def is_relative(self, number: Number) -> bool:
         """Whether a number has the ratio of a width to a base width in it."""
-        return ratio_base(number, self.widths, self._sizes) is not None
+        return ratio_base(number, self.widths, self.sizes) is not None
 
     def growth(self, number: Number) -> Fraction | None:
         """The width exponent of a number; None if it is unknown."""
@@ -104,6 +112,7 @@ def link(
     files: Sequence[FileFacts],
     opted_in: Callable[[str], bool] | bool = False,
     named: Named = Named(),  # noqa: B008
+    policies: Policies = Policies(),  # noqa: B008
 ) -> Program:
     """Link the facts of all files of a project.
 
@@ -111,6 +120,7 @@ def link(
         files: the facts, one for each file, in any order.
         opted_in: whether a path (or every path) lies under a configuration that asks for μP.
         named: the sizes that the configuration declares to be widths, or to be none.
+        policies: the choices that the configuration declares.
     """
     ordered = sorted(files, key=lambda f: f.path)
     asks = opted_in if callable(opted_in) else (lambda _path, answer=opted_in: answer)
@@ -135,6 +145,7 @@ def link(
             schedulers=len({o.site for o in run.seen.schedulers}),
         ),
         not_understood=_not_understood(run.seen, known, undecided),
+        policies=policies,
     )
 
 

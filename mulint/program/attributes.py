@@ -7,6 +7,7 @@ from dataclasses import replace
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
 from mulint.program.library import modules
+from mulint.program.records import RateWrite
 from mulint.program.run import Arguments, Run, join_all
 from mulint.program.values import (
     Bound,
@@ -145,6 +146,9 @@ def set_attribute(run: Run, value: Value, name: str, new: Value, site: Site) -> 
     if isinstance(value, Tensor):
         modules.set_tensor_attribute(value, name, new)
         return
+    if name == "base_lrs":  # of a scheduler, whose class does not matter
+        write = RateWrite(site, new, True, frozenset(), "", None, name, run.next_order())
+        run.seen.group_writes.append(write)
     if not isinstance(value, ModuleValue | ObjectValue | Knob):
         return
     if isinstance(value, ModuleValue):

@@ -8,8 +8,8 @@ from mulint.facts import syntax as s
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
 from mulint.program.expressions import setting
-from mulint.program.library import modules, tensors
-from mulint.program.records import Construction, GroupRecord, OptimizerRecord
+from mulint.program.library import frameworks, modules, optimizers, tensors
+from mulint.program.records import Construction
 from mulint.program.run import Arguments, Frame, Run, join_all, sources_of
 from mulint.program.scopes import Scope
 from mulint.program.values import (
@@ -23,7 +23,6 @@ from mulint.program.values import (
     ListValue,
     ModuleValue,
     ObjectValue,
-    OptimizerValue,
     Partial,
     Tensor,
     Unknown,
@@ -85,7 +84,7 @@ def _bind(
 def instantiate(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
     """Construct an instance of a user's class."""
     if classes.is_optimizer_class(kind):
-        return _optimizer(run, kind, arguments)
+        return optimizers.construct_local(run, kind, arguments)
     initialiser = classes.method(kind, "__init__")
     if classes.is_module_class(kind):
         module = ModuleValue(kind, arguments.site, level=run.uncertainty, owner=arguments.owner)
@@ -95,6 +94,8 @@ def instantiate(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
         else:
             modules.construct_base(run, module, arguments)
         return module
+    if frameworks.is_trainer(kind):
+        frameworks.trainer(run, arguments)
     instance = ObjectValue(kind, level=run.uncertainty)
     if initialiser is not None:
         _initialise(run, kind, initialiser, arguments, instance)
@@ -131,20 +132,6 @@ def _fill_fields(run: Run, instance: ObjectValue, arguments: Arguments) -> None:
     finish = classes.method(instance.kind, "__post_init__")
     if finish is not None:
         invoke(run, finish, Arguments((), {}, arguments.site), instance)
-
-
-def _optimizer(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
-    options = arguments.bind(("params", "lr"))
-    record = OptimizerRecord(
-        f"{kind.path}:{kind.name}",
-        arguments.site,
-        arguments.owner,
-        [GroupRecord(None, {})],
-        options,
-        complete=False,
-    )
-    run.seen.optimizers.append(record)
-    return OptimizerValue(record)
 
 
 def apply_module(run: Run, module: ModuleValue, arguments: Arguments) -> Value:

@@ -22,6 +22,7 @@ from mulint.program.values import (
     Value,
     options,
 )
+from mulint.theory import lookup
 
 _MODULE_BASES = frozenset(
     {
@@ -68,10 +69,21 @@ def layer_base(kind: ClassValue) -> str | None:
 
 
 def is_optimizer_class(kind: ClassValue) -> bool:
-    """Whether instances are torch optimizers."""
-    return any(
-        name in ("torch.optim.Optimizer", "torch.optim.optimizer.Optimizer") for name in external_bases(kind)
+    """Whether instances are torch optimizers whose groups are those that they are given.
+
+    A subclass of a known optimizer with an initialiser of its own may scale them first.
+    """
+    bases = external_bases(kind)
+    return bool({"torch.optim.Optimizer", "torch.optim.optimizer.Optimizer"} & set(bases)) or (
+        any(lookup(name) is not None for name in bases) and method(kind, "__init__") is None
     )
+
+
+def parameter_names(kind: ClassValue) -> tuple[str, ...]:
+    """The names of the arguments that a class takes, if it has an initialiser of its own."""
+    initialiser = method(kind, "__init__")
+    names = [p.name for p in initialiser.node.parameters if p.kind == "positional"] if initialiser else []
+    return tuple(names[1:])
 
 
 def class_attribute(kind: ClassValue, name: str, *, after: ClassValue | None = None) -> Value | None:

@@ -9,6 +9,7 @@ from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, classes, expressions, statements
 from mulint.program.dimensions import Symbol
 from mulint.program.library import (
+    frameworks,
     indexing,
     initialisers,
     methods,
@@ -196,6 +197,8 @@ class Interpreter(Run):
             return zoos.construct(self, name, arguments)
         if modules.is_layer_name(name):
             return modules.construct(self, canonical(name), arguments)
+        if name in frameworks.FUNCTIONS:
+            return frameworks.FUNCTIONS[name](self, arguments)
         if optimizers.is_scheduler(name):
             return optimizers.scheduler(self, name, arguments)
         if optimizers.is_optimizer(name):

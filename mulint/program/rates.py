@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -35,11 +35,15 @@ class Group:
 
 @dataclass(frozen=True)
 class OptimizerView:
-    """One construction of an optimizer in one context; ``family`` is None if the theory has no row for it."""
+    """One construction of an optimizer in one context; ``family`` is None if the theory has no row for it.
+
+    ``rewritten``: some of its rates get a width factor after the construction.
+    """
 
     record: OptimizerRecord
     family: Optimizer | None
     groups: tuple[Group, ...]
+    rewritten: bool = False
 
     @cached_property
     def roles(self) -> frozenset[Role]:
@@ -59,7 +63,7 @@ class OptimizerView:
         that are rates by themselves (one for a backbone, one for the rest) are not.
         """
         first = self.groups[0].rate if self.groups else ONE
-        return all(
+        return not self.rewritten and all(
             g.exponent == 0 and ((g.rate / first).constant is not None or (_is_knob(g.rate) and _is_knob(first)))
             for g in self.groups
         )
@@ -81,11 +85,14 @@ class OptimizerView:
 
 
 def optimizer_views(
-    records: Sequence[OptimizerRecord], parameters: Sequence[Parameter], widths: frozenset[Symbol]
+    records: Sequence[OptimizerRecord],
+    parameters: Sequence[Parameter],
+    widths: frozenset[Symbol],
+    rewritten: Collection[OptimizerRecord] = (),
 ) -> Iterator[OptimizerView]:
     """All optimizers; of one construction seen in several contexts those where the most is known."""
     judged = Judged(parameters)
-    views = [_view(record, judged, widths) for record in records]
+    views = [_view(record, judged, widths, record in rewritten) for record in records]
     best: dict[object, list[OptimizerView]] = {}
     for view in views:
         best.setdefault(view.record.site, []).append(view)
@@ -130,14 +137,14 @@ class Judged:
         return self._by_site.get((weight.site, weight.name), [])
 
 
-def _view(record: OptimizerRecord, judged: Judged, widths: frozenset[Symbol]) -> OptimizerView:
+def _view(record: OptimizerRecord, judged: Judged, widths: frozenset[Symbol], rewritten: bool) -> OptimizerView:
     groups = []
     for group in record.groups:
         rate = rate_of(record, group)
         known = None if group.weights is None else judged.of(group.weights)
         groups.append(Group(group, known, rate, growth(rate, widths)))
     family = lookup(record.type, {name: plain(value) for name, value in record.options.items()})
-    return OptimizerView(record, family, tuple(groups))
+    return OptimizerView(record, family, tuple(groups), rewritten)
 
 
 def plain(value: Value) -> object:

@@ -193,7 +193,8 @@ class OptimizerRecord:
     """One construction of an optimizer.
 
     ``conditional``: it hangs on a condition that is not known. ``listed``: it is given weights one by one, not
-    all of a model's, though which they are is not known.
+    all of a model's, though which they are is not known. ``hook`` names the part of a framework that builds it
+    out of sight. ``order`` is its place among all that was observed.
     """
 
     type: str
@@ -204,6 +205,8 @@ class OptimizerRecord:
     complete: bool
     conditional: bool = False
     listed: bool = False
+    hook: str = ""
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,21 +222,31 @@ class SchedulerRecord:
     arguments: dict[str, Value]
     optimizer: OptimizerRecord | None
     factors: tuple[Number, ...] = ()
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class RateWrite:
-    """An assignment to the ``lr`` of one or every parameter group.
+    """An assignment to the ``lr``, ``initial_lr`` or ``lr_scale`` (``key``) of one or every parameter group.
 
-    ``relative`` is True when something read from the group takes part in the value.
+    Also one to the ``base_lrs`` of a scheduler.
+
+    ``reads`` are the keys of the group that take part in the value.
     """
 
     site: Site
     value: Value
     every: bool
-    relative: bool
+    reads: frozenset[str]
     owner: str
     record: OptimizerRecord | None
+    key: str = "lr"
+    order: int = 0
+
+    @property
+    def relative(self) -> bool:
+        """Whether something read from the group takes part in the value."""
+        return bool(self.reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,10 +291,15 @@ class Observations:
     lookup_scales: list[LookupScale] = field(default_factory=list)
     optimizers: list[OptimizerRecord] = field(default_factory=list)
     schedulers: list[SchedulerRecord] = field(default_factory=list)
-    rate_writes: list[RateWrite] = field(default_factory=list)
+    group_writes: list[RateWrite] = field(default_factory=list)
     manual_updates: list[ManualUpdate] = field(default_factory=list)
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     modules: set[tuple[str, str]] = field(default_factory=set)
     constructions: list[Construction] = field(default_factory=list)
     not_understood: list[NotUnderstood] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def rate_writes(self) -> list[RateWrite]:
+        """The writes of learning rates among those to groups."""
+        return [w for w in self.group_writes if w.key == "lr"]

@@ -84,7 +84,8 @@ class Run(ABC):
         self.uncertainty = 0
         self.order = 0
         self.branch: Site | None = None
-        self.group_reads = 0
+        # The keys of parameter groups that the value of the current assignment is computed from.
+        self.group_reads: set[str] = set()
         self.imports: set[tuple[str, str]] = set()
         self.defaults: dict[Symbol, Number] = {}
         # Where a module that is being built calls a function that makes its layers.
@@ -143,6 +144,15 @@ class Run(ABC):
             yield
         finally:
             self.uncertainty -= 1
+
+    @contextmanager
+    def reading_groups(self) -> Iterator[None]:
+        """One assignment, apart from those in functions that its value calls."""
+        before, self.group_reads = self.group_reads, set()
+        try:
+            yield
+        finally:
+            self.group_reads = before
 
 
 def site_of(scope: Scope, span: Span) -> Site:

@@ -67,11 +67,15 @@ def _statement(run: Run, node: s.Statement, scope: Scope, frame: Frame) -> bool:
 def _assign(run: Run, node: s.Assign, scope: Scope) -> None:
     if node.value is None:
         return
-    run.group_reads = 0
-    value = run.evaluate(node.value, scope)
+    with run.reading_groups():
+        _assign_value(run, node, node.value, scope)
+
+
+def _assign_value(run: Run, node: s.Assign, expression: s.Expression, scope: Scope) -> None:
+    value = run.evaluate(expression, scope)
     first = node.targets[0]
     if scope.parent is None and isinstance(first, s.Name):
-        value = _module_constant(value, first, node.value, scope)
+        value = _module_constant(value, first, expression, scope)
     for target in node.targets:
         assign(run, target, value, scope)
 
@@ -86,10 +90,10 @@ def _module_constant(value: Value, target: s.Name, node: s.Expression, scope: Sc
 
 
 def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
-    run.group_reads = 0
-    current = run.evaluate(node.target, scope)
-    value = run.evaluate(node.value, scope)
-    assign(run, node.target, binary(run, node.operator, current, value, scope, node.span), scope)
+    with run.reading_groups():
+        current = run.evaluate(node.target, scope)
+        value = run.evaluate(node.value, scope)
+        assign(run, node.target, binary(run, node.operator, current, value, scope, node.span), scope)
 
 
 def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:

@@ -113,7 +113,8 @@ def held_or_reachable(program: Program, view: OptimizerView, role: Role) -> list
     One that is given a choice of weights, or stands beside others that take the rest, may hold none of them.
     """
     held = [p for g in view.groups for p in g.parameters or () if p.role is role]
-    if held or view.follows_weights or view.record.listed or _shares(program, view):
+    known = view.follows_weights or view.record.listed or view.record.hook
+    if held or known or _shares(program, view):
         return held
     return program.reachable(view.record.site.path, role)
 

@@ -70,7 +70,7 @@ def find(program: Program) -> Iterator[Finding]:
         writes.setdefault(write.site, []).append(write)
     for site, same in writes.items():
         scaled = program.reachable(site.path, Role.HIDDEN, Role.INPUT, Role.OUTPUT)
-        if not scaled or not any(w.every for w in same) or any(w.relative or _is_zero(w) for w in same):
+        if not scaled or not any(w.every for w in same) or any(_is_fine(program, w) for w in same):
             continue
         yield RULE.finding(
             site,
@@ -87,8 +87,10 @@ def find(program: Program) -> Iterator[Finding]:
         )
 
 
-def _is_zero(write: RateWrite) -> bool:
-    return isinstance(write.value, Number) and write.value.constant == 0
+def _is_fine(program: Program, write: RateWrite) -> bool:
+    """Whether a write reads the group, gives it a width factor of its own, or is a temporary zero."""
+    is_zero = isinstance(write.value, Number) and write.value.constant == 0
+    return write.relative or is_zero or program.scales(write)
 
 
 def _may_be(optimizer: Site, write: Site) -> bool:

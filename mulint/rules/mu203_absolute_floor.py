@@ -54,8 +54,7 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.program.values import Knob, Number, Value
-from mulint.rules import schedules
+from mulint.rules import rates, schedules
 from mulint.rules.rule import Header, subject
 
 RULE = Header("MU203", "absolute-floor-of-schedule", Severity.WARNING)
@@ -68,7 +67,7 @@ def find(program: Program) -> Iterator[Finding]:
     """Schedulers with an absolute rate at one of their ends, once for each construction."""
     for scheduler in schedules.judged(program):
         name = scheduler.type.rpartition(".")[2]
-        floors = [a for a in _FLOORS if a in scheduler.arguments and _is_positive(scheduler.arguments[a])]
+        floors = [a for a in _FLOORS if a in scheduler.arguments and rates.above(scheduler.arguments[a])]
         if not floors:
             continue
         yield RULE.finding(
@@ -80,11 +79,3 @@ def find(program: Program) -> Iterator[Finding]:
             found="one value for all groups",
             related=schedules.optimizers_of(scheduler),
         )
-
-
-def _is_positive(value: Value) -> bool:
-    """Whether a floor is surely there: an option counts by its default."""
-    if isinstance(value, Knob):
-        return value.default is not None and _is_positive(value.default)
-    constant = value.constant if isinstance(value, Number) else None
-    return constant is not None and constant > 0

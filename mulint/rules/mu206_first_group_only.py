@@ -74,6 +74,8 @@ def find(program: Program) -> Iterator[Finding]:
         record = write.record
         if write.every or write.site in found or record is None or id(record) in everywhere:
             continue
+        if program.scales(write):  # not a schedule: the group is given its own factor
+            continue
         if len(record.groups) < 2:
             continue
         found.add(write.site)

@@ -73,6 +73,16 @@ class EpsilonPolicy(StrEnum):
     IGNORE = "ignore"
 
 
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """The declared choices; ``declares_decay`` is False where the decay's is only the default."""
+
+    decay: WeightDecayPolicy = WeightDecayPolicy.CONSTANT_LR_WD
+    embedding: EmbeddingPolicy = EmbeddingPolicy.CONSTANT
+    epsilon: EpsilonPolicy = EpsilonPolicy.REPORT
+    declares_decay: bool = False
+
+
 # (fan-in, fan-out) exponents of a weight of each role.
 _FANS: Mapping[Role, tuple[Exponent, Exponent]] = {
     Role.INPUT: (Fraction(0), Fraction(1)),
@@ -184,6 +194,24 @@ _FIXED_ADAFACTOR = Optimizer("Adafactor", Kind.RELATIVE, Decay.TIMES_RATE, 0.0, 
 _MUON = Optimizer("Muon", Kind.ORTHOGONAL, Decay.TIMES_RATE, 0.1, shape=Shape.MAX_ONE)
 _MUON_RMS = Optimizer("Muon", Kind.ORTHOGONAL, Decay.TIMES_RATE, 0.1, shape=Shape.MAX_SIZE)
 
+_LIONS = (
+    "lion_pytorch.Lion",
+    "bitsandbytes.optim.Lion",
+    "bitsandbytes.optim.Lion8bit",
+    "bitsandbytes.optim.PagedLion",
+    "bitsandbytes.optim.PagedLion8bit",
+    "timm.optim.Lion",
+)
+_LAMBS = (
+    "timm.optim.Lamb",
+    "apex.optimizers.FusedLAMB",
+    "bitsandbytes.optim.LAMB",
+    "bitsandbytes.optim.LAMB8bit",
+    "torch_optimizer.Lamb",
+    "deepspeed.ops.lamb.FusedLamb",
+)
+_LARS = ("timm.optim.Lars", "bitsandbytes.optim.LARS", "bitsandbytes.optim.LARS8bit", "torch_optimizer.LARS")
+
 _ROWS: tuple[_Row, ...] = (
     _Row(("torch.optim.SGD",), _SGD),
     _Row(("torch.optim.ASGD",), Optimizer("ASGD", Kind.SGD, Decay.TIMES_RATE)),
@@ -203,7 +231,19 @@ _ROWS: tuple[_Row, ...] = (
         ),
         _ADAMW,
     ),
-    _Row(("bitsandbytes.optim.Adam", "bitsandbytes.optim.Adam8bit"), _adam("Adam")),
+    _Row(
+        ("bitsandbytes.optim.Adam", "bitsandbytes.optim.Adam8bit", "bitsandbytes.optim.PagedAdam"), _adam("Adam")
+    ),
+    _Row(("bitsandbytes.optim.SGD", "bitsandbytes.optim.SGD8bit"), _SGD),
+    _Row(("bitsandbytes.optim.RMSprop", "bitsandbytes.optim.RMSprop8bit"), _adam("RMSprop")),
+    _Row(("bitsandbytes.optim.Adagrad", "bitsandbytes.optim.Adagrad8bit"), _adam("Adagrad", epsilon=1e-10)),
+    _Row(("torchao.optim.AdamW8bit", "torchao.optim.AdamW4bit", "torchao.optim.AdamWFp8"), _ADAMW),
+    _Row(("timm.optim.NAdamW",), _adam("NAdamW", Decay.TIMES_RATE, 0.01)),
+    _Row(("timm.optim.Adan",), Optimizer("Adan", Kind.ADAPTIVE, Decay.TIMES_RATE, 0.0, 1e-8)),
+    _Row(("composer.optim.DecoupledAdamW",), _adam("DecoupledAdamW", Decay.INDEPENDENT, 1e-5)),
+    _Row(("schedulefree.AdamWScheduleFree",), _adam("AdamWScheduleFree", Decay.TIMES_RATE)),
+    _Row(_LAMBS, Optimizer("LAMB", Kind.RELATIVE, Decay.COUPLED, 0.0, 1e-6)),
+    _Row(_LARS, Optimizer("LARS", Kind.RELATIVE, Decay.COUPLED)),
     _Row(("torch.optim.NAdam",), _adam("NAdam", Decay.TIMES_RATE), ("decoupled_weight_decay", True)),
     _Row(("torch.optim.NAdam",), _adam("NAdam")),
     _Row(("torch.optim.RAdam",), _adam("RAdam", Decay.TIMES_RATE), ("decoupled_weight_decay", True)),
@@ -213,7 +253,7 @@ _ROWS: tuple[_Row, ...] = (
     _Row(("torch.optim.RMSprop",), _adam("RMSprop")),
     _Row(("torch.optim.SparseAdam",), Optimizer("SparseAdam", Kind.ADAPTIVE, default_epsilon=1e-8)),
     _Row(("torch.optim.Rprop",), Optimizer("Rprop", Kind.ADAPTIVE)),
-    _Row(("lion_pytorch.Lion", "bitsandbytes.optim.Lion", "bitsandbytes.optim.Lion8bit"), _LION),
+    _Row(_LIONS, _LION),
     _Row(("torch.optim.Adafactor",), _ADAFACTOR),
     _Row(
         ("transformers.Adafactor", "transformers.optimization.Adafactor"),
@@ -222,7 +262,7 @@ _ROWS: tuple[_Row, ...] = (
     ),
     _Row(("transformers.Adafactor", "transformers.optimization.Adafactor"), _FIXED_ADAFACTOR),
     _Row(("torch.optim.Muon",), _MUON_RMS, ("adjust_lr_fn", "match_rms_adamw")),
-    _Row(("torch.optim.Muon",), _MUON),
+    _Row(("torch.optim.Muon", "muon.Muon", "muon.SingleDeviceMuon"), _MUON),
     _Row(("mup.MuSGD",), Optimizer("MuSGD", Kind.SGD, Decay.TIMES_RATE, width_scaled=True)),
     _Row(("mup.MuAdam",), Optimizer("MuAdam", Kind.ADAPTIVE, Decay.COUPLED, 0.0, 1e-8, width_scaled=True)),
     _Row(("mup.MuAdamW",), Optimizer("MuAdamW", Kind.ADAPTIVE, Decay.TIMES_RATE, 0.01, 1e-8, width_scaled=True)),
@@ -233,7 +273,7 @@ _ROWS: tuple[_Row, ...] = (
 )
 
 # torch and mup define their classes in submodules that people also import from.
-_HOMES = ("torch.optim", "mup", "bitsandbytes.optim")
+_HOMES = ("torch.optim", "mup", "bitsandbytes.optim", "timm.optim", "lion_pytorch")
 
 
 def _public(name: str) -> str:

@@ -39,6 +39,7 @@ def make_slice(lower: Value, upper: Value, step: Value) -> Value:
 
 
 ELLIPSIS = Constant(b"...")
+_RATE_KEYS = ("lr", "initial_lr", "lr_scale")
 
 
 def _slice_parts(value: Value) -> tuple[Value, Value, Value] | None:
@@ -79,7 +80,7 @@ def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
 
 def group_item(run: Run, key: str) -> Value:
     """A value read back from a parameter group; ``params`` are its weights."""
-    run.group_reads += 1
+    run.group_reads.add(key)
     if key == "params":
         return Unknown("the weights of a group")
     return Knob(Symbol(f"group.{key}", kind="group"))
@@ -281,9 +282,9 @@ def unpacked(value: Value, count: int) -> list[Value]:
             return [Unknown("unpacked from an unknown value")] * count
 
 
-def _reads_group(value: Value) -> bool:
+def _group_keys(value: Value) -> set[str]:
     symbols = (symbol for size in as_number(value).alternatives for symbol in size.symbols)
-    return any(symbol.kind == "group" for symbol in symbols)
+    return {symbol.short for symbol in symbols if symbol.kind == "group"}
 
 
 def _axes(count: int, missing: int) -> list[Value]:
@@ -310,12 +311,13 @@ def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scop
                 else:
                     option.complete = False
             case GroupValue():
-                if index == Constant("lr"):
-                    relative = run.group_reads > 0 or _reads_group(value)
+                if isinstance(index, Constant) and index.value in _RATE_KEYS:
+                    reads = frozenset(run.group_reads | _group_keys(value))
+                    place, key = site_of(scope, span), str(index.value)
                     write = RateWrite(
-                        site_of(scope, span), value, option.every, relative, scope.symbol, option.record
+                        place, value, option.every, reads, scope.symbol, option.record, key, run.next_order()
                     )
-                    run.seen.rate_writes.append(write)
+                    run.seen.group_writes.append(write)
             case ModuleValue() if isinstance(index, Constant):
                 run.set_attribute(option, str(index.value), value, site_of(scope, span))
             case ObjectValue() | Knob() if isinstance(index, Constant) and isinstance(index.value, str):

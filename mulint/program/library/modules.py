@@ -214,9 +214,10 @@ def _wrapped_again(weight: Weight, replaced: Weight) -> None:
 
 
 def set_tensor_attribute(tensor: Tensor, name: str, new: Value) -> None:
-    """``weight.requires_grad = False`` freezes it."""
-    if name == "requires_grad" and tensor.weight is not None and truth(new) is False:
-        tensor.weight.frozen = True
+    """``weight.requires_grad = False`` freezes it, and True thaws it."""
+    trains = truth(new) if name == "requires_grad" else None
+    if tensor.weight is not None and trains is not None:
+        tensor.weight.frozen = not trains
 
 
 # Traversal, in torch's order
@@ -278,6 +279,10 @@ def call_method(run: Run, module: ModuleValue, name: str, arguments: Arguments) 
             return ListValue([ListValue([Constant(n), m]) for n, m in pairs])
         case "append" | "add_module" | "register_parameter" | "register_buffer" | "extend":
             _add(run, module, name, arguments)
+            return module
+        case "requires_grad_":
+            for _, tensor in named_weights(module):
+                set_tensor_attribute(tensor, "requires_grad", arguments.get("requires_grad", 0) or Constant(True))
             return module
         case "__init__":
             return Constant(None)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from mulint import theory
+from mulint.program import classes
+from mulint.program.library.modules import named_weights
 from mulint.program.records import GroupRecord, OptimizerRecord, SchedulerRecord, Weight
 from mulint.program.run import Arguments, Run, iterate, read_off_data
 from mulint.program.values import (
+    ClassValue,
     Constant,
     DictValue,
     ListValue,
+    ModuleValue,
     OptimizerValue,
     Tensor,
     Unknown,
@@ -17,7 +23,18 @@ from mulint.program.values import (
     options,
 )
 
-_SCHEDULER_ROOTS = ("torch.optim.lr_scheduler.", "torch.optim.swa_utils.SWALR", "timm.scheduler.")
+_SCHEDULER_ROOTS = (
+    "torch.optim.lr_scheduler.",
+    "torch.optim.swa_utils.SWALR",
+    "timm.scheduler.",
+    "deepspeed.runtime.lr_schedules.",
+    "pl_bolts.optimizers.lr_scheduler.",
+)
+_SCHEDULER_FACTORY = re.compile(
+    r"timm\.scheduler\.create_scheduler(_v2)?"
+    r"|(transformers|diffusers)\.(optimization\.)?get_(\w+_)?scheduler?(_with_\w+)?"
+    r"|ignite\.handlers\.(param_scheduler\.)?create_lr_scheduler_with_warmup"
+)
 # Positional arguments, as far as a rule reads any of them.
 _SIGNATURES: dict[str, tuple[str, ...]] = {
     "OneCycleLR": ("optimizer", "max_lr", "total_steps"),
@@ -26,6 +43,14 @@ _SIGNATURES: dict[str, tuple[str, ...]] = {
     "CosineAnnealingWarmRestarts": ("optimizer", "T_0", "T_mult", "eta_min"),
     "LambdaLR": ("optimizer", "lr_lambda"),
     "SWALR": ("optimizer", "swa_lr"),
+    "create_scheduler": ("args", "optimizer"),
+    "get_scheduler": ("name", "optimizer"),
+    "WarmupLR": ("optimizer", "warmup_min_lr", "warmup_max_lr"),
+    "WarmupDecayLR": ("optimizer", "total_num_steps", "warmup_min_lr", "warmup_max_lr"),
+    "LinearWarmupCosineAnnealingLR": ("optimizer", "warmup_epochs", "max_epochs", "warmup_start_lr", "eta_min"),
+    "create_lr_scheduler_with_warmup": (
+        *("lr_scheduler", "warmup_start_value", "warmup_duration", "warmup_end_value"),
+    ),
 }
 
 
@@ -38,7 +63,9 @@ def is_optimizer(name: str) -> bool:
 
 
 def is_scheduler(name: str) -> bool:
-    """Whether an external name is a scheduler class of torch or timm."""
+    """Whether an external name is a scheduler class, or a function that builds one."""
+    if _SCHEDULER_FACTORY.fullmatch(name):
+        return True
     return name.startswith(_SCHEDULER_ROOTS) and name.rpartition(".")[2][:1].isupper()
 
 
@@ -50,10 +77,35 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
         given.setdefault("lr", Unknown("the rate may be among arguments that are not known"))
     groups, complete = _groups(params)
     record = OptimizerRecord(name, arguments.site, arguments.owner, groups, given, complete and arguments.complete)
-    record.conditional = run.uncertainty > 0
     record.listed = _is_listed(params)
+    return seen(run, record)
+
+
+def construct_local(run: Run, kind: ClassValue, arguments: Arguments) -> Value:
+    """An optimizer class of the user's own: one that only fills in a library's class counts as that one."""
+    names = classes.parameter_names(kind) or ("params", "lr")
+    known = [name for name in classes.external_bases(kind) if is_optimizer(name)]
+    if known and classes.method(kind, "__init__") is None:
+        return construct(run, known[0], arguments)
+    given = arguments.bind(names)
+    groups, _ = _groups(given.pop(names[0], Unknown("no parameters given")))
+    type_ = f"{kind.path}:{kind.name}"
+    return seen(run, OptimizerRecord(type_, arguments.site, arguments.owner, groups, given, complete=False))
+
+
+def seen(run: Run, record: OptimizerRecord) -> Value:
+    """Record the construction of an optimizer."""
+    record.conditional = run.uncertainty > 0
+    record.order = run.next_order()
     run.seen.optimizers.append(record)
     return OptimizerValue(record)
+
+
+def parameter_groups(params: Value) -> tuple[list[GroupRecord], bool]:
+    """The groups in a model, a list of weights or a list of groups, and whether these are surely all."""
+    if isinstance(params, ModuleValue):
+        return [GroupRecord(_weights([tensor for _, tensor in named_weights(params)]), {})], True
+    return _groups(params)
 
 
 def scheduler(run: Run, name: str, arguments: Arguments) -> Value:
@@ -66,7 +118,7 @@ def scheduler(run: Run, name: str, arguments: Arguments) -> Value:
     step = read_off_data("step", arguments.site)
     factors = [as_number(run.call(f, Arguments((step,), {}, arguments.site, arguments.owner))) for f in several]
     run.seen.schedulers.append(
-        SchedulerRecord(name, arguments.site, arguments.owner, given, record, tuple(factors))
+        SchedulerRecord(name, arguments.site, arguments.owner, given, record, tuple(factors), run.next_order())
     )
     return Unknown("a scheduler")
 

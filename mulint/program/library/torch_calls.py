@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.program.library import initialisers, shapes, tensors, updates
+from mulint.program.library import initialisers, modules, shapes, tensors, updates
 from mulint.program.records import Weight
 from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
 from mulint.program.values import (
@@ -87,6 +87,11 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
     if name in initialisers.METHODS:
         return initialisers.method(run, tensor, name, arguments)
     match name:
+        case "requires_grad_":
+            modules.set_tensor_attribute(
+                tensor, "requires_grad", arguments.get("requires_grad", 0) or Constant(True)
+            )
+            return tensor
         case "softmax" | "log_softmax":
             return tensors.softmax(run, tensor, arguments.owner)
         case "matmul" | "bmm" | "mm" | "baddbmm":
