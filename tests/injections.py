@@ -449,4 +449,24 @@ INJECTIONS = (
 """,
         "MU413",
     ),
+    Injection(
+        "vectors of length one between layers",
+        "gpt_mup_untied",
+        "model.py",
+        """        steps = torch""",
+        """        x = F.normalize(x, dim=-1)
+        steps = torch""",
+        "MU408",
+    ),
+    Injection(
+        "a norm of queries and keys for the right scale",
+        "gpt_mup",
+        "model.py",
+        """            y = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True, scale=scale)
+""",
+        """            q, k = F.rms_norm(q, (head_dim,)), F.rms_norm(k, (head_dim,))
+            y = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True)
+""",
+        "MU406",
+    ),
 )

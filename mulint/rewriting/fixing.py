@@ -32,6 +32,7 @@ REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
     "MU409": readout.rewrite,
     "MU410": readout.rewrite,
     "MU405": attention.rewrite,
+    "MU406": attention.rewrite,
     "MU301": initialisation.rewrite,
     "MU101": groups.rewrite,
     "MU102": groups.rewrite,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.program.library import updates
-from mulint.program.records import Application, AttentionRecord, LookupScale, Score, Weight
+from mulint.program.records import Application, AttentionRecord, LookupScale, Norm, Score, Weight
 from mulint.program.run import Run, sources_of, tensors_in
 from mulint.program.values import (
     ONE,
@@ -58,6 +58,7 @@ def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
                 tensor.factor,
                 owner,
                 implied=False,
+                norms=tensor.score.norms,
             )
         )
     return replace(nonlinear(tensor), probability=True)
@@ -98,7 +99,8 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
     for weight_side, other in ((left, right), (right, left)):
         if weight_side.weight is not None:
             elementwise(run, weight_side.weight, other, site, owner, operator)
-            linear = replace(other, weight=None)
+            norm = None if other.norm is None else replace(other.norm, gained=True)
+            linear = replace(other, weight=None, norm=norm if operator in ("*", "/") else None)
             return replace(_broadcast(linear, weight_side), score=other.score)
     if operator in ("+", "-"):
         joined = join_tensors(left, right)
@@ -122,6 +124,7 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
         factor=ONE,
         factor_sites=(),
         score=None,
+        norm=None,
     )
 
 
@@ -160,6 +163,7 @@ def _record(run: Run, weight: Weight, tensor: Tensor, site: Site, owner: str, ki
         tensor.sources,
         kind=kind,
         branch=run.branch,
+        norm=tensor.norm,
     )
     weight.applications.append(application)
     run.seen.applications.append(application)
@@ -220,8 +224,13 @@ def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number,
         frozenset(),
         _own(left.factor) * _own(right.factor),
         (*left.factor_sites, *right.factor_sites),
-        None if left.probability or right.probability else Score(site, contracted),
+        None if left.probability or right.probability else Score(site, contracted, _norms(left, right)),
     )
+
+
+def _norms(query: Tensor, key: Tensor) -> tuple[Norm, ...]:
+    """The norms of query and key, if both have one."""
+    return (query.norm, key.norm) if query.norm is not None and key.norm is not None else ()
 
 
 def scaled_dot_product_attention(
@@ -238,7 +247,9 @@ def scaled_dot_product_attention(
     if factor is not None and factor.origin is not None:
         sites = (*sites, factor.origin)
     run.seen.attentions.append(
-        AttentionRecord(site, sites, query.last, total, owner, implied=implied and not sites)
+        AttentionRecord(
+            site, sites, query.last, total, owner, implied=implied and not sites, norms=_norms(query, key)
+        )
     )
     inner = value if isinstance(value, Tensor) else Tensor()
     return Tensor(query.dims, query.open, query.sources | key.sources | inner.sources)
