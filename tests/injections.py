@@ -469,4 +469,15 @@ INJECTIONS = (
 """,
         "MU406",
     ),
+    Injection(
+        "a similarity that is summed over the width",
+        "gpt_mup_untied",
+        "model.py",
+        """        return self.head(self.norm(x))
+""",
+        """        similarity = (self.mixer.here(x) * self.mixer.past(x)).sum(-1)
+        return self.head(self.norm(x)), similarity
+""",
+        "MU407",
+    ),
 )

@@ -164,11 +164,15 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Attention logits in flight: a product of two activations over ``contracted``."""
+    """Attention logits in flight: a product of two activations over ``contracted``.
+
+    ``linear``: both are what weights gave, with nothing entrywise since.
+    """
 
     site: Site
     contracted: Number
     norms: tuple[Norm, ...] = ()
+    linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +190,14 @@ class AttentionRecord:
     owner: str
     implied: bool
     norms: tuple[Norm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRecord:
+    """A product of two activations that is an output as it is, with the scalar ``factor`` on it."""
+
+    score: Score
+    factor: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +306,7 @@ class Observations:
     applications: list[Application] = field(default_factory=list)
     attentions: list[AttentionRecord] = field(default_factory=list)
     lookup_scales: list[LookupScale] = field(default_factory=list)
+    products: list[ProductRecord] = field(default_factory=list)
     optimizers: list[OptimizerRecord] = field(default_factory=list)
     schedulers: list[SchedulerRecord] = field(default_factory=list)
     rate_writes: list[RateWrite] = field(default_factory=list)

@@ -62,7 +62,7 @@ def apply(run: Run, module: ModuleValue, value: Value, arguments: Arguments) -> 
             return tensors.softmax(run, tensor, arguments.owner)
         return tensors.nonlinear(tensor)
     if name.startswith("torch.nn.") and name.endswith("Loss"):
-        tensors.mark_output(value)
+        tensors.mark_output(run, value)
         return Tensor(())
     row = ROWS.get(name)
     if row is None or module.layer is None:

@@ -287,7 +287,9 @@ def _together(tensors: Sequence[Tensor]) -> Tensor:
     result = tensors[0]
     for tensor in tensors[1:]:
         result = join_tensors(result, tensor)
-    return replace(result, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None, norm=None)
+    return replace(
+        result, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None, norm=None, pair=None
+    )
 
 
 _AXES = re.compile(r"\(([^)]*)\)|(\S+)")

@@ -81,6 +81,10 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
     shaper = shapes.SHAPERS.get(name)
     if shaper is not None:
         value = shaper(tensor, arguments)
+        if tensor.pair is not None and isinstance(value, Tensor):
+            dim = number_argument(arguments, "dim", 0)
+            is_sum = name == "sum" and dim is not None and dim.whole == -1
+            value = replace(value, pair=None, score=tensor.pair if is_sum else None)
         return replace(value, weight=None) if isinstance(value, Tensor) and name not in ("view", "t") else value
     if name in _CAN_SCALE:
         return _multiply(run, tensor, name, arguments)
@@ -293,10 +297,9 @@ def _einops_einsum(run: Run, arguments: Arguments) -> Value:
 
 def _loss(run: Run, arguments: Arguments) -> Value:
     """``F.cross_entropy(logits, targets)``: its first argument is what a model puts out."""
-    del run
     first = arguments.get("input", 0)
     if first is not None:
-        tensors.mark_output(first)
+        tensors.mark_output(run, first)
     return sources_of(arguments.values) or Tensor(())
 
 
