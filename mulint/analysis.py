@@ -21,6 +21,7 @@ from mulint.source.suppressions import Suppression, suppressions
 
 UNUSED_SUPPRESSION = "MU902"
 CODES = (*(rule.code for rule in RULES), UNUSED_SUPPRESSION, UNKNOWN_NAME)
+OPT_IN = frozenset(rule.code for rule in RULES if not rule.default)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def analyse(
     Raises:
         ConfigurationError: a rule selector is not known.
     """
-    codes = selected(CODES, configuration)
+    codes = selected(CODES, configuration, OPT_IN)
     with without_collection():
         facts, errors = gather(sources, store, jobs)
         program = link(facts, configuration.opts_in, _named(configuration), configuration.policies)
@@ -62,7 +63,7 @@ def judge(
     analysis = analyse(sources, configuration, store, jobs)
     program = analysis.program
     unknown = {}
-    if program.understood.parameters and UNKNOWN_NAME in selected(CODES, configuration):
+    if program.understood.parameters and UNKNOWN_NAME in selected(CODES, configuration, OPT_IN):
         unknown = _named(configuration).unknown(program.seen)
     return Judgement(
         intent=program.intent,

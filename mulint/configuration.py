@@ -297,8 +297,10 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f"; did you mean {found[0]!r}?" if found else ""
 
 
-def selected(codes: Sequence[str], configuration: Configuration) -> frozenset[str]:
+def selected(codes: Sequence[str], configuration: Configuration, opt_in: Collection[str] = ()) -> frozenset[str]:
     """The codes that are selected: the longest matching prefix wins, and a tie means ignored.
+
+    The prefix that all codes share does not select those that are ``opt_in``: they need a longer one.
 
     Raises:
         ConfigurationError: a selector matches no code.
@@ -313,7 +315,11 @@ def selected(codes: Sequence[str], configuration: Configuration) -> frozenset[st
             raise ConfigurationError(
                 f"unknown rule selector {selector!r}{nearest(selector, codes)} (`mulint rules` lists all codes)"
             )
-    return frozenset(code for code in codes if _longest(code, wanted) > _longest(code, configuration.ignore))
+    return frozenset(
+        code
+        for code in codes
+        if _longest(code, wanted) > max(_longest(code, configuration.ignore), len("MU") if code in opt_in else 0)
+    )
 
 
 def _longest(code: str, selectors: Sequence[str]) -> int:

@@ -562,4 +562,111 @@ class Mixer(nn.Module):
 """,
         "MU409",
     ),
+    Injection(
+        "the multiplier where its root is due",
+        "gpt_mup",
+        "model.py",
+        """            nn.init.normal_(module.weight, mean=0.0, std=0.02 * self.config.width_ratio**-0.5)
+""",
+        """            nn.init.normal_(module.weight, mean=0.0, std=0.02 / self.config.width_ratio)
+""",
+        "MU311",
+    ),
+    Injection(
+        "a stack of matrices drawn by its fans",
+        "mlp_fixed",
+        "model.py",
+        """        self.act = nn.ReLU()
+        self.head = Readout(hidden, classes, ratio=self.width_ratio)
+
+    def forward(self, x):
+        x = self.act(self.first(x))
+""",
+        """        import torch
+
+        self.act = nn.ReLU()
+        self.head = Readout(hidden, classes, ratio=self.width_ratio)
+        self.stack = nn.Parameter(torch.empty(layers, hidden, hidden))
+        nn.init.xavier_uniform_(self.stack)
+
+    def forward(self, x):
+        x = (self.act(self.first(x)) @ self.stack).mean(0)
+""",
+        "MU305",
+    ),
+    Injection(
+        "a recurrent layer over a series of numbers",
+        "mlp_fixed",
+        "model.py",
+        """        self.first = nn.Linear(features, hidden)
+""",
+        """        self.first = nn.Linear(features, hidden)
+        self.cell = nn.GRU(1, hidden)
+""",
+        "MU306",
+    ),
+    Injection(
+        "a bottleneck at the base rate",
+        "gpt_mup_untied",
+        "model.py",
+        """        self.past = nn.Linear(config.width, config.width)
+
+    def forward(self, x):
+""",
+        """        self.past = nn.Linear(config.width, config.width)
+        self.down = nn.Linear(config.width, 8)
+        self.up = nn.Linear(8, config.width)
+
+    def forward(self, x):
+        x = x + self.up(self.down(x))
+""",
+        "MU412",
+    ),
+    Injection(
+        "a gate at the base rate",
+        "gpt_mup_untied",
+        "model.py",
+        """        self.past = nn.Linear(config.width, config.width)
+
+    def forward(self, x):
+""",
+        """        self.past = nn.Linear(config.width, config.width)
+        self.gate = nn.Linear(config.width, 1)
+
+    def forward(self, x):
+        x = x * self.gate(x).sigmoid()
+""",
+        "MU413",
+    ),
+    Injection(
+        "vectors of length one between layers",
+        "gpt_mup_untied",
+        "model.py",
+        """        steps = torch""",
+        """        x = F.normalize(x, dim=-1)
+        steps = torch""",
+        "MU408",
+    ),
+    Injection(
+        "a norm of queries and keys for the right scale",
+        "gpt_mup",
+        "model.py",
+        """            y = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True, scale=scale)
+""",
+        """            q, k = F.rms_norm(q, (head_dim,)), F.rms_norm(k, (head_dim,))
+            y = F.scaled_dot_product_attention(q, k, v, dropout_p=p, is_causal=True)
+""",
+        "MU406",
+    ),
+    Injection(
+        "a similarity that is summed over the width",
+        "gpt_mup_untied",
+        "model.py",
+        """        return self.head(self.norm(x))
+""",
+        """        similarity = (self.mixer.here(x) * self.mixer.past(x)).sum(-1)
+        return self.head(self.norm(x)), similarity
+""",
+        "MU407",
+    ),
 )

@@ -57,3 +57,20 @@ def test_the_closest_table_counts(tmp_path: Path, folder: str) -> None:
     (tmp_path / "sub" / "pyproject.toml").write_text("[project]\nname = 'x'\n")
     out = mulint("config", cwd=tmp_path / folder).stdout
     assert 'weight-decay = "sqrt"' in out
+
+
+def test_a_rule_that_is_opt_in_needs_more_than_the_common_prefix(tmp_path: Path) -> None:
+    def chosen(*options: str) -> bool:
+        return (
+            "MU303"
+            in json.loads(mulint("config", *options, "--output-format", "json", cwd=tmp_path).stdout)["selected"]
+        )
+
+    assert not chosen()
+    assert not chosen("--select", "MU")
+    assert chosen("--select", "MU30")
+    assert chosen("--extend-select", "MU303")
+    assert not chosen("--extend-select", "MU303", "--ignore", "MU303")
+    assert "(opt-in)" in next(
+        line for line in mulint("rules", cwd=tmp_path).stdout.splitlines() if "MU303" in line
+    )

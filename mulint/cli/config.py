@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mulint.analysis import CODES
+from mulint.analysis import CODES, OPT_IN
 from mulint.cli import CannotRun, options
 from mulint.configuration import ConfigurationError, selected, settings
 from mulint.source.discovery import project_root
@@ -24,7 +24,7 @@ def config(path: Path, output_format: str, **given: Any) -> None:
     root = project_root([path])
     try:
         found = options.configuration(root, given)
-        codes = sorted(selected(CODES, found))
+        codes = sorted(selected(CODES, found, OPT_IN))
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
     source = os.path.relpath(found.path) if found.path else None

@@ -164,7 +164,7 @@ class Interpreter(Run):
             self._applied -= model
             self.helper = helper
         if isinstance(receiver, ModuleValue) and self._applied == 0 and _has_no_forward(receiver):
-            tensors.mark_output(result)
+            tensors.mark_output(self, result)
         return result
 
     def _apply(self, module: ModuleValue, arguments: Arguments) -> Value:
@@ -182,7 +182,7 @@ class Interpreter(Run):
             if module.kind is not None:
                 self._active.pop()
         if self._applied == 0 and module.kind is not None:
-            tensors.mark_output(result)
+            tensors.mark_output(self, result)
         return result
 
     def _external(self, name: str, arguments: Arguments) -> Value:
@@ -208,7 +208,7 @@ class Interpreter(Run):
             return Constant(None)
         if name.startswith("torch.distributions."):
             for value in arguments.values:
-                tensors.mark_output(value)
+                tensors.mark_output(self, value)
         if name.startswith(_TORCH_ROOTS):
             return torch_calls.function(self, last, arguments)
         return sources_of(arguments.values) or from_outside(name, arguments)

@@ -34,6 +34,20 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Norm:
+    """A norm over the last dimension, of ``size``, that an activation comes from.
+
+    ``unit``: of length one, so that its entries shrink as the dimension grows; else by a norm layer, of root mean
+    square one. ``gained``: multiplied with a weight since.
+    """
+
+    site: Site
+    size: Number
+    unit: bool
+    gained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class InitCall:
     """One call that draws a weight anew.
 
@@ -105,7 +119,8 @@ class Application:
     output before the next non-linear step. ``sources`` are the applications that feed it. ``branch`` is the
     call that may apply this weight's module or another one, if its use hangs on such a choice. ``gated`` says
     that what it gives is multiplied with another activation inside the model: a gate, a router, attention.
-    ``kind`` is linear, lookup, recurrent, attention, transformer, elementwise, or gain for an entrywise product.
+    ``norm`` is the one that its input comes from. ``kind`` is linear, lookup, recurrent, attention, transformer,
+    elementwise, or gain for an entrywise product.
     """
 
     weight: Weight
@@ -120,6 +135,7 @@ class Application:
     gated: bool = False
     kind: str = "linear"
     branch: Site | None = None
+    norm: Norm | None = None
 
     @property
     def contracted(self) -> tuple[int, ...]:
@@ -148,10 +164,15 @@ class Application:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Attention logits in flight: a product of two activations over ``contracted``."""
+    """Attention logits in flight: a product of two activations over ``contracted``.
+
+    ``linear``: both are what weights gave, with nothing entrywise since.
+    """
 
     site: Site
     contracted: Number
+    norms: tuple[Norm, ...] = ()
+    linear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +180,7 @@ class AttentionRecord:
     """Attention logits at the point where the softmax takes them.
 
     ``factor`` is the product of all scalar factors on them, found at ``factor_sites``; with none, the call
-    at ``site`` implies it. ``normalised`` marks queries and keys of unit length.
+    at ``site`` implies it. ``norms`` are those of query and key where both have one.
     """
 
     site: Site
@@ -168,6 +189,15 @@ class AttentionRecord:
     factor: Number
     owner: str
     implied: bool
+    norms: tuple[Norm, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRecord:
+    """A product of two activations that is an output as it is, with the scalar ``factor`` on it."""
+
+    score: Score
+    factor: Number
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +319,7 @@ class Observations:
     applications: list[Application] = field(default_factory=list)
     attentions: list[AttentionRecord] = field(default_factory=list)
     lookup_scales: list[LookupScale] = field(default_factory=list)
+    products: list[ProductRecord] = field(default_factory=list)
     optimizers: list[OptimizerRecord] = field(default_factory=list)
     schedulers: list[SchedulerRecord] = field(default_factory=list)
     group_writes: list[RateWrite] = field(default_factory=list)

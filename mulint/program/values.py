@@ -12,7 +12,7 @@ from mulint.facts.syntax import Class, Function, Lambda, Span
 from mulint.program.dimensions import Dimension, Symbol
 
 if TYPE_CHECKING:
-    from mulint.program.records import Application, Layer, OptimizerRecord, Score, Weight
+    from mulint.program.records import Application, Layer, Norm, OptimizerRecord, Score, Weight
     from mulint.program.scopes import Scope
 
 _MOST_ALTERNATIVES = 4
@@ -253,7 +253,8 @@ class Tensor:
     outputs flow into it; ``linear`` those of which it is still a linear function, with the scalar
     ``factor`` collected since; ``score`` is set while it holds attention logits, ``probability`` while it holds
     what a softmax gave, ``gradient`` while it is a gradient of a weight times ``factor``. ``parameter`` marks a
-    weight of a model that was not seen.
+    weight of a model that was not seen. ``norm`` is set while it holds what a norm gave, times a scalar,
+    ``pair`` while it is an entrywise product of two activations that a sum makes a score.
     """
 
     dims: tuple[Number, ...] = ()
@@ -267,6 +268,8 @@ class Tensor:
     probability: bool = False
     gradient: bool = False
     parameter: bool = False
+    norm: Norm | None = None
+    pair: Score | None = None
 
     @property
     def last(self) -> Number:

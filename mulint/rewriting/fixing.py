@@ -32,6 +32,7 @@ REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
     "MU409": readout.rewrite,
     "MU410": readout.rewrite,
     "MU405": attention.rewrite,
+    "MU406": attention.rewrite,
     "MU301": initialisation.rewrite,
     "MU101": groups.rewrite,
     "MU102": groups.rewrite,
@@ -42,7 +43,7 @@ REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
 _OPTIMIZERS = ("MU101", "MU102")
 _SCHEDULES = ("MU201", "MU202", "MU203")
 # What is left of these has a bounded effect and holds nothing back.
-_BOUNDED = ("MU203",)
+_BOUNDED = ("MU203", "MU303", "MU306")
 _Place = tuple[str, str, int]
 _EXPLAIN = "see `mulint explain {code}` for what to write instead"
 

@@ -20,7 +20,10 @@ def _load() -> tuple[Rule, ...]:
         if info.name.startswith("mu"):
             module = importlib.import_module(f"{__name__}.{info.name}")
             header = module.RULE
-            found.append(Rule(header.code, header.name, header.severity, module.find, page_of(module.__doc__)))
+            page = page_of(module.__doc__)
+            found.append(
+                Rule(header.code, header.name, header.severity, module.find, page, default=header.default)
+            )
     return tuple(sorted(found, key=lambda rule: rule.code))
 
 

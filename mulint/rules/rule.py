@@ -16,7 +16,7 @@ class Rule:
     """One rule: its code, its name, how much a departure matters, how it finds departures, its page.
 
     ``name`` completes the sentence "allow …" and names the pattern, not the remedy. ``page`` is the
-    docstring of the rule's file.
+    docstring of the rule's file. A rule that is no ``default`` runs only where it is asked for.
     """
 
     code: str
@@ -24,6 +24,7 @@ class Rule:
     severity: Severity
     find: Callable[[Program], Iterator[Finding]]
     page: str
+    default: bool = True
 
     @property
     def summary(self) -> str:
@@ -38,6 +39,7 @@ class Header:
     code: str
     name: str
     severity: Severity = Severity.ERROR
+    default: bool = True
 
     def finding(
         self,

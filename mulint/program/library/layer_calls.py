@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from mulint.program.library import tensors
 from mulint.program.library.layers import ACTIVATION_MODULES, LINEAR_MODULES, ROWS, LayerRow
-from mulint.program.records import Application, AttentionRecord, Layer, Weight
+from mulint.program.records import Application, AttentionRecord, Layer, Norm, Weight
 from mulint.program.run import Arguments, Run, sources_of, tensors_in
 from mulint.program.values import (
     ONE,
@@ -62,13 +62,17 @@ def apply(run: Run, module: ModuleValue, value: Value, arguments: Arguments) -> 
             return tensors.softmax(run, tensor, arguments.owner)
         return tensors.nonlinear(tensor)
     if name.startswith("torch.nn.") and name.endswith("Loss"):
-        tensors.mark_output(value)
+        tensors.mark_output(run, value)
         return Tensor(())
     row = ROWS.get(name)
     if row is None or module.layer is None:
         tensors.settle(arguments.values)
         return sources_of(arguments.values) or Unknown(f"what {name} does is not known")
     return _apply_row(run, module, row, tensor, arguments)
+
+
+# Norms over the last dimension.
+_LAST_NORMS = ("torch.nn.LayerNorm", "torch.nn.RMSNorm")
 
 
 def _apply_row(run: Run, module: ModuleValue, row: LayerRow, tensor: Tensor, arguments: Arguments) -> Value:
@@ -81,6 +85,8 @@ def _apply_row(run: Run, module: ModuleValue, row: LayerRow, tensor: Tensor, arg
             for weight in used:
                 use(run, weight, layer, tensor, arguments, "elementwise")
             settled = tensors.nonlinear(tensor)
+            if layer.type in _LAST_NORMS:
+                settled = replace(settled, norm=Norm(arguments.site, tensor.last, unit=False))
             return settled if settled.dims else replace(settled, dims=(output,) if output.alternatives else ())
         case "linear" | "lookup":
             return _linear(run, row, layer, used, tensor, output, arguments)
@@ -161,6 +167,7 @@ def use(
         tensor.sources,
         kind=kind,
         branch=run.branch,
+        norm=tensor.norm,
     )
     weight.applications.append(application)
     run.seen.applications.append(application)

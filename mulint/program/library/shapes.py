@@ -237,7 +237,8 @@ def reduce(tensor: Tensor, arguments: Arguments) -> Value:
     dim = number_argument(arguments, "dim", 0)
     keep = arguments.get("keepdim", 1) == Constant(True)
     if dim is None or dim.whole is None:
-        return replace(tensor, dims=(), open=False, weight=None)
+        return replace(tensor, dims=(), open=False, weight=None, norm=None)
+    tensor = replace(tensor, norm=None)
     last = dim.whole == -1 or (not tensor.open and dim.whole == len(tensor.dims) - 1)
     if last:
         return replace(tensor, dims=(*tensor.dims[:-1], ONE) if keep else tensor.dims[:-1], weight=None)
@@ -286,7 +287,9 @@ def _together(tensors: Sequence[Tensor]) -> Tensor:
     result = tensors[0]
     for tensor in tensors[1:]:
         result = join_tensors(result, tensor)
-    return replace(result, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None)
+    return replace(
+        result, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None, norm=None, pair=None
+    )
 
 
 _AXES = re.compile(r"\(([^)]*)\)|(\S+)")

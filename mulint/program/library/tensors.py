@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.program.library import updates
-from mulint.program.records import Application, AttentionRecord, LookupScale, Score, Weight
+from mulint.program.records import Application, AttentionRecord, LookupScale, Norm, ProductRecord, Score, Weight
 from mulint.program.run import Run, sources_of, tensors_in
 from mulint.program.values import (
     ONE,
@@ -33,10 +33,12 @@ def settle(values: Sequence[Value]) -> None:
                     application.after.append(entry)
 
 
-def mark_output(value: Value) -> None:
+def mark_output(run: Run, value: Value) -> None:
     """Everything that flows into this value is an output of a model: it is returned, or a loss judges it."""
     settle((value,))
     for tensor in tensors_in(value):
+        if tensor.score is not None:
+            run.seen.products.append(ProductRecord(tensor.score, tensor.factor))
         for application in tensor.sources:
             application.returned = True
 
@@ -58,6 +60,7 @@ def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
                 tensor.factor,
                 owner,
                 implied=False,
+                norms=tensor.score.norms,
             )
         )
     return replace(nonlinear(tensor), probability=True)
@@ -98,7 +101,8 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
     for weight_side, other in ((left, right), (right, left)):
         if weight_side.weight is not None:
             elementwise(run, weight_side.weight, other, site, owner, operator)
-            linear = replace(other, weight=None)
+            norm = None if other.norm is None else replace(other.norm, gained=True)
+            linear = replace(other, weight=None, norm=norm if operator in ("*", "/") else None, pair=None)
             return replace(_broadcast(linear, weight_side), score=other.score)
     if operator in ("+", "-"):
         joined = join_tensors(left, right)
@@ -122,7 +126,18 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
         factor=ONE,
         factor_sites=(),
         score=None,
+        norm=None,
+        pair=_pair(left, right, site) if operator == "*" else None,
     )
+
+
+def _pair(left: Tensor, right: Tensor, site: Site) -> Score | None:
+    """What a sum over the last dimension of an entrywise product would be."""
+    if not (left.linear and right.linear) or left.last != right.last:
+        return None
+    if left.factor != ONE or right.factor != ONE:
+        return None
+    return Score(site, left.last, _norms(left, right), linear=True)
 
 
 def _gate(left: Tensor, right: Tensor) -> None:
@@ -160,6 +175,7 @@ def _record(run: Run, weight: Weight, tensor: Tensor, site: Site, owner: str, ki
         tensor.sources,
         kind=kind,
         branch=run.branch,
+        norm=tensor.norm,
     )
     weight.applications.append(application)
     run.seen.applications.append(application)
@@ -220,8 +236,17 @@ def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number,
         frozenset(),
         _own(left.factor) * _own(right.factor),
         (*left.factor_sites, *right.factor_sites),
-        None if left.probability or right.probability else Score(site, contracted),
+        None if left.probability or right.probability else _score(left, right, contracted, site),
     )
+
+
+def _score(left: Tensor, right: Tensor, contracted: Number, site: Site) -> Score:
+    return Score(site, contracted, _norms(left, right), linear=bool(left.linear and right.linear))
+
+
+def _norms(query: Tensor, key: Tensor) -> tuple[Norm, ...]:
+    """The norms of query and key, if both have one."""
+    return (query.norm, key.norm) if query.norm is not None and key.norm is not None else ()
 
 
 def scaled_dot_product_attention(
@@ -238,7 +263,9 @@ def scaled_dot_product_attention(
     if factor is not None and factor.origin is not None:
         sites = (*sites, factor.origin)
     run.seen.attentions.append(
-        AttentionRecord(site, sites, query.last, total, owner, implied=implied and not sites)
+        AttentionRecord(
+            site, sites, query.last, total, owner, implied=implied and not sites, norms=_norms(query, key)
+        )
     )
     inner = value if isinstance(value, Tensor) else Tensor()
     return Tensor(query.dims, query.open, query.sources | key.sources | inner.sources)

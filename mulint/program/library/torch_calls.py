@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.program.library import initialisers, modules, shapes, tensors, updates
-from mulint.program.records import Weight
+from mulint.program.records import Norm, Weight
 from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
 from mulint.program.values import (
     ONE,
@@ -81,6 +81,10 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
     shaper = shapes.SHAPERS.get(name)
     if shaper is not None:
         value = shaper(tensor, arguments)
+        if tensor.pair is not None and isinstance(value, Tensor):
+            dim = number_argument(arguments, "dim", 0)
+            is_sum = name == "sum" and dim is not None and dim.whole == -1
+            value = replace(value, pair=None, score=tensor.pair if is_sum else None)
         return replace(value, weight=None) if isinstance(value, Tensor) and name not in ("view", "t") else value
     if name in _CAN_SCALE:
         return _multiply(run, tensor, name, arguments)
@@ -245,6 +249,28 @@ def _group_norm(run: Run, arguments: Arguments) -> Value:
     return tensors.nonlinear(first) if isinstance(first, Tensor) else Tensor()
 
 
+def _layer_norm(run: Run, arguments: Arguments) -> Value:
+    first = arguments.get("input", 0)
+    result = _group_norm(run, arguments)
+    if not isinstance(first, Tensor) or not isinstance(result, Tensor):
+        return result
+    return replace(result, norm=Norm(arguments.site, first.last, unit=False))
+
+
+def _normalize(run: Run, arguments: Arguments) -> Value:
+    """``F.normalize(x, dim=-1)``: length one along the last dimension; other norms and dimensions are left."""
+    del run
+    first = arguments.get("input", 0)
+    if not isinstance(first, Tensor):
+        return sources_of(arguments.values) or Unknown("a normalised unknown value")
+    result = tensors.nonlinear(first)
+    power, dim = number_argument(arguments, "p", 1), number_argument(arguments, "dim", 2)
+    euclidean = power is None or power.whole == 2
+    if not euclidean or dim is None or dim.whole != -1:
+        return result
+    return replace(result, norm=Norm(arguments.site, first.last, unit=True))
+
+
 def _conv(run: Run, arguments: Arguments) -> Value:
     first, weight = arguments.get("input", 0), arguments.get("weight", 1)
     if isinstance(first, Tensor) and isinstance(weight, Tensor) and weight.weight is not None:
@@ -276,10 +302,9 @@ def _einops_einsum(run: Run, arguments: Arguments) -> Value:
 
 def _loss(run: Run, arguments: Arguments) -> Value:
     """``F.cross_entropy(logits, targets)``: its first argument is what a model puts out."""
-    del run
     first = arguments.get("input", 0)
     if first is not None:
-        tensors.mark_output(first)
+        tensors.mark_output(run, first)
     return sources_of(arguments.values) or Tensor(())
 
 
@@ -326,9 +351,10 @@ _SPECIAL: dict[str, Handler] = {
     "where": _where,
     "compile": _wrapped,
     "checkpoint": _checkpoint,
-    "layer_norm": _group_norm,
+    "layer_norm": _layer_norm,
     "batch_norm": _group_norm,
-    "rms_norm": _group_norm,
+    "rms_norm": _layer_norm,
+    "normalize": _normalize,
     "conv1d": _conv,
     "conv2d": _conv,
     "conv3d": _conv,

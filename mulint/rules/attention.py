@@ -1,0 +1,88 @@
+"""What the rules about the scale of attention share: attention whose scale has the wrong power of the width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from mulint.findings import Finding
+from mulint.program import Program
+from mulint.program.parameters import growths
+from mulint.program.records import AttentionRecord
+from mulint.program.values import Site
+from mulint.rules import describe
+from mulint.rules.rule import Header, subject
+from mulint.theory import attention_scale_exponent, law, root_scale_exponent
+
+
+def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
+    """Attention with the wrong scale, once for each function that computes it: its branches in source order.
+
+    Queries and keys of unit length are exempt: their product is bounded whatever the head dimension.
+    """
+    found: dict[tuple[str, str], dict[Site, AttentionRecord]] = {}
+    # Where one expression has either scale, by a flag or by its caller, the author keeps both parametrizations.
+    right = {a.site for a in program.seen.attentions if _may_be_right(program, a)}
+    for attention in program.seen.attentions:
+        head, scale = _head_growth(program, attention), program.growth(attention.factor)
+        if not head or head < 0 or scale is None or attention.site in right or _is_bounded(attention):
+            continue
+        key = (attention.site.path, attention.owner or str(attention.site.line))
+        found.setdefault(key, {}).setdefault(_anchor(attention), attention)
+    for branches in found.values():
+        yield dict(sorted(branches.items(), key=lambda item: item[0].span))
+
+
+def is_normalised(branches: dict[Site, AttentionRecord]) -> bool:
+    """Whether every branch takes queries and keys that come from a norm."""
+    return all(attention.norms for attention in branches.values())
+
+
+def _is_bounded(attention: AttentionRecord) -> bool:
+    return bool(attention.norms) and all(norm.unit for norm in attention.norms)
+
+
+def _head_growth(program: Program, attention: AttentionRecord) -> Fraction | None:
+    """How the head dimension grows; where it was not followed, the root of a width by a head count says it."""
+    head = program.growth(attention.head_dim)
+    if head is not None or program.growth(attention.factor) != root_scale_exponent(Fraction(1)):
+        return head
+    by_count = all(len(scale.symbols) > 1 for scale in attention.factor.alternatives)
+    return Fraction(1) if by_count else None
+
+
+def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
+    scales = growths(attention.factor, program.growth)
+    heads = growths(attention.head_dim, program.growth)
+    return any(head and attention_scale_exponent(head) in scales for head in heads)
+
+
+def _anchor(attention: AttentionRecord) -> Site:
+    """The expression with the scale, else the call or product whose default implies it."""
+    here = [s for s in attention.factor_sites if s.path == attention.site.path]
+    return here[-1] if here else attention.site
+
+
+def finding(rule: Header, program: Program, branches: dict[Site, AttentionRecord], more: str = "") -> Finding:
+    """What the rules say of one function's attention; ``more`` completes the message."""
+    (site, attention), *others = branches.items()
+    head = _head_growth(program, attention) or Fraction(0)
+    scale = program.growth(attention.factor) or Fraction(0)
+    due = attention_scale_exponent(head)
+    width = describe.width_name(program, attention.head_dim, attention.factor)
+    followed = program.growth(attention.head_dim) is not None
+    dimension = f"the head dimension {attention.head_dim} grows" if followed else "so the head dimension grows"
+    how = "by default" if attention.implied else "here"
+    return rule.finding(
+        site,
+        subject=subject("attention", site),
+        symbol=attention.owner,
+        message=f"attention logits are scaled by {law(scale, width)} {how}, and {dimension} with {width}{more}",
+        expected=f"scale ∝ {law(due, width)}",
+        found=f"scale {attention.factor}",
+        related=[
+            *((other, "another branch of the same attention") for other, _ in others),
+            *((s, "the scale comes from here") for s in attention.factor_sites if s != site),
+            *([(attention.site, "the logits are computed here")] if attention.site != site else []),
+        ],
+    )
