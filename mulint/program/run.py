@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mulint.facts.syntax import Expression, Span, Statement
 from mulint.findings import NotUnderstood
 from mulint.program.dimensions import Dimension, Symbol
-from mulint.program.records import Observations
+from mulint.program.records import Moment, Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     Choice,
@@ -83,6 +83,8 @@ class Run(ABC):
         self.seen = Observations()
         self.uncertainty = 0
         self.order = 0
+        self.entry = 0
+        self.arms: tuple[tuple[int, int], ...] = ()
         self.branch: Site | None = None
         self.group_reads = 0
         self.imports: set[tuple[str, str]] = set()
@@ -143,6 +145,20 @@ class Run(ABC):
             yield
         finally:
             self.uncertainty -= 1
+
+    @contextmanager
+    def arm(self, condition: int, number: int) -> Iterator[None]:
+        """Everything inside happens in one arm of an unknown condition; its other arms exclude it."""
+        before, self.arms = self.arms, (*self.arms, (condition, number))
+        try:
+            yield
+        finally:
+            self.arms = before
+
+    @property
+    def moment(self) -> Moment:
+        """Now, as the newest event."""
+        return Moment(self.next_order(), self.entry, self.arms)
 
 
 def site_of(scope: Scope, span: Span) -> Site:
