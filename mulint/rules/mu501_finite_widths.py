@@ -112,7 +112,7 @@ def _unchanged(
         weight = tensor.weight
         sizes = zip(tensor.dims, bases[name].dims, deltas[name].dims, strict=False)
         if weight is not None and any(
-            _grows(program, size) and first == second and first.constant is not None
+            _grows(program, size) and first == second and (base is delta or first.constant is not None)
             for size, first, second in sizes
         ):
             return weight, "the delta model"
