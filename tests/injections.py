@@ -239,7 +239,7 @@ INJECTIONS = (
 """,
         """from torch.nn.init import normal_
 """,
-        "MU301",
+        "MU308",
     ),
     Injection(
         "a constant std for a readout without multiplier",
