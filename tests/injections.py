@@ -428,7 +428,7 @@ class Mixer(nn.Module):
 """,
         """from torch.nn.init import normal_
 """,
-        "MU301",
+        "MU308",
     ),
     Injection(
         "a constant std for a readout without multiplier",

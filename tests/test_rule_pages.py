@@ -30,11 +30,15 @@ def block(page: str, section: str) -> str:
 
 
 def merged(example: str, instead: str) -> str:
-    """The example with the definitions that the replacement writes anew."""
+    """The example with the definitions that the replacement writes anew, and star imports that it spells out."""
     new = ast.parse(instead)
     names = {n.name for n in new.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     old = ast.parse(example)
     kept = [n for n in old.body if not (isinstance(n, ast.FunctionDef | ast.ClassDef) and n.name in names)]
+    spelled = {n.module for n in new.body if isinstance(n, ast.ImportFrom)}
+    kept = [
+        n for n in kept if not (isinstance(n, ast.ImportFrom) and n.module in spelled and n.names[0].name == "*")
+    ]
     imported = [n for n in new.body if isinstance(n, ast.Import | ast.ImportFrom)]
     defined = [n for n in new.body if n not in imported]
     return "\n\n".join(ast.unparse(n) for n in [*imported, *kept, *defined]) + "\n"

@@ -143,6 +143,8 @@ def _tensor_attribute(tensor: Tensor, name: str) -> Value:
 
 def set_attribute(run: Run, value: Value, name: str, new: Value, site: Site) -> None:
     """Carry out ``value.name = new``; under an unknown condition both the old and the new value stay possible."""
+    if name == "infshape":
+        run.seen.shape_writes.append(site)
     if isinstance(value, Tensor):
         modules.set_tensor_attribute(value, name, new)
         return

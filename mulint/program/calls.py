@@ -163,9 +163,14 @@ def call(run: Run, function: Value, arguments: Arguments) -> Value:
         case Choice(options=several):
             callable_ = [o for o in several if not isinstance(o, Constant)]
             before, run.branch = run.branch, run.branch or arguments.site
+            condition = run.next_order()
+            results: list[Value] = []
             try:
                 with run.uncertain():
-                    return join_all([run.call(o, arguments) for o in callable_])
+                    for number, option in enumerate(callable_):
+                        with run.arm(condition, number):
+                            results.append(run.call(option, arguments))
+                return join_all(results)
             finally:
                 run.branch = before
         case ObjectValue():

@@ -14,6 +14,7 @@ from mulint.program.library import (
     initialisers,
     methods,
     modules,
+    mup_package,
     optimizers,
     python,
     tensors,
@@ -69,6 +70,8 @@ class Interpreter(Run):
     def begin(self) -> None:
         """Start a new entry point with a full budget."""
         self._steps = 0
+        self.entry += 1
+        self.arms = ()
         self._active.clear()
         self._applied = 0
         self._building = 0
@@ -187,6 +190,7 @@ class Interpreter(Run):
 
     def _external(self, name: str, arguments: Arguments) -> Value:
         package, _, last = name.rpartition(".")
+        mup_package.observe_function(self, name, arguments)
         if name in python.FUNCTIONS:
             return python.FUNCTIONS[name](self, arguments)
         if package in _INIT_PACKAGES and last.rstrip("_") + "_" in initialisers.FUNCTIONS:
@@ -205,7 +209,7 @@ class Interpreter(Run):
             return optimizers.construct(self, name, arguments)
         if name.startswith("mup."):
             self.seen.package_calls.append((canonical(name), arguments.site))
-            return Constant(None)
+            return mup_package.result(canonical(name), arguments)
         if name.startswith("torch.distributions."):
             for value in arguments.values:
                 tensors.mark_output(self, value)
@@ -222,6 +226,7 @@ class Interpreter(Run):
             case Tensor():
                 return torch_calls.method(self, receiver, method.name, arguments)
             case ModuleValue():
+                mup_package.observe_method(self, receiver, method.name, arguments)
                 return modules.call_method(self, receiver, method.name, arguments)
             case OptimizerValue():
                 return optimizers.call_method(self, receiver, method.name, arguments)

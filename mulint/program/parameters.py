@@ -135,7 +135,7 @@ def growths(number: Number, of: Growth) -> set[Fraction | None]:
 def final_inits(weight: Weight) -> tuple[InitCall, ...]:
     """The draws that can be the last one: the last certain one and all uncertain ones after it."""
     kept: list[InitCall] = []
-    for init in sorted(weight.inits, key=lambda i: i.order):
+    for init in sorted(weight.inits, key=lambda i: i.moment.order):
         kept = [init] if init.certain else [*kept, init]
     return tuple(kept)
 

@@ -9,7 +9,7 @@ from mulint.findings import NotUnderstood
 from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site
 
 if TYPE_CHECKING:
-    from mulint.program.values import ClassValue, Value
+    from mulint.program.values import ClassValue, ModuleValue, Value
 
 
 @dataclass(eq=False, slots=True)
@@ -48,6 +48,19 @@ class Norm:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happened in the abstract run.
+
+    ``entry`` counts the places where the run started: nothing is known of the order of two of them. ``arms``
+    are the arms of unknown conditions it happened in, each as the condition's execution and the arm's number.
+    """
+
+    order: int
+    entry: int
+    arms: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class InitCall:
     """One call that draws a weight anew.
 
@@ -60,7 +73,7 @@ class InitCall:
     site: Site
     std: Number
     certain: bool
-    order: int
+    moment: Moment
     mode: str = "fan_in"
     origin: str = "torch"
 
@@ -302,6 +315,23 @@ class ManualUpdate:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelEvent:
+    """A step in the life of a model that the mup package depends on.
+
+    ``kind`` is shapes, optimizer, load, copy, average, data-parallel, empty, reparametrise or compile.
+    ``model`` is the model, None where it was not followed; ``name`` is the function that was called.
+    """
+
+    kind: str
+    name: str
+    site: Site
+    moment: Moment
+    model: ModuleValue | None
+    arguments: dict[str, Value]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """An error of mulint's own while it followed the code that starts at a place."""
 
@@ -325,6 +355,9 @@ class Observations:
     group_writes: list[RateWrite] = field(default_factory=list)
     manual_updates: list[ManualUpdate] = field(default_factory=list)
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
+    model_events: list[ModelEvent] = field(default_factory=list)
+    shape_writes: list[Site] = field(default_factory=list)
+    left_arms: set[tuple[int, int]] = field(default_factory=set)
     modules: set[tuple[str, str]] = field(default_factory=set)
     constructions: list[Construction] = field(default_factory=list)
     not_understood: list[NotUnderstood] = field(default_factory=list)

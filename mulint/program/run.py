@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mulint.facts.syntax import Expression, Span, Statement
 from mulint.findings import NotUnderstood
 from mulint.program.dimensions import Dimension, Symbol
-from mulint.program.records import Observations
+from mulint.program.records import Moment, Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     Choice,
@@ -83,6 +83,8 @@ class Run(ABC):
         self.seen = Observations()
         self.uncertainty = 0
         self.order = 0
+        self.entry = 0
+        self.arms: tuple[tuple[int, int], ...] = ()
         self.branch: Site | None = None
         # The keys of parameter groups that the value of the current assignment is computed from.
         self.group_reads: set[str] = set()
@@ -153,6 +155,20 @@ class Run(ABC):
             yield
         finally:
             self.group_reads = before
+
+    @contextmanager
+    def arm(self, condition: int, number: int) -> Iterator[None]:
+        """Everything inside happens in one arm of an unknown condition; its other arms exclude it."""
+        before, self.arms = self.arms, (*self.arms, (condition, number))
+        try:
+            yield
+        finally:
+            self.arms = before
+
+    @property
+    def moment(self) -> Moment:
+        """Now, as the newest event."""
+        return Moment(self.next_order(), self.entry, self.arms)
 
 
 def site_of(scope: Scope, span: Span) -> Site:

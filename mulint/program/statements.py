@@ -8,7 +8,7 @@ from mulint.facts import syntax as s
 from mulint.program.dimensions import Symbol
 from mulint.program.library.indexing import assign
 from mulint.program.operators import binary
-from mulint.program.run import Frame, Run, iterate, truth
+from mulint.program.run import Frame, Run, iterate, site_of, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
     ClassValue,
@@ -101,11 +101,15 @@ def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
     if known is not None:
         return run.execute(node.then if known else node.otherwise, scope, frame)
     before = dict(scope.names)
+    condition = run.next_order()
     with run.uncertain():
-        then_left = run.execute(node.then, scope, frame)
+        with run.arm(condition, 0):
+            then_left = run.execute(node.then, scope, frame)
         after_then = scope.names
         scope.names = dict(before)
-        else_left = run.execute(node.otherwise, scope, frame)
+        with run.arm(condition, 1):
+            else_left = run.execute(node.otherwise, scope, frame)
+    run.seen.left_arms |= {(condition, arm) for arm, left in enumerate((then_left, else_left)) if left}
     if then_left:
         return else_left
     if else_left:
@@ -177,6 +181,8 @@ def _import(run: Run, node: s.Import, scope: Scope) -> None:
         return
     submodule = f"{node.module}.{node.name}" if node.module else node.name
     if node.name == "*":
+        if known:
+            run.seen.package_calls.append((f"{node.module}.*", site_of(scope, node.span)))
         if path is not None:
             scope.names.update(run.module_scope(path).names)
         return

@@ -50,12 +50,13 @@ class Number:
     """A number: one of a few symbolic alternatives; none at all means an unknown number.
 
     ``origin`` is the assignment to an attribute that it was read back from; ``computed`` marks what a division or
-    a power took part in.
+    a power took part in. ``boxed`` marks a tensor that holds just this number.
     """
 
     alternatives: tuple[Dimension, ...] = ()
     origin: Site | None = field(default=None, compare=False)
     computed: bool = field(default=False, compare=False)
+    boxed: bool = field(default=False, compare=False)
 
     @staticmethod
     def of(value: float | Fraction) -> Number:

@@ -73,7 +73,7 @@ def _scale(name: str, arguments: Arguments, shift: int) -> Number:
 def record(run: Run, weight: Weight, name: str, site: Site, scale: Number, mode: str, package: str) -> None:
     """Write an init to its weight."""
     certain = run.uncertainty <= weight.level
-    weight.inits.append(InitCall(name, site, scale, certain, run.next_order(), mode, package))
+    weight.inits.append(InitCall(name, site, scale, certain, run.moment, mode, package))
 
 
 def factory(name: str, arguments: Arguments, dims: tuple[Number, ...], complete: bool) -> Tensor:

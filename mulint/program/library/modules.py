@@ -38,9 +38,12 @@ METHODS = frozenset(
         "apply parameters named_parameters modules named_modules children named_children register_buffer "
         "register_parameter add_module append extend insert train eval to cuda cpu half float bfloat16 double "
         "state_dict load_state_dict requires_grad_ zero_grad get_parameter get_submodule compile items keys "
-        "values update __init__ type"
+        "to_empty values update __init__ type"
     ).split()
 )
+
+# The weights of a model in sight, as ``state_dict()`` gives them.
+STATE = Unknown("state_dict() of a module")
 
 
 def is_layer_name(name: str) -> bool:
@@ -286,7 +289,9 @@ def call_method(run: Run, module: ModuleValue, name: str, arguments: Arguments) 
             return module
         case "__init__":
             return Constant(None)
-        case "state_dict" | "load_state_dict" | "keys" | "get_parameter" | "get_submodule" | "type":
+        case "state_dict":
+            return STATE
+        case "load_state_dict" | "keys" | "get_parameter" | "get_submodule" | "type":
             return Unknown(f"{name}() of a module")
         case _:
             return module

@@ -129,7 +129,7 @@ def _same_number(run: Run, arguments: Arguments) -> Value:
 
 def _float(run: Run, arguments: Arguments) -> Value:
     del run
-    return as_number(_first(arguments))
+    return replace(as_number(_first(arguments)), boxed=False)
 
 
 def _maximum(run: Run, arguments: Arguments) -> Value:

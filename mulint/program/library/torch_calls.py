@@ -57,7 +57,7 @@ def function(run: Run, name: str, arguments: Arguments) -> Value:
         rest = replace(arguments, positional=arguments.positional[1:])
         return method(run, first, name, rest)
     if name == "tensor" and isinstance(first, Number | Knob):
-        return first
+        return replace(first, boxed=True) if isinstance(first, Number) else first
     tensors.settle(arguments.values)
     return sources_of(arguments.values) or (Tensor() if name in _MAKES_TENSOR else Unknown(f"torch's {name}"))
 
