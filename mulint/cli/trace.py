@@ -53,6 +53,10 @@ EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
 def trace(**options: Any) -> None:
     """Trace TARGET: a case function `cases.py:gpt`, a class `model.py:GPT`, or a configured model's name `gpt`.
 
+    Models of installed packages are named by module: a Hugging Face configuration `transformers:LlamaConfig`,
+    a timm model `timm:vit_tiny_patch16_224`, a class or a case function `package.module:name`. They need no
+    case: their widths are found by building them on the meta device.
+
     Exit codes: 0 the trace passes, 1 it fails, 2 the model cannot be built or the trace is inconclusive.
     """
     limits = Limits(seconds=options["timeout"], memory=int(options["memory"] * 2**30))
@@ -60,9 +64,8 @@ def trace(**options: Any) -> None:
         request = _request(options)
         with _progress() as progress:
             result = run(request, limits, progress)
-        result = dataclasses.replace(
-            result, findings=merge(_static(Path(request.root), options["config"]), result)
-        )
+        static = () if request.module else _static(Path(request.root), options["config"])
+        result = dataclasses.replace(result, findings=merge(static, result))
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
     except TraceFailed as failure:
@@ -108,6 +111,7 @@ def _model(target: str, config: Path | None) -> Model:
 def _request(options: dict[str, Any]) -> Request:
     model = _model(options["target"], options["config"])
     path, _, name = model.target.rpartition(":")
+    module = path if not path.endswith(".py") and all(map(str.isidentifier, path.split("."))) else ""
     file = (model.folder / path).absolute()
     stages = tuple(stage.strip() for stage in options["stages"].split(",") if stage.strip())
     wrong = [stage for stage in stages if stage not in STAGES]
@@ -115,7 +119,8 @@ def _request(options: dict[str, Any]) -> Request:
         raise CannotRun(f"--stages {options['stages']}: choose from {', '.join(STAGES)}")
     settings = [pair("--set", text) for text in options["settings"]]
     return Request(
-        file=str(file),
+        file="" if module else str(file),
+        module=module,
         name=name,
         root=str(project_root([file if file.exists() else file.parent])),
         knobs=options["knobs"] or model.knobs,

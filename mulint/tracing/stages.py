@@ -55,7 +55,7 @@ def run(request: Request, progress: Progress) -> traces.Trace:
     complete = {"invariants", "coordinates"} <= set(request.stages)
     outcome = verdict.overall(found, audits, activations, complete=complete)
     return traces.Trace(
-        model=f"{Path(request.file).name}:{request.name}",
+        model=f"{request.module or Path(request.file).name}:{request.name}",
         widths=tuple(int(width) if width.is_integer() else width for width in plan.builder.widths),
         base=plan.base,
         held=plan.held,
