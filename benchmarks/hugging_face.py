@@ -10,6 +10,7 @@ most three models could not be built, five not be traced, and three left layers 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import re
@@ -127,16 +128,21 @@ def shown(row: Outcome) -> Outcome:
 STUB = """
 import importlib.abc, importlib.machinery, sys, types
 
+def anything(self, name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return Kind(name, (), {})
+
+class Kind(type):
+    __getattr__ = anything
+
 class Anything(types.ModuleType):
     __path__ = []
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return type(name, (), {})
+    __getattr__ = anything
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, name, path=None, target=None):
-        known = name.startswith("torchvision.")
+        known = name.startswith(("torchvision.", "PIL."))
         return importlib.machinery.ModuleSpec(name, self, is_package=True) if known else None
     def create_module(self, spec):
         return Anything(spec.name)
@@ -144,14 +150,16 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         pass
 
 sys.meta_path.append(Finder())
-__getattr__ = Anything("torchvision").__getattr__
-__path__ = []
+__getattr__ = Anything(__name__).__getattr__
+__path__, __version__ = [], "99.0"
 """
 
 
 def stub(folder: str) -> str:
-    """An empty torchvision for timm, which imports it for its transforms of pictures only."""
-    (Path(folder) / "torchvision.py").write_text(STUB, encoding="utf-8")
+    """An empty torchvision and PIL for timm, which imports them for its transforms of pictures only."""
+    for name in ("torchvision", "PIL"):
+        if importlib.util.find_spec(name) is None:
+            (Path(folder) / f"{name}.py").write_text(STUB, encoding="utf-8")
     return folder
 
 

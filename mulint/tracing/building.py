@@ -210,7 +210,7 @@ def _library_plan(blueprint: blueprints.Blueprint, request: Request, root: Path)
     for choice in structure.find(blueprint, request.settings, request.knobs):
         widths = _continued(request.widths) or choice.widths
         try:
-            recipe = _library_recipe(blueprint, choice.settings, widths, root)
+            recipe = _library_recipe(blueprint, choice.shallow, widths, root)
         except CannotBuild as error:
             refusal = refusal or error
             continue

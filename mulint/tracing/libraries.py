@@ -150,15 +150,28 @@ def _of_constructor(target: Callable[..., Any], name: str) -> Blueprint:
     arguments = calls.get(id(model), {})
     kind = type(model)
     defaults = dict(leaves(arguments))
+    described = getattr(model, "pretrained_cfg", None)
 
     def make(values: Mapping[str, Any]) -> nn.Module:
-        return _steady(kind(**changed(arguments, {k: v for k, v in values.items() if v is not defaults[k]})))
+        made = kind(**changed(arguments, {k: v for k, v in values.items() if v is not defaults[k]}))
+        if described is not None:
+            made.pretrained_cfg = described  # the size of pictures, which the factory knows and the class may not
+        return _steady(made)
 
     return Blueprint(name, defaults, make, (f"{name} builds {kind.__name__}",))
 
 
 def inputs(model: nn.Module) -> Iterator[tuple[str, Make]]:
-    """Batches by the names that Hugging Face's models give to their inputs."""
+    """Batches by what a model says of its inputs: timm's of their size, Hugging Face's of their names."""
+    described = getattr(model, "pretrained_cfg", None)
+    size = described.get("input_size") if isinstance(described, dict) else getattr(described, "input_size", None)
+    if isinstance(size, tuple):
+        text = f"a batch of random images, {' x '.join(map(str, (ROWS, *size)))}"
+        yield text, lambda generator: ((torch.randn(ROWS, *size, generator=generator),), {})
+    yield from _by_name(model)
+
+
+def _by_name(model: nn.Module) -> Iterator[tuple[str, Make]]:
     main, config = getattr(model, "main_input_name", None), getattr(model, "config", None)
     if main is None or config is None:
         return

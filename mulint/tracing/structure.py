@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
@@ -131,9 +131,13 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Knobs with their ratios and the other values, widths to build at, and what was assumed."""
+    """Knobs with their ratios and the other values, widths to build at, and what was assumed.
+
+    ``shallow``: the same with few layers, whatever depth was asked for, to try it out.
+    """
 
     settings: Settings
+    shallow: Settings
     widths: tuple[float, ...]
     said: tuple[str, ...]
 
@@ -153,7 +157,7 @@ def find(plan: Blueprint, given: Change, asked: tuple[str, ...]) -> Iterator[Cho
             raise CannotBuild(f"{plan.name} has no setting {name}; {hint}")
     search = Search(plan)
     values: dict[str, Any] = {**given, **_repaired(search, given)}
-    shallow = {**values, **_shallow(search, values, given)}
+    shallow = {**values, **_shallow(search, values)}
     knobs = _knobs(search, shallow, asked)
     if not knobs:
         raise CannotBuild(f"no number of {plan.name} was recognised as its width; name one with --knob")
@@ -174,7 +178,8 @@ def _choices(search: Search, values: dict[str, Any], knobs: tuple[str, ...], giv
     first = next(iter(sizes))
     ratios = {name: Fraction(size) / Fraction(sizes[first]) for name, size in sizes.items()}
     fixed = {name: value for name, value in {**plan.defaults, **values}.items() if name not in ratios}
-    settings = Settings(tuple(ratios), fixed, ratios, {})
+    shallow = Settings(tuple(ratios), fixed, ratios, {})
+    settings = replace(shallow, fixed={**fixed, **{name: given[name] for name in given if name in fixed}})
     said = [f"the width is {first}" + "".join(f", and {name} grows with it" for name in list(ratios)[1:])]
     said += [
         f"{name} = {value!r} (default {plan.defaults[name]!r})"
@@ -183,8 +188,8 @@ def _choices(search: Search, values: dict[str, Any], knobs: tuple[str, ...], giv
     ]
     held = [n for n, v in fixed.items() if HEADS.fullmatch(_last(n)) and isinstance(v, int) and n not in values]
     said += [f"{name} = {fixed[name]} is held while the width grows" for name in held]
-    for widths in _widths(search, values, settings, sizes[first]):
-        yield Choice(settings, widths, tuple(said))
+    for widths in _widths(search, values, shallow, sizes[first]):
+        yield Choice(settings, shallow, widths, tuple(said))
 
 
 def _repaired(search: Search, given: Change) -> dict[str, Any]:
@@ -348,18 +353,14 @@ def _penalty(search: Search, values: Change, before: Shapes, change: Change) -> 
     return (0, behind)
 
 
-def _shallow(search: Search, values: Change, given: Change) -> dict[str, Any]:
+def _shallow(search: Search, values: Change) -> dict[str, Any]:
     """Fewer layers, where that leaves the parameters of the remaining ones as they are."""
     before = search.build(values)
     assert before is not None
     groups: dict[str, dict[str, Any]] = {}
-    for name, value in search.plan.defaults.items():
-        if (
-            _is_size(value)
-            and value > DEPTH
-            and name not in given
-            and not name.rpartition(".")[0].endswith("_args")
-        ):
+    for name in search.plan.defaults:
+        value = search_value(search.plan, values, name)
+        if _is_size(value) and value > DEPTH:
             kind = re.sub(r"\.\d+$", "", name)
             if LAYERS.fullmatch(_last(kind)) or LAYERS.fullmatch(_last(kind).removesuffix("s")):
                 groups.setdefault(kind, {})[name] = DEPTH if kind == name else 1
