@@ -39,8 +39,9 @@ EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Give a setting a value: n_layer=2.")
 @click.option("--widths", metavar="W,W,W", help="Widths to build at, at least three.")
 @click.option("--base-width", metavar="NAME=N|N", help="Base width of the parametrization.")
-@click.option("--device", default="cpu", show_default=True, help="Device of the training steps: cpu, cuda.")
+@click.option("--device", default="cpu", show_default=True, help="Device of training: cpu, cuda, mps or auto.")
 @click.option("--dtype", default="float32", show_default=True, help="float32, float64, bfloat16 or float16.")
+@click.option("--autocast", default="", metavar="DTYPE", help="Compute losses in bfloat16 or float16.")
 @click.option("--steps", type=click.IntRange(1), help="Training steps of the coordinate check.")
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds of the coordinate check.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
@@ -130,6 +131,7 @@ def _request(options: dict[str, Any]) -> Request:
         base=base_width(options["base_width"]) or dict(model.base),
         device=options["device"],
         dtype=options["dtype"],
+        autocast=options["autocast"],
         steps=options["steps"],
         seeds=options["seeds"],
         seed=options["seed"],

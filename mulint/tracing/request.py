@@ -19,6 +19,7 @@ class Request:
     project's top folder, put on ``sys.path``. ``seeds``: how many, the first of which is ``seed``. ``settings``:
     fields or arguments with the literal value they are to have. ``follow``: fields computed from knobs, as
     expressions. ``fill_base``: give a case's model the base that the case leaves out.
+    ``autocast``: the type that ``torch.autocast`` computes losses in, empty for none.
     """
 
     file: str
@@ -37,6 +38,7 @@ class Request:
     stages: tuple[str, ...] = STAGES
     fill_base: bool = False
     module: str = ""
+    autocast: str = ""
 
     def to_json(self) -> str:
         """The request as one line of JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from mulint import traces
 from mulint.theory import Role, law
-from mulint.tracing import building, coordinates, invariants, roles, training, verdict
+from mulint.tracing import building, coordinates, devices, invariants, roles, training, verdict
 from mulint.tracing.invariants import Audit
 from mulint.tracing.measurement import ATTENTION, Measurement, measure
 from mulint.tracing.model import Attention, Builder, ParameterDims, Use
@@ -38,7 +39,10 @@ def run(request: Request, progress: Progress) -> traces.Trace:
     Raises:
         CannotBuild: the user's model cannot be built or run.
     """
+    request = replace(request, device=devices.chosen(request.device))
     plan = building.plan(request)
+    if request.autocast:
+        plan = replace(plan, builder=devices.autocast(plan.builder, request.autocast))
     progress("roles", 0.0)
     count = len(plan.builder.widths)
     done = iter(range(1, 2 * count + 1))
@@ -60,7 +64,7 @@ def run(request: Request, progress: Progress) -> traces.Trace:
         base=plan.base,
         held=plan.held,
         device=request.device,
-        dtype=request.dtype,
+        dtype=request.dtype if not request.autocast else f"{request.dtype}, autocast to {request.autocast}",
         assumptions=(*plan.assumptions, *dimensions.assumptions),
         parameters=tuple(_parameter(audit, dimensions.attention) for audit in audits),
         attention=tuple(
