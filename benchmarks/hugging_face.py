@@ -38,8 +38,8 @@ efficientnet_b0 mobilenetv3_large_100 vgg11 poolformer_s12 edgenext_xx_small foc
 # Layers that end in something of a fixed size by design: readouts, routers, and gates with one output.
 FIXED = re.compile(
     r".*(head|lm_head|decoder|classifier|score|fc|embed_out|output_projection|logits|cls_logits|gate|router"
-    r"|shared_expert_gate|relative_attention_bias|projection|vocab_projector|predictions\.decoder)(\.fc|\.l\d?|\.flatten)?"
-    r"\.(weight|bias)|classifier\.\d\.weight"
+    r"|shared_expert_gate|relative_attention_bias|relative_position_bias|projection|vocab_projector|predictions\.decoder)(\.fc|\.l\d?|\.flatten)?"
+    r"\.(weight|bias)|classifier\.\d\.weight|.*relative_position_bias_table"
 )
 
 

@@ -6,6 +6,7 @@ understood by the arguments with which it constructs its class.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import sys
@@ -153,7 +154,8 @@ def _of_constructor(target: Callable[..., Any], name: str) -> Blueprint:
     described = getattr(model, "pretrained_cfg", None)
 
     def make(values: Mapping[str, Any]) -> nn.Module:
-        made = kind(**changed(arguments, {k: v for k, v in values.items() if v is not defaults[k]}))
+        changes = {key: value for key, value in values.items() if value is not defaults[key]}
+        made = kind(**changed(copy.deepcopy(arguments), changes))
         if described is not None:
             made.pretrained_cfg = described  # the size of pictures, which the factory knows and the class may not
         return _steady(made)
@@ -223,7 +225,7 @@ def _constructed() -> Iterator[dict[int, dict[str, Any]]]:
     def initialised(module: nn.Module, *arguments: object, **keywords: object) -> None:
         frame = sys._getframe(1)
         if frame.f_code is getattr(type(module).__init__, "__code__", None):
-            calls[id(module)] = _arguments(type(module), frame.f_locals)
+            calls[id(module)] = copy.deepcopy(_arguments(type(module), frame.f_locals))  # some take them apart
         initialise(module, *arguments, **keywords)
 
     nn.Module.__init__ = initialised  # type: ignore[method-assign, assignment]
