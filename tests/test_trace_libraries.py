@@ -174,6 +174,32 @@ def test_sizes_and_widths_that_are_given() -> None:
     assert "blocks.2.q.weight" in roles(found)
 
 
+def test_seventy_billion_parameters_in_the_memory_of_an_import() -> None:
+    sizes = {"stream": 8192, "embedded": 8192, "between": 28672, "n_layers": 80, "vocab_size": 128256}
+    heads = {"attention_heads": 64, "key_value_heads": 8, "size_of_head": 128}
+    settings = [word for name, size in {**sizes, **heads}.items() for word in ("--set", f"{name}={size}")]
+    found = trace(
+        "zoo:Tiny",
+        *settings,
+        "--knob",
+        "stream",
+        "--knob",
+        "embedded",
+        "--knob",
+        "between",
+        "--knob",
+        "attention_heads",
+        "--knob",
+        "key_value_heads",
+        "--widths",
+        "8192,16384,32768",
+        "--memory",
+        "0.6",
+    )
+    assert sum(role == "hidden" for role in roles(found).values()) == 6 * 80
+    assert found["parameters"][1]["shapes"][0] == [128256, 8192]
+
+
 @pytest.mark.parametrize(
     ("target", "arguments", "expected"),
     [
