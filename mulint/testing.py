@@ -34,6 +34,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ import torch
 from mulint.case import Case
 from mulint.reporting import trace_failure
 from mulint.source.discovery import project_root
-from mulint.tracing import building, stages
+from mulint.tracing import building, devices, stages
 from mulint.tracing.model import CannotBuild
 from mulint.tracing.request import Request
 
@@ -70,7 +71,7 @@ def assert_mup(
         steps: training steps of the coordinate check; by default 3.
         seeds: how many; by default they are added until the verdict is clear.
         seed: the first.
-        device: where to train, as torch calls it.
+        device: where to train: as torch calls it, or ``auto``.
 
     Raises:
         AssertionError: the model departs from μP, or it cannot be judged (without an optimizer the rates
@@ -90,6 +91,7 @@ def assert_mup(
         seed=seed,
     )
     try:
+        request = replace(request, device=devices.chosen(device))
         with _state_kept():
             trace = stages.run(building.of_case(case, request), request, lambda _stage, _done: None)
     except CannotBuild as error:

@@ -76,6 +76,7 @@ def processes_in(folder: Path, patience: int = 50) -> list[int]:
         ("return mulint.Case(nn.Linear(3, 3), 1, 'mse')", "pass a function of (model, batch)"),
         ("return mulint.Case(nn.Linear(3, 3), torch.randn(2, 4), lambda m, b: m(b).mean())", "width 8"),
         ("input('go on? ')", "EOF"),
+        ("os.chdir('/'); raise ValueError('no such head')", "ValueError: no such head"),
     ],
 )
 def test_code_that_fails(tmp_path: Path, statement: str, expected: str) -> None:

@@ -40,8 +40,9 @@ EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Give a setting a value: n_layer=2.")
 @click.option("--widths", metavar="W,W,W", help="Widths to build at, at least three.")
 @click.option("--base-width", metavar="NAME=N|N", help="Base width of the parametrization.")
-@click.option("--device", default="cpu", show_default=True, help="Device of the training steps: cpu, cuda.")
+@click.option("--device", default="cpu", show_default=True, help="Device of training: cpu, cuda, mps or auto.")
 @click.option("--dtype", default="float32", show_default=True, help="float32, float64, bfloat16 or float16.")
+@click.option("--autocast", default="", metavar="DTYPE", help="Compute losses in bfloat16 or float16.")
 @click.option("--steps", type=click.IntRange(1), help="Training steps of the coordinate check.")
 @click.option("--seeds", type=click.IntRange(1), help="Number of seeds of the coordinate check.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="The first seed.")
@@ -56,6 +57,10 @@ EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
 def trace(**options: Any) -> None:
     """Trace TARGET: a case function `cases.py:gpt`, a class `model.py:GPT`, or a configured model's name `gpt`.
 
+    Models of installed packages are named by module: a Hugging Face configuration `transformers:LlamaConfig`,
+    a timm model `timm:vit_tiny_patch16_224`, a class or a case function `package.module:name`. They need no
+    case: their widths are found by building them on the meta device.
+
     Exit codes: 0 the trace passes, 1 it fails, 2 the model cannot be built or the trace is inconclusive.
     """
     plotted = plotting(options["plot"]) if options["plot"] is not None else None
@@ -68,9 +73,8 @@ def trace(**options: Any) -> None:
             raise CannotRun("--plot shows the coordinate check; add coordinates to --stages")
         with bar(STAGES) as progress:
             result = run(request, limits, progress)
-        result = dataclasses.replace(
-            result, findings=merge(_static(Path(request.root), options["config"]), result)
-        )
+        static = () if request.module else _static(Path(request.root), options["config"])
+        result = dataclasses.replace(result, findings=merge(static, result))
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
     except TraceFailed as failure:
@@ -98,6 +102,7 @@ def _show(result: Trace, root: Path, output_format: str) -> None:
 def _request(options: dict[str, Any]) -> Request:
     found = model(options["target"], options["config"])
     path, _, name = found.target.rpartition(":")
+    module = path if not path.endswith(".py") and all(map(str.isidentifier, path.split("."))) else ""
     file = (found.folder / path).absolute()
     stages = tuple(stage.strip() for stage in options["stages"].split(",") if stage.strip())
     wrong = [stage for stage in stages if stage not in STAGES]
@@ -105,7 +110,8 @@ def _request(options: dict[str, Any]) -> Request:
         raise CannotRun(f"--stages {options['stages']}: choose from {', '.join(STAGES)}")
     settings = [pair("--set", text) for text in options["settings"]]
     return Request(
-        file=str(file),
+        file="" if module else str(file),
+        module=module,
         name=name,
         root=str(project_root([file if file.exists() else file.parent])),
         knobs=options["knobs"] or found.knobs,
@@ -115,6 +121,7 @@ def _request(options: dict[str, Any]) -> Request:
         base=base_width(options["base_width"]) or dict(found.base),
         device=options["device"],
         dtype=options["dtype"],
+        autocast=options["autocast"],
         steps=options["steps"],
         seeds=options["seeds"],
         seed=options["seed"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from mulint.tracing.cases import moved
 from mulint.tracing.model import CannotBuild
 
 ROWS = 4
@@ -35,16 +36,22 @@ class Recipe:
         return self.make(torch.Generator().manual_seed(seed + 1))
 
 
-def recipe(model: nn.Module, settings: Mapping[str, Any], describe: Callable[[Exception], str]) -> Recipe:
-    """Find inputs that the model's forward takes, by trying what its first layers suggest.
+def recipe(
+    model: nn.Module,
+    settings: Mapping[str, Any],
+    describe: Callable[[Exception], str],
+    likely: Iterable[tuple[str, Make]] = (),
+) -> Recipe:
+    """Find inputs that the model's forward takes, by trying what is likely, then what its first layers suggest.
 
     Raises:
         CannotBuild: no attempt went through; the message tells how to write a case.
     """
     first: Exception | None = None
-    for text, make in _attempts(model, settings):
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    for text, make in (*likely, *_attempts(model, settings)):
         try:
-            arguments, keywords = make(torch.Generator().manual_seed(0))
+            arguments, keywords = moved(make(torch.Generator().manual_seed(0)), device)
             with torch.no_grad():
                 output = model(*arguments, **keywords)
             main_output(output)

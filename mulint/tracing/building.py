@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,12 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from mulint.case import Case
-from mulint.tracing import batches, blueprints, cases, knobs, optimizers
+from mulint.tracing import batches, blueprints, cases, knobs, libraries, optimizers, structure
 from mulint.tracing.bases import Bases
 from mulint.tracing.loading import describe, load
 from mulint.tracing.model import Builder, Built, CannotBuild
 from mulint.tracing.request import Request
 
+LOSS = "dropout is off; the loss is what forward returns as a scalar, else computed from its output"
+LARGEST = 200_000_000  # parameters of a library's model that real numbers are made for
 CASE_WIDTHS = (64.0, 128.0, 256.0, 512.0)
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -49,7 +52,10 @@ def plan(request: Request) -> Plan:
     root = Path(request.root)
     if request.dtype not in DTYPES:
         raise CannotBuild(f"--dtype {request.dtype} is not known; choose one of {', '.join(DTYPES)}")
-    target = load(Path(request.file), request.name, root)
+    if request.module:
+        target = libraries.load(request.module, request.name, root)
+    else:
+        target = load(Path(request.file), request.name, root)
     if not callable(target):
         raise CannotBuild(f"{request.name} is {type(target).__name__}; name a case function or a model class")
     if _is_case(target):
@@ -72,10 +78,13 @@ def _is_case(target: Callable[..., Any]) -> bool:
     returned = signature.return_annotation
     if returned is Case or str(returned).rpartition(".")[2].strip("'\"") == "Case":
         return True
-    required = [p for p in signature.parameters.values() if p.default is p.empty]
-    return (
-        len(required) == 1 and len(signature.parameters) == 1 and required[0].name not in blueprints.CONFIG_NAMES
-    )
+    parameters = list(signature.parameters.values())
+    if len(parameters) != 1 or parameters[0].kind in (
+        inspect.Parameter.VAR_POSITIONAL,
+        inspect.Parameter.VAR_KEYWORD,
+    ):
+        return False
+    return parameters[0].default is inspect.Parameter.empty and parameters[0].name not in blueprints.CONFIG_NAMES
 
 
 def of_case(target: Callable[..., Any], request: Request) -> Plan:
@@ -156,6 +165,8 @@ def _told(
 
 
 def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Plan:
+    if request.module and libraries.is_known(target):
+        return _library_plan(libraries.blueprint(target, request.name), request, root)
     blueprint = blueprints.blueprint(target, request.name)
     values, said = knobs.fixed_settings(blueprint, request.settings)
     settings, said_of_knobs = knobs.find(blueprint, values, request.knobs, request.follow, _changes(blueprint))
@@ -172,11 +183,10 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
         said = [*said, said_of_choice]
         first = _construct(blueprint, with_base.at(widths[0]), widths[0], root)
     recipe = batches.recipe(first, with_base.at(widths[0]), lambda error: describe(error, root))
-    optimizer = optimizers.find(target, Path(request.file), root, torch.device(request.device).type)
+    file = Path(request.file or inspect.getfile(target))
+    optimizer = optimizers.find(target, file, root, torch.device(request.device).type)
     assumptions = [*blueprint.assumptions, *said_of_knobs, *said_of_base, *said, *recipe.assumptions]
-    assumptions.append(
-        "dropout is off; the loss is what forward returns as a scalar, else computed from its output"
-    )
+    assumptions.append(LOSS)
     assumptions += (
         optimizer.assumptions if optimizer else ["no optimizer was found: learning rates are not judged"]
     )
@@ -194,6 +204,63 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
         lambda width: builder(settings if width is None else knobs.based(settings, settings.at(width))[0]),
         lambda: tuple(name for name, value in settings.fixed.items() if with_base.fixed[name] is not value),
     )
+
+
+def _library_plan(blueprint: blueprints.Blueprint, request: Request, root: Path) -> Plan:
+    """A model that a library's name stands for, at the first choice of sizes that can be built and run."""
+    if request.follow:
+        raise CannotBuild(
+            f"--follow is for model classes; the sizes of {request.name} are found, or --knob names them"
+        )
+    refusal: CannotBuild | None = None
+    for choice in structure.find(blueprint, request.settings, request.knobs):
+        widths = _continued(request.widths) or choice.widths
+        try:
+            recipe = _library_recipe(blueprint, choice.shallow, widths, root)
+        except CannotBuild as error:
+            refusal = refusal or error
+            continue
+        settings = choice.settings
+        said = (*blueprint.assumptions, *choice.said, *recipe.assumptions, LOSS, "learning rates are not judged")
+        builder = _class_builder(blueprint, recipe, None, widths, request)(settings)
+        base = request.base or {name: float(settings.at(widths[0])[name]) for name in settings.knobs}
+        # Of a library's many settings those that were chosen.
+        held = {name: value for name, value in settings.fixed.items() if value is not blueprint.defaults[name]}
+        return Plan(builder, base, held, said, partial(_unbased, builder), lambda: ())
+    raise refusal or CannotBuild(f"{blueprint.name} cannot be built at several widths; name them with --widths")
+
+
+def _unbased(builder: Builder, _: float | None) -> Builder:
+    """A library's model knows of no base."""
+    return builder
+
+
+def _library_recipe(
+    blueprint: blueprints.Blueprint, settings: knobs.Settings, widths: tuple[float, ...], root: Path
+) -> batches.Recipe:
+    """A batch that goes through at two widths, on meta, which needs no memory; else with real numbers."""
+    refusal: CannotBuild | None = None
+    for device in ("meta", "cpu"):
+        if refusal and _size_on_meta(blueprint, settings.at(widths[1])) > LARGEST:
+            break
+        try:
+            for width in widths[1::-1]:
+                with torch.device(device):
+                    model = _construct(blueprint, settings.at(width), width, root)
+                recipe = batches.recipe(
+                    model, settings.at(width), lambda error: describe(error, root), libraries.inputs(model)
+                )
+        except CannotBuild as error:
+            refusal = error
+            continue
+        return recipe
+    assert refusal is not None
+    raise refusal
+
+
+def _size_on_meta(blueprint: blueprints.Blueprint, values: Mapping[str, Any]) -> int:
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in blueprint.make(values).parameters())
 
 
 def _class_builder(

@@ -50,6 +50,8 @@ KEEPS = _words(
     unwrap threshold hardtanh relu6 diagonal diag_embed nan_to_num to_dense coalesce real imag polar
     """
 )
+# Choices of rows by the numbers in a tensor.
+CHOICES = _words("__getitem__ index_select gather take_along_dim")
 JOINS = _words("cat concat concatenate stack hstack vstack column_stack")
 # Queries that produce no tensor of the model's computation.
 QUERIES = _words(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.tracing.alignment import Aligned
-from mulint.tracing.catalogue import ADD, DIVIDE, KEEPS, LOOKUPS, MULTIPLY, NORMALISERS, ONE
+from mulint.tracing.catalogue import ADD, CHOICES, DIVIDE, KEEPS, LOOKUPS, MULTIPLY, NORMALISERS, ONE
 from mulint.tracing.elementwise import degrees as degrees_of
 from mulint.tracing.elementwise import number_of
 from mulint.tracing.exponents import CONSTANT, Law
@@ -43,6 +43,7 @@ class Flow:
     def __init__(self, reference: Recording, kept: Mapping[str, Law]) -> None:
         self.values: dict[int, Value] = {}
         self.ledger = Ledger()
+        self.inner: list[ParameterUse] = []  # of products of weights alone, as long as nothing else uses them
         for node, name in reference.parameters.items():
             shape = reference.shapes[name]
             origins = tuple(frozenset({(name, axis)}) for axis in range(len(shape)))
@@ -60,6 +61,8 @@ class Flow:
             except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
                 self.ledger.unread.append(operation.event.use)
                 self.set(operation, Value(Kind.ACTIVATION))
+        used = {use.parameter for use in self.ledger.uses}
+        self.ledger.uses += [use for use in self.inner if use.parameter not in used]
 
     def value(self, ref: Ref) -> Value:
         """What is known of a tensor; constants unless seen before."""
@@ -71,7 +74,7 @@ class Flow:
         for ref in event.tensors():
             if ref.number is not None and ref.node not in self.values:
                 self.values[ref.node] = Value(Kind.CONSTANT, number=operation.number(ref))
-        product = product_of(event)
+        product = product_of(event, operation.peers)
         if product is not None:
             self.set(operation, self.product(operation, product))
         elif event.op == "scaled_dot_product_attention":
@@ -99,6 +102,8 @@ class Flow:
         if not weights:
             value = self.activations(operation, others)
             return replace(value, degrees=added((value.degrees, dict.fromkeys(biases, ONE))))
+        if not others:
+            return self.chained(operation, weights)
         uses = [use for operand in weights for use in self.contract(operation, operand)]
         incoming = multiplied(self.value(operand.ref).degrees for operand in others)
         for use in uses:
@@ -107,15 +112,24 @@ class Flow:
             if self.weighs(operand.ref):
                 self.consume(operation, operand.ref, lookup=False)
         degrees: dict[Source, Fraction] = dict.fromkeys([*uses, *biases], ONE)
-        kind = Kind.ACTIVATION if others else Kind.WEIGHT
-        origins = self.merged_origins(weights, len(output.shape)) if not others else ()
         packed = None
-        if len(weights) == 1 and others:
+        if len(weights) == 1:
             produced = [axis for axis in weights[0].out.values() if axis >= 0]
             if produced and uses:
                 packed = uses[0], max(produced) - len(output.shape)
-        made_of = _parameters(self.value(operand.ref) for operand in weights) if not others else frozenset()
-        return Value(kind, degrees, origins, made_of, inner=factors_in(incoming), packed=packed)
+        return Value(Kind.ACTIVATION, degrees, inner=factors_in(incoming), packed=packed)
+
+    def chained(self, operation: Aligned, weights: list[Operand]) -> Value:
+        """A product of weights alone is a weight; it counts as a use of them only if nothing takes it in."""
+        values = [self.value(operand.ref) for operand in weights]
+        summed = frozenset().union(*(value.summed for value in values))
+        for operand, value in zip(weights, values, strict=True):
+            summed |= {origin for axis in operand.contracted for origin in value.origins[axis]}
+        origins = self.merged_origins(weights, len(operation.event.outputs[0].shape))
+        self.inner += [use for operand in weights for use in self.uses_of(operation, operand)]
+        return Value(
+            Kind.WEIGHT, multiplied(v.degrees for v in values), origins, _parameters(values), summed=summed
+        )
 
     def is_weight(self, operand: Operand, product: Product) -> bool:
         if any(other.weight for other in product.operands):
@@ -127,25 +141,26 @@ class Flow:
 
     def contract(self, operation: Aligned, operand: Operand) -> list[ParameterUse]:
         """Uses of all parameters in a weight; factors on the weight itself are theirs."""
+        uses = self.uses_of(operation, operand)
+        self.ledger.uses += uses
+        for use in uses:
+            self.reach(self.value(operand.ref).degrees, use)
+        return uses
+
+    def uses_of(self, operation: Aligned, operand: Operand) -> list[ParameterUse]:
         value = self.value(operand.ref)
         uses = []
         for name in sorted(value.parameters):
-            contracted = frozenset(
-                axis for i in operand.contracted for other, axis in value.origins[i] if other == name
+            contracted = _axes_of(name, operand.contracted, value)
+            produced = _axes_of(name, operand.out, value)
+            inner = frozenset(axis for other, axis in value.summed if other == name)
+            # In x (A B) the sum inside is over what A gives out and B takes in.
+            contracted, produced = (contracted, produced | inner) if contracted else (inner, produced)
+            uses.append(
+                ParameterUse(
+                    name, operation.event.use, operation.module, contracted, produced=produced - contracted
+                )
             )
-            produced = frozenset(
-                axis
-                for i in operand.out
-                if i < len(value.origins)
-                for other, axis in value.origins[i]
-                if other == name
-            )
-            use = ParameterUse(
-                name, operation.event.use, operation.module, contracted, produced=produced - contracted
-            )
-            self.ledger.uses.append(use)
-            uses.append(use)
-            self.reach(value.degrees, use)
         return uses
 
     def reach(self, degrees: Degrees, use: ParameterUse) -> None:
@@ -238,7 +253,7 @@ class Flow:
 
     def elementwise(self, operation: Aligned) -> None:
         event = operation.event
-        refs = event.tensors()
+        refs = event.tensors()[: 1 if event.op.endswith("_as") else None]  # of x.type_as(y) nothing of y is kept
         values = [self.value(ref) for ref in refs]
         if not values:
             self.created(operation)
@@ -249,10 +264,13 @@ class Flow:
         else:
             kind = Kind.WEIGHT if Kind.WEIGHT in kinds else Kind.CONSTANT
         uses: list[ParameterUse] = []
-        if kind is Kind.ACTIVATION or (event.op == "__getitem__" and len(refs) > 1 and self.weighs(refs[0])):
-            lookup = event.op in ("__getitem__", "index_select", "gather")
+        chosen = event.op in CHOICES and len(refs) > 1 and self.weighs(refs[0])
+        lookup = chosen and len(refs[0].shape) < 3  # of a stack of matrices some are taken, as they are
+        if lookup or (kind is Kind.ACTIVATION and not chosen):
             uses = [self.consume(operation, ref, lookup) for ref in refs if self.weighs(ref)]
             kind = Kind.ACTIVATION
+        elif chosen:
+            kind = Kind.WEIGHT
         degrees = degrees_of(self.ledger, operation, refs, values, uses)
         for output in event.outputs:
             self.values[output.node] = self.transformed(operation, output, refs, values, kind, degrees)
@@ -337,6 +355,13 @@ class Flow:
             index = peer.args[1][-1] if isinstance(peer.args[1], tuple) else peer.args[1]
             starts.append(index.indices(size)[0])
         return tuple(starts)
+
+
+def _axes_of(name: str, axes: Iterable[int], value: Value) -> frozenset[int]:
+    """The axes of a parameter that some axes of a weight hold."""
+    return frozenset(
+        axis for i in axes if i < len(value.origins) for other, axis in value.origins[i] if other == name
+    )
 
 
 def _parameters(values: Iterable[Value]) -> frozenset[str]:

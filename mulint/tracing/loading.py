@@ -75,8 +75,6 @@ def _choices(module: ModuleType) -> str:
 
 def describe(error: BaseException, root: Path) -> str:
     """An exception of the user's code as one line: type, message, and the innermost place below the root."""
-    text = " ".join(str(error).split()) or "no message"
-    kind = type(error).__name__
     place = ""
     trace = error.__traceback__
     while trace is not None:
@@ -84,7 +82,13 @@ def describe(error: BaseException, root: Path) -> str:
         if file.is_relative_to(root) and "site-packages" not in file.parts:
             place = f" ({shown_path(file)}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return f"{kind}: {text[:300]}{place}{_remedy(kind, text)}"
+    return f"{describe_briefly(error)}{place}{_remedy(type(error).__name__, str(error))}"
+
+
+def describe_briefly(error: BaseException) -> str:
+    """An exception as one line: type and message."""
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text[:300]}"
 
 
 def shown_path(file: Path) -> str:

@@ -121,7 +121,7 @@ def _local(call: _Call, start: dict[str, Tensor], prepared: Prepared) -> float:
     initial = {name: start[prepared.names[id(p)]] for name, p in own.items() if id(p) in prepared.names}
     if len(initial) != len(own):
         return 0.0
-    with torch.no_grad(), training.weights_of(module, initial):
+    with torch.no_grad(), prepared.built.precision(), training.weights_of(module, initial):
         output = _tensor(module.forward(*call.inputs, **call.keywords))
     if output is None or output.shape != call.output.shape:
         return 0.0

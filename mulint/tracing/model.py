@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -19,7 +20,10 @@ Batch = object
 
 @dataclass(frozen=True)
 class Built:
-    """One model at one width and seed, with what is needed to train it for a few steps."""
+    """One model at one width and seed, with what is needed to train it for a few steps.
+
+    ``precision``: in which parts of the model have to be run by themselves, as the loss runs them.
+    """
 
     width: float
     seed: int
@@ -29,6 +33,7 @@ class Built:
     optimizer: Callable[[nn.Module], Optimizer] | None = None
     scheduler: Callable[[Optimizer], LRScheduler] | None = None
     inference: Callable[[nn.Module, Batch], Tensor] | None = None
+    precision: Callable[[], AbstractContextManager[object]] = nullcontext
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,8 @@ class Product:
     added: tuple[Ref, ...] = ()
 
 
-def product_of(event: Event) -> Product | None:
-    """The contraction that an operation is, or ``None``."""
+def product_of(event: Event, peers: Sequence[Event]) -> Product | None:
+    """The contraction that an operation is, or ``None``. ``peers``: the same operation at every width."""
     args = [*event.args, *event.kwargs.values()]
     match event.op:
         case "linear":
@@ -54,6 +54,8 @@ def product_of(event: Event) -> Product | None:
         case "conv1d" | "conv2d" | "conv3d" | "convolution" | "_convolution":
             return _convolution(args, contracted=1, produced=0)
         case "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d":
+            if len({_group_size(peer) for peer in peers}) == 1 and len(peers) > 1:
+                return _convolution(args, contracted=1, produced=0)  # a sum over one group, which does not grow
             return _convolution(args, contracted=0, produced=1)
         case "bilinear":
             weight = Operand(args[2], (1, 2), {0: -1}, weight=True)
@@ -209,6 +211,11 @@ def _convolution(args: list[Any], contracted: int, produced: int) -> Product:
         ),
         _optional(args[2:3]),
     )
+
+
+def _group_size(event: Event) -> int:
+    weight = _argument(event, 1, "weight")
+    return int(weight.shape[0]) // int(_argument(event, 6, "groups", 1))
 
 
 def _einsum(args: list[Any]) -> Product | None:

@@ -15,10 +15,11 @@ STAGES: tuple[Stage, ...] = ("roles", "invariants", "coordinates")
 class Request:
     """One trace to be made.
 
-    ``file``: an absolute path; ``root``: the project's top folder, put on ``sys.path``. ``seeds``: how many, the
-    first of which is ``seed``. ``settings``: fields or arguments with the literal value they are to have.
-    ``follow``: fields computed from knobs, as expressions. ``fill_base``: give a case's model the base that the
-    case leaves out.
+    ``file``: an absolute path; ``module``: in its place the dotted name of an installed module. ``root``: the
+    project's top folder, put on ``sys.path``. ``seeds``: how many, the first of which is ``seed``. ``settings``:
+    fields or arguments with the literal value they are to have. ``follow``: fields computed from knobs, as
+    expressions. ``fill_base``: give a case's model the base that the case leaves out.
+    ``autocast``: the type that ``torch.autocast`` computes losses in, empty for none.
     """
 
     file: str
@@ -36,6 +37,8 @@ class Request:
     seed: int = 0
     stages: tuple[str, ...] = STAGES
     fill_base: bool = False
+    module: str = ""
+    autocast: str = ""
 
     def to_json(self) -> str:
         """The request as one line of JSON."""

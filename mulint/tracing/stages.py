@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from mulint import traces
 from mulint.theory import Role, law
-from mulint.tracing import building, coordinates, invariants, roles, training, verdict
+from mulint.tracing import building, coordinates, devices, invariants, roles, training, verdict
 from mulint.tracing.building import Plan
 from mulint.tracing.invariants import Audit
 from mulint.tracing.measurement import ATTENTION, Measurement, measure
@@ -31,6 +32,7 @@ CANNOT_SEE = (
 def answer(request: str, progress: Progress) -> dict[str, Any]:
     """What the worker sends back: the trace as JSON values."""
     asked = Request.from_json(request)
+    asked = replace(asked, device=devices.chosen(asked.device))
     return run(building.plan(asked), asked, progress).to_wire()
 
 
@@ -40,6 +42,8 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     Raises:
         CannotBuild: the user's model cannot be built or run.
     """
+    if request.autocast:
+        plan = replace(plan, builder=devices.autocast(plan.builder, request.autocast))
     progress("roles", 0.0)
     count = len(plan.builder.widths)
     done = iter(range(1, 2 * count + 1))
@@ -56,12 +60,12 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     complete = {"invariants", "coordinates"} <= set(request.stages)
     outcome = verdict.overall(found, audits, activations, complete=complete)
     return traces.Trace(
-        model=f"{Path(request.file).name}:{request.name}",
+        model=f"{request.module or Path(request.file).name}:{request.name}",
         widths=tuple(int(width) if width.is_integer() else width for width in plan.builder.widths),
         base=plan.base,
         held=plan.held,
         device=request.device,
-        dtype=request.dtype,
+        dtype=request.dtype if not request.autocast else f"{request.dtype}, autocast to {request.autocast}",
         assumptions=(*plan.assumptions, *dimensions.assumptions),
         parameters=tuple(_parameter(audit, dimensions.attention) for audit in audits),
         attention=tuple(

@@ -1,0 +1,440 @@
+"""Finds which numbers of a configuration are its width by building the model on meta and looking at its shapes.
+
+A number is a width if, when it alone is doubled, some layer produces more and some layer takes in more: a
+vocabulary, a count of classes or a number of input channels does only one of the two. Numbers that cannot change
+alone are tried together with the others. Names break ties only.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import nn
+
+from mulint.tracing.blueprints import Blueprint
+from mulint.tracing.knobs import (
+    CONTEXTS,
+    DEPTH,
+    HEAD_COUNT,
+    HEADS,
+    LAYERS,
+    SMALLEST,
+    TOKENS,
+    VOCABULARY,
+    WIDTH,
+    Settings,
+)
+from mulint.tracing.model import CannotBuild
+
+# Not widths, even where a layer mixes over them: positions, pictures, experts, identifiers, input channels.
+OTHER = re.compile(
+    r".*(image|img|input|window|patch|kernel|grid|feat)_?size.*|.*experts?(_per.*)?|.*_ids?|.*stride.*|.*kernel.*"
+    r"|.*(num_|in_|input_)(channels|chans)|.*groups?|.*max_.*position.*|.*resolution.*|.*num_(mel|frames|labels).*"
+)
+HEAD_SIZES = re.compile(
+    r".*(head_(dim|size)|d_kv|kv_channels|dim_head|qk_rope_head_dim|qk_nope_head_dim|v_head_dim)"
+)
+SMALL_HEAD = 16
+Change = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """A model's parameters. ``sides``: for every axis whether a layer takes in or produces along it."""
+
+    sizes: dict[str, tuple[int, ...]]
+    sides: dict[str, tuple[str, ...]]
+
+    def grown(self, other: Shapes) -> dict[tuple[str, int], Fraction]:
+        """The axes that are larger in ``other``, and by what factor."""
+        return {
+            (name, axis): Fraction(after, before)
+            for name, size in self.sizes.items()
+            if len(other.sizes.get(name, ())) == len(size)
+            for axis, (before, after) in enumerate(zip(size, other.sizes[name], strict=True))
+            if after > before > 0
+        }
+
+
+@dataclass(slots=True)
+class Search:
+    """Builds with changed numbers, each combination once."""
+
+    plan: Blueprint
+    known: dict[tuple[tuple[str, Any], ...], Shapes | None] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def build(self, values: Change) -> Shapes | None:
+        """The shapes with some values; ``None`` if the model cannot be built."""
+        key = tuple(sorted((name, value) for name, value in values.items()))
+        if key not in self.known:
+            self.known[key] = self._built(values)
+        return self.known[key]
+
+    def _built(self, values: Change) -> Shapes | None:
+        try:
+            with torch.device("meta"):
+                model = self.plan.make({**self.plan.defaults, **values})
+        except Exception as error:
+            self.error = self.error or error
+            return None
+        return shapes_of(model)
+
+
+def shapes_of(model: nn.Module) -> Shapes:
+    """Sizes of all parameters, with what their layers do along each axis."""
+    sizes, sides = {}, {}
+    for prefix, module in model.named_modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                full = f"{prefix}.{name}".lstrip(".")
+                sizes[full] = tuple(parameter.shape)
+                sides[full] = _sides(module, parameter)
+    return Shapes(sizes, sides)
+
+
+def _sides(module: nn.Module, parameter: nn.Parameter) -> tuple[str, ...]:
+    rank = parameter.dim()
+    if rank < 2:
+        return ("",) * rank
+    rest = ("",) * (rank - 2)
+    match module:
+        case nn.Linear() | nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
+            return ("out", "in", *rest)
+        case nn.ConvTranspose1d() | nn.ConvTranspose2d() | nn.ConvTranspose3d():
+            return ("in", "out", *rest)
+        case nn.Embedding():
+            return ("", "out")
+    return (*("stack" for _ in rest), "first", "last")
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What doubling one number does. ``axes`` is ``None`` if the model is not built or gets other parameters."""
+
+    axes: frozenset[tuple[str, int]] | None
+    sides: frozenset[str] = frozenset()
+
+    @property
+    def is_width(self) -> bool:
+        """One layer produces more and another takes in more; of bare tensors, along both of their axes."""
+        bare = {"first", "last"} <= self.sides and "stack" not in self.sides
+        return {"in", "out"} <= self.sides or bare
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Knobs with their ratios and the other values, widths to build at, and what was assumed.
+
+    ``shallow``: the same with few layers, whatever depth was asked for, to try it out.
+    """
+
+    settings: Settings
+    shallow: Settings
+    widths: tuple[float, ...]
+    said: tuple[str, ...]
+
+
+def find(plan: Blueprint, given: Change, asked: tuple[str, ...]) -> Iterator[Choice]:
+    """Choices of knobs and sizes, the likeliest and smallest first; all of them can be built, not all can be run.
+
+    ``given`` are values that the user set, ``asked`` knobs that the user named.
+
+    Raises:
+        CannotBuild: the model cannot be built, or nothing in its configuration is a width.
+    """
+    for name in (*given, *asked):
+        if name not in plan.defaults:
+            near = [known for known in plan.defaults if known.endswith(name.rpartition(".")[2])]
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(list(plan.defaults)[:40])}"
+            raise CannotBuild(f"{plan.name} has no setting {name}; {hint}")
+    search = Search(plan)
+    values: dict[str, Any] = {**given, **_repaired(search, given)}
+    shallow = {**values, **_shallow(search, values)}
+    knobs = _knobs(search, shallow, asked)
+    if not knobs:
+        raise CannotBuild(f"no number of {plan.name} was recognised as its width; name one with --knob")
+    heads = tuple(
+        name
+        for name, value in plan.defaults.items()
+        if HEADS.fullmatch(_last(name)) and _is_size(value) and name not in knobs
+    )
+    for growing in (knobs,) if asked or not heads else (knobs, (*knobs, *heads)):
+        for small in dict.fromkeys((True, False)):
+            chosen = {**shallow, **_small(search, shallow, growing, given, small)}
+            yield from _choices(search, chosen, growing, given)
+
+
+def _choices(search: Search, values: dict[str, Any], knobs: tuple[str, ...], given: Change) -> Iterator[Choice]:
+    plan = search.plan
+    sizes = {name: search_value(plan, values, name) for name in knobs}
+    first = next(iter(sizes))
+    ratios = {name: Fraction(size) / Fraction(sizes[first]) for name, size in sizes.items()}
+    fixed = {name: value for name, value in {**plan.defaults, **values}.items() if name not in ratios}
+    shallow = Settings(tuple(ratios), fixed, ratios, {})
+    settings = replace(shallow, fixed={**fixed, **{name: given[name] for name in given if name in fixed}})
+    said = [f"the width is {first}" + "".join(f", and {name} grows with it" for name in list(ratios)[1:])]
+    said += [
+        f"{name} = {value!r} (default {plan.defaults[name]!r})"
+        for name, value in values.items()
+        if name not in given and name not in ratios
+    ]
+    held = [n for n, v in fixed.items() if HEADS.fullmatch(_last(n)) and isinstance(v, int) and n not in values]
+    said += [f"{name} = {fixed[name]} is held while the width grows" for name in held]
+    for widths in _widths(search, values, shallow, sizes[first]):
+        yield Choice(settings, shallow, widths, tuple(said))
+
+
+def _repaired(search: Search, given: Change) -> dict[str, Any]:
+    """What a configuration that cannot be built as it is lacks: a number of heads beside another.
+
+    Raises:
+        CannotBuild: something else is missing.
+    """
+    if search.build(given) is not None:
+        return {}
+    defaults = {**search.plan.defaults, **given}
+    counts = [value for name, value in defaults.items() if HEADS.fullmatch(_last(name)) and _is_size(value)]
+    for name, value in defaults.items():
+        if value is None and HEADS.fullmatch(_last(name)):
+            for count in dict.fromkeys(counts):
+                if search.build({**given, name: count}) is not None:
+                    return {name: count}
+    raise CannotBuild(
+        f"{search.plan.name} cannot be built as it is: {' '.join(str(search.error).split())[:300]}; "
+        "pass --set NAME=VALUE for what it lacks, or write a case"
+    )
+
+
+def search_value(plan: Blueprint, values: Change, name: str) -> Any:
+    """The value of a setting: what was chosen, else the default."""
+    return values.get(name, plan.defaults[name])
+
+
+def _knobs(search: Search, values: dict[str, Any], asked: tuple[str, ...]) -> tuple[str, ...]:
+    before = search.build(values)
+    assert before is not None
+    numbers = {
+        name: value
+        for name in search.plan.defaults
+        if _is_size(value := search_value(search.plan, values, name))
+        and not OTHER.fullmatch(_last(name))
+        and not any(kind.fullmatch(_last(name)) for kind in (TOKENS, CONTEXTS, LAYERS))
+    }
+    if asked:
+        return asked
+    effects = {name: _effect(search, values, before, {name: value * 2}) for name, value in numbers.items()}
+    chosen = [name for name, effect in effects.items() if effect.is_width]
+    chosen = _without_products(search, values, before, numbers, effects, chosen)
+    chosen = _completed(search, values, before, numbers, effects, chosen)
+    chosen = _needed(search, values, numbers, chosen)
+    if any(HEADS.fullmatch(_last(name)) for name in chosen):  # all kinds of heads grow together
+        chosen += [name for name in numbers if HEADS.fullmatch(_last(name)) and name not in chosen]
+    return tuple(sorted(chosen, key=lambda name: -len(effects[name].axes or ())))
+
+
+def _effect(search: Search, values: Change, before: Shapes, change: Change) -> Effect:
+    after = search.build({**values, **change})
+    if after is None or after.sizes.keys() != before.sizes.keys():
+        return Effect(None)
+    axes = frozenset(before.grown(after))
+    return Effect(axes, frozenset(before.sides[name][axis] for name, axis in axes) - {""})
+
+
+def _without_products(
+    search: Search,
+    values: Change,
+    before: Shapes,
+    numbers: Mapping[str, Any],
+    effects: Mapping[str, Effect],
+    chosen: list[str],
+) -> list[str]:
+    """Of two numbers whose product is one size, such as heads and their size, only one grows."""
+    kept = list(chosen)
+    # Sizes of heads go first: they count as fixed where they are numbers of their own. Then small factors.
+    for name in sorted(
+        chosen, key=lambda n: (not HEAD_SIZES.fullmatch(_last(n)), bool(HEADS.fullmatch(_last(n))), numbers[n])
+    ):
+        for other in kept:
+            shared = (effects[name].axes or frozenset()) & (effects[other].axes or frozenset())
+            if name == other or name not in kept or not shared:
+                continue
+            both = search.build({**values, name: numbers[name] * 2, other: numbers[other] * 2})
+            if both is None:
+                continue
+            grown = before.grown(both)
+            if any(grown.get(axis, 0) > 3 for axis in shared):
+                kept.remove(name)
+    return kept
+
+
+def _completed(
+    search: Search,
+    values: Change,
+    before: Shapes,
+    numbers: Mapping[str, Any],
+    effects: Mapping[str, Effect],
+    chosen: list[str],
+) -> list[str]:
+    """Add and take away numbers until the doubled model is built and no inner layer is left behind."""
+
+    def penalty(names: Iterable[str]) -> tuple[int, ...]:
+        return _penalty(search, values, before, {name: numbers[name] * 2 for name in names})
+
+    best = penalty(chosen)
+    stuck = [name for name, effect in effects.items() if effect.axes is None]
+    lagging = [
+        name
+        for name, effect in effects.items()
+        if effect.axes and name not in chosen and "stack" not in effect.sides
+    ]
+    sizes = {numbers[name] for name in chosen}
+    order = sorted(
+        [*stuck, *lagging],
+        key=lambda n: (not WIDTH.fullmatch(_last(n)), not HEADS.fullmatch(_last(n)), numbers[n] not in sizes),
+    )
+    while best > (0, 0):
+        trials = [[*chosen, name] for name in order if name not in chosen]
+        trials += [[other for other in chosen if other != name] for name in chosen]
+        named = [name for name in order if WIDTH.fullmatch(_last(name)) or HEADS.fullmatch(_last(name))]
+        trials += [list(dict.fromkeys([*chosen, *named]))]
+        scored = [(penalty(trial), index) for index, trial in enumerate(trials) if trial]
+        lowest = min(scored, default=(best, 0))
+        if lowest[0] >= best:
+            break
+        best, chosen = lowest[0], trials[lowest[1]]
+    # Alone they change which layers there are; with the others, or with one of equal size, perhaps only sizes.
+    pairs = [[a, b] for a, b in combinations(stuck, 2) if numbers[a] == numbers[b]]
+    for group in (*([name] for name in stuck), *pairs):
+        if not set(group) & set(chosen) and (score := penalty([*chosen, *group])) <= best:
+            best, chosen = score, [*chosen, *group]
+    return chosen
+
+
+def _needed(search: Search, values: Change, numbers: Mapping[str, Any], chosen: list[str]) -> list[str]:
+    """Without the numbers that follow from others, such as the size of heads where it is computed."""
+    kept = list(chosen)
+    for name in sorted(chosen, key=lambda n: not HEAD_SIZES.fullmatch(_last(n))):
+        doubled = [
+            {**values, **{n: numbers[n] * 2 for n in names}} for names in (kept, [n for n in kept if n != name])
+        ]
+        whole, without = map(search.build, doubled)
+        if len(kept) > 1 and whole is not None and without is not None and whole.sizes == without.sizes:
+            kept.remove(name)
+    return kept
+
+
+def _penalty(search: Search, values: Change, before: Shapes, change: Change) -> tuple[int, ...]:
+    """What is wrong with a doubled model: not built or other parameters, then layers that did not grow along."""
+    after = search.build({**values, **change}) if change else None
+    if after is None:
+        return (3, 0)
+    if after.sizes.keys() != before.sizes.keys():
+        return (2, len(after.sizes.keys() ^ before.sizes.keys()))
+    grown = before.grown(after)
+    if not grown:
+        return (1, 0)
+    behind = 0
+    last = [name for name, sides in before.sides.items() if sides == ("out", "in")][-2:]
+    for name, sides in before.sides.items():
+        if "in" not in sides or len(sides) != 2 or name in last:
+            continue
+        growing = {side for axis, side in enumerate(sides) if (name, axis) in grown}
+        small = min(before.sizes[name]) == 1
+        behind += (growing != {"in", "out"} and not small and "in" in growing) or not growing
+    behind += sum(ratio != 2 and ratio.denominator == 1 for ratio in grown.values())
+    return (0, behind)
+
+
+def _shallow(search: Search, values: Change) -> dict[str, Any]:
+    """Fewer layers, where that leaves the parameters of the remaining ones as they are."""
+    before = search.build(values)
+    assert before is not None
+    groups: dict[str, dict[str, Any]] = {}
+    for name in search.plan.defaults:
+        value = search_value(search.plan, values, name)
+        if _is_size(value) and value > DEPTH:
+            kind = re.sub(r"\.\d+$", "", name)
+            if LAYERS.fullmatch(_last(kind)) or LAYERS.fullmatch(_last(kind).removesuffix("s")):
+                groups.setdefault(kind, {})[name] = DEPTH if kind == name else 1
+    found: dict[str, Any] = {}
+    for group in [{k: v for one in groups.values() for k, v in one.items()}, *groups.values()]:
+        after = search.build({**values, **found, **group})
+        if after is not None and after.sizes.keys() < before.sizes.keys():
+            found.update(group)
+            before = after
+            if group.keys() >= {k for one in groups.values() for k in one}:
+                break
+    return found
+
+
+def _small(
+    search: Search, values: dict[str, Any], knobs: tuple[str, ...], given: Change, heads_too: bool
+) -> dict[str, Any]:
+    """Few and small heads and a small vocabulary, where the model allows it, so that training is quick."""
+    before = search.build(values)
+    assert before is not None
+    found: dict[str, Any] = {}
+
+    def attempt(change: dict[str, Any]) -> bool:
+        change = {k: v for k, v in change.items() if k not in given and v != search_value(search.plan, values, k)}
+        after = search.build({**values, **found, **change}) if change else None
+        if after is None or after.sizes.keys() != before.sizes.keys():
+            return False
+        found.update(change)
+        return True
+
+    current = {name: search_value(search.plan, values, name) for name in search.plan.defaults}
+    defaults = {n: v for n, v in current.items() if _is_size(v) and n not in knobs}
+    heads = {n: v for n, v in defaults.items() if HEADS.fullmatch(_last(n)) and heads_too}
+    most = max(heads.values(), default=1)
+    attempt({n: max(1, v * HEAD_COUNT // most) for n, v in heads.items()} if most > HEAD_COUNT else {})
+    growing = {n: search_value(search.plan, values, n) for n in knobs if HEADS.fullmatch(_last(n))}
+    if (
+        growing and heads_too
+    ):  # small heads, and as many more of them, so that narrow models still have whole numbers of heads
+        attempt({n: SMALL_HEAD for n in defaults if HEAD_SIZES.fullmatch(_last(n))})
+        widest = max(search_value(search.plan, values, n) for n in knobs)
+        more = 2 ** int(math.log2(max(1, widest // SMALL_HEAD / max(growing.values()))))
+        attempt({n: v * more for n, v in growing.items()})
+    tokens = [n for n in defaults if TOKENS.fullmatch(_last(n))]
+    for size in (VOCABULARY, 4 * VOCABULARY):
+        if attempt({name: size for name in tokens if defaults[name] > size}):
+            break
+    return found
+
+
+def _widths(
+    search: Search, values: dict[str, Any], settings: Settings, default: float
+) -> Iterator[tuple[float, ...]]:
+    """Four widths, each twice the one before: from the smallest at which every size is whole up to the default."""
+    reference = search.build(values)
+    assert reference is not None
+    start = last = Fraction(default)
+    while start / 2 >= SMALLEST and all((start / 2 * r).denominator == 1 for r in settings.ratios.values()):
+        start /= 2
+    while start <= last:
+        ladder = [search.build({**values, **_sized(settings, start * 2**i)}) for i in range(4)]
+        if all(one is not None and one.sizes.keys() == reference.sizes.keys() for one in ladder):
+            yield tuple(float(start * 2**i) for i in range(4))
+        start *= 2
+
+
+def _sized(settings: Settings, width: Fraction) -> dict[str, Any]:
+    return {name: settings.at(float(width))[name] for name in settings.ratios}
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 1
+
+
+def _last(name: str) -> str:
+    parts = [part for part in name.lower().split(".") if not part.isdigit()]
+    return parts[-1] if parts else name

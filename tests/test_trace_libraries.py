@@ -1,0 +1,216 @@
+"""Models of installed packages, traced by their names: widths are found by building."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from mulint.cli import group
+
+ZOO = """
+import torch
+from torch import nn
+
+
+class TinyConfig:
+    model_type = "tiny"
+
+    def __init__(
+        self, vocab_size=1000, stream=96, heads_total=None, attention_heads=12, key_value_heads=4, size_of_head=32,
+        between=256, embedded=96, n_layers=6, positions=64,
+    ):
+        self.vocab_size, self.stream, self.embedded, self.n_layers = vocab_size, stream, embedded, n_layers
+        self.attention_heads, self.key_value_heads = attention_heads, key_value_heads
+        self.head_dim, self.between, self.positions = size_of_head, between, positions
+        self.size_of_head = size_of_head
+
+
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.heads, self.kv, self.size = c.attention_heads, c.key_value_heads, c.size_of_head
+        if self.heads % self.kv:
+            raise ValueError("key_value_heads must divide attention_heads")
+        self.q = nn.Linear(c.stream, self.heads * self.size, bias=False)
+        self.k = nn.Linear(c.stream, self.kv * self.size, bias=False)
+        self.v = nn.Linear(c.stream, self.kv * self.size, bias=False)
+        self.o = nn.Linear(self.heads * self.size, c.stream, bias=False)
+        self.up = nn.Linear(c.stream, c.between)
+        self.down = nn.Linear(c.between, c.stream)
+
+    def forward(self, x):
+        b, t, _ = x.shape
+        q, k, v = (f(x).view(b, t, -1, self.size).transpose(1, 2) for f in (self.q, self.k, self.v))
+        k, v = (y.repeat_interleave(self.heads // self.kv, 1) for y in (k, v))
+        y = nn.functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(b, t, -1)
+        x = x + self.o(y)
+        return x + self.down(self.up(x).relu())
+
+
+class Tiny(nn.Module):
+    config_class = TinyConfig
+    main_input_name = "input_ids"
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.table = nn.Embedding(config.vocab_size, config.embedded)
+        self.places = nn.Parameter(torch.zeros(1, config.positions, config.stream))
+        if config.embedded != config.stream:
+            self.project = nn.Linear(config.embedded, config.stream)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
+        self.head = nn.Linear(config.stream, config.vocab_size, bias=False)
+
+    def forward(self, input_ids):
+        x = self.table(input_ids)
+        x = self.project(x) if hasattr(self, "project") else x
+        x = x + self.places[:, : x.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return {"logits": self.head(x)}
+
+
+class Stages(nn.Module):
+    def __init__(self, channels=(24, 48), classes=10, in_chans=3, kernel=3):
+        super().__init__()
+        self.stem = nn.Conv2d(in_chans, channels[0], kernel)
+        self.norm = nn.BatchNorm2d(channels[0])
+        self.next = nn.Conv2d(channels[0], channels[1], kernel)
+        self.fc = nn.Linear(channels[1], classes)
+
+    def forward(self, x):
+        return self.fc(self.next(self.norm(self.stem(x)).relu()).mean((2, 3)))
+
+
+class Broken(nn.Module):
+    class config_class(TinyConfig):
+        pass
+
+    def __init__(self, config):
+        raise ValueError("a tokenizer is needed")
+
+
+def is_model(name):
+    return name == "stages_small"
+
+
+def create_model(name, **arguments):
+    return Stages(**{"channels": (32, 64), **arguments})
+"""
+
+
+@pytest.fixture(autouse=True)
+def _zoo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "zoo.py").write_text(ZOO, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+
+def run(target: str, *arguments: str) -> Result:
+    return CliRunner().invoke(group, ["trace", target, *arguments])
+
+
+def trace(target: str, *arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        run(target, "--stages", "roles", "--output-format", "json", *arguments).stdout
+    )
+    return found
+
+
+def roles(found: dict[str, Any]) -> dict[str, str]:
+    return {parameter["name"]: parameter["role"] for parameter in found["parameters"]}
+
+
+def test_a_configuration_whose_sizes_hang_together() -> None:
+    found = trace("zoo:Tiny")
+    (width,) = (text for text in found["assumptions"] if text.startswith("the width is"))
+    knobs = {"stream", "embedded", "between", "attention_heads", "key_value_heads"}
+    assert (
+        set(width.removeprefix("the width is ").replace("and ", "").replace(" grows with it", "").split(", "))
+        == knobs
+    )
+    assert roles(found) == {
+        "table.weight": "input",
+        "places": "input",
+        "head.weight": "output",
+        **{f"blocks.{i}.{name}.weight": "hidden" for i in (0, 1) for name in ("q", "k", "v", "o", "up", "down")},
+        **{f"blocks.{i}.{name}.bias": "vector" for i in (0, 1) for name in ("up", "down")},
+    }
+    assert "n_layers = 2 (default 6)" in found["assumptions"]
+
+
+def test_a_factory_by_the_class_it_builds() -> None:
+    found = trace("zoo:stages_small")
+    assert found["base"].keys() == {"channels.0", "channels.1"}
+    assert roles(found)["next.weight"] == "hidden"
+    assert roles(found)["stem.weight"] == "input"
+    assert roles(found)["fc.weight"] == "output"
+
+
+def test_all_stages_of_a_library_model() -> None:
+    result = run("zoo:stages_small", "--seeds", "1", "--output-format", "json")
+    assert result.exit_code in (0, 1, 2)
+    found = json.loads(result.stdout)
+    assert found["activations"]
+    assert all(parameter["lr"]["exponent"] is None for parameter in found["parameters"])
+
+
+def test_sizes_and_widths_that_are_given() -> None:
+    found = trace(
+        "zoo:Tiny",
+        "--set",
+        "n_layers=3",
+        "--set",
+        "stream=128",
+        "--set",
+        "embedded=128",
+        "--widths",
+        "128,256,512",
+    )
+    assert found["widths"] == [128, 256, 512]
+    assert "blocks.2.q.weight" in roles(found)
+
+
+def test_seventy_billion_parameters_in_the_memory_of_an_import() -> None:
+    sizes = {"stream": 8192, "embedded": 8192, "between": 28672, "n_layers": 80, "vocab_size": 128256}
+    heads = {"attention_heads": 64, "key_value_heads": 8, "size_of_head": 128}
+    settings = [word for name, size in {**sizes, **heads}.items() for word in ("--set", f"{name}={size}")]
+    found = trace(
+        "zoo:Tiny",
+        *settings,
+        "--knob",
+        "stream",
+        "--knob",
+        "embedded",
+        "--knob",
+        "between",
+        "--knob",
+        "attention_heads",
+        "--knob",
+        "key_value_heads",
+        "--widths",
+        "8192,16384,32768",
+        "--memory",
+        "0.6",
+    )
+    assert sum(role == "hidden" for role in roles(found).values()) == 6 * 80
+    assert found["parameters"][1]["shapes"][0] == [128256, 8192]
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments", "expected"),
+    [
+        ("zoo:Broken", (), "a tokenizer is needed"),
+        ("zoo:Nothing", (), "zoo has no Nothing"),
+        ("nowhere.models:Tiny", (), "nowhere.models cannot be imported"),
+        ("zoo:Tiny", ("--set", "layers=2"), "Tiny has no setting layers"),
+    ],
+)
+def test_what_cannot_be_built(target: str, arguments: tuple[str, ...], expected: str) -> None:
+    result = run(target, "--stages", "roles", *arguments)
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert result.stderr.count("\n") == 1
