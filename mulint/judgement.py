@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from mulint.findings import (
@@ -45,7 +45,7 @@ class Judgement:
 
     def to_json(self) -> str:
         """The judgement as text."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(self, default=_fields, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Judgement:
@@ -87,7 +87,7 @@ class Part:
 
     def to_json(self) -> str:
         """The part as text."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(self, default=_fields, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Part:
@@ -113,6 +113,11 @@ class Part:
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a part of a judgement: {error}") from None
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """What JSON is to hold of a dataclass; ``asdict`` copies every leaf."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _finding(data: dict[str, Any]) -> Finding:

@@ -7,9 +7,10 @@ was not understood. Spans are (line, column, end line, end column), 1-based, in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from operator import attrgetter
+from typing import Any, get_args
 
 Span = tuple[int, int, int, int]
 
@@ -356,23 +357,48 @@ def walk(node: object) -> Iterator[object]:
     pending = [node]
     while pending:
         current = pending.pop()
-        if isinstance(current, tuple):
-            pending.extend(reversed(current))
+        kind = type(current)
+        if kind is tuple:
+            pending += current[::-1]  # type: ignore[index]
             continue
-        names = _CHILDREN.get(type(current))
-        if names is not None:
+        children = _CHILDREN.get(kind)
+        if children is not None:
             yield current
-            pending.extend(getattr(current, name) for name in names)
+            pending += children(current)
 
 
-def _children(kind: type) -> tuple[str, ...]:
-    """The fields of a node that can hold other nodes, last first."""
+def statements(body: Sequence[Statement]) -> Iterator[Statement]:
+    """The statements of a block and of all blocks inside it, outermost first."""
+    pending: list[Any] = list(body[::-1])
+    while pending:
+        current = pending.pop()
+        if type(current) is tuple:
+            pending += current[::-1]
+            continue
+        yield current
+        pending += (getattr(current, name) for name in _BLOCKS.get(type(current), ()))
+
+
+def _children(kind: type) -> Callable[[Any], tuple[object, ...]]:
+    """What gives the fields of a node that can hold other nodes, last first."""
     leaves = {"span", "id", "operator", "kind", "what", "how", "level", "module", "binds"}
     fields: Iterable[str] = getattr(kind, "__dataclass_fields__", ())
-    return tuple(name for name in reversed(list(fields)) if name not in leaves)
+    names = [name for name in reversed(list(fields)) if name not in leaves]
+    if len(names) < 2:
+        return lambda node: tuple(getattr(node, name) for name in names)
+    return attrgetter(*names)
 
 
 _CHILDREN = {
     kind: _children(kind)
     for kind in (*get_args(Expression), *get_args(Statement), Keyword, Generator, Parameter, FileFacts)
+}
+_BLOCKS: dict[type, tuple[str, ...]] = {
+    If: ("otherwise", "then"),
+    For: ("otherwise", "body"),
+    While: ("body",),
+    With: ("body",),
+    Try: ("final", "alternatives", "body"),
+    Function: ("body",),
+    Class: ("body",),
 }

@@ -77,7 +77,7 @@ def _imports(files: Sequence[FileFacts]) -> Iterator[tuple[Site, str]]:
     """Imports of a μP package whose names are used in the same file."""
     for facts in files:
         bound: dict[str, s.Import] = {}
-        for node in s.walk(facts.body):
+        for node in s.statements(facts.body):
             if isinstance(node, s.Import) and not node.level and node.module.partition(".")[0] in MUP_PACKAGES:
                 bound[node.binds] = node
         if not bound:

@@ -16,8 +16,9 @@ def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
 
     What derives from a class that another one constructs is a part as well.
     """
-    found = {id(child) for kind in kinds for child, _ in _mentioned(kind)} | {id(k) for k in _passed(run)}
-    constructed = {id(child) for kind in kinds for child, is_called in _mentioned(kind) if is_called}
+    mentioned = [item for kind in kinds for item in _mentioned(kind)]
+    found = {id(child) for child, _ in mentioned} | {id(k) for k in _passed(run)}
+    constructed = {id(child) for child, is_called in mentioned if is_called}
     inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
     alone = {id(m.kind) for m in run.built if id(m) not in inside}
     found |= {id(m.kind) for m in inside.values()} - alone
@@ -40,7 +41,7 @@ def factories(run: Interpreter) -> Iterator[FunctionValue]:
 
 def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
     """Module classes that the methods of a class name, but for what it derives from; and whether it calls them."""
-    own = list(classes.ancestry(kind))
+    own = classes.ancestry(kind)
     for node in s.walk(kind.node.body):
         name = node.function if isinstance(node, s.Call) else node
         if isinstance(name, s.Name):
@@ -78,40 +79,39 @@ def _handed(node: object) -> Sequence[s.Expression]:
 
 def unapplied(run: Interpreter) -> Iterator[ModuleValue]:
     """Modules of which no weight was seen at work: whole models, and parts that only other code applies."""
+    read: dict[ClassValue, frozenset[str]] = {}
+    unread = {id(model): {id(m) for m in _unread(model, read)} for model in run.built}
     held: set[int] = set()
     for model in reversed(run.built):
         if id(model) not in held:
-            held |= {id(m) for m in _held(model)}
-    unread = {id(m) for model in run.built for m in _unread(model)}
+            # Its own methods may apply all parts but those that none of them reads.
+            held |= {id(m) for name, m in named_modules(model) if name and id(m) not in unread[id(model)]}
+    alone = {part for parts in unread.values() for part in parts}
     used = {id(a.weight) for a in run.seen.applications}
     for module, is_root in list(run.built.items()):
-        if id(module) in held or not (is_root or id(module) in unread):
+        if id(module) in held or not (is_root or id(module) in alone):
             continue
         weights = [w for _, m in named_modules(module) if m.layer for w in m.layer.weights.values()]
         if weights and not any(id(w) in used for w in weights):
             yield module
 
 
-def _held(model: ModuleValue) -> Iterator[ModuleValue]:
-    """The parts of a model that its own methods may apply: all but those that none of them reads."""
-    skipped = {id(m) for m in _unread(model)}
-    yield from (m for name, m in named_modules(model) if name and id(m) not in skipped)
+def _unread(model: ModuleValue, read: dict[ClassValue, frozenset[str]]) -> Iterator[ModuleValue]:
+    """Parts under a name that no method of the model's class but the constructor reads.
 
-
-def _unread(model: ModuleValue) -> Iterator[ModuleValue]:
-    """Parts under a name that no method of the model's class but the constructor reads."""
+    ``read``: the names that the methods of classes read, filled here.
+    """
+    if model.kind is None:
+        return
+    if model.kind not in read:
+        read[model.kind] = frozenset(_names_read(model.kind))
     for name, child in model.attributes.items():
-        several = [o for o in options(child) if isinstance(o, ModuleValue)]
-        if several and model.kind is not None and not _is_read(model.kind, name):
-            yield from several
+        if name not in read[model.kind]:
+            yield from (o for o in options(child) if isinstance(o, ModuleValue))
 
 
-def _is_read(kind: ClassValue, name: str) -> bool:
-    """Whether a method other than the constructor reads ``self.name``."""
+def _names_read(kind: ClassValue) -> Iterator[str]:
+    """The attributes that methods other than the constructor read, of whatever object."""
     methods = (n for c in classes.ancestry(kind) for n in c.node.body if isinstance(n, s.Function))
-    return any(
-        isinstance(node, s.Attribute) and node.name == name
-        for method in methods
-        if method.name != "__init__"
-        for node in s.walk(method.body)
-    )
+    bodies = (method.body for method in methods if method.name != "__init__")
+    return (node.name for body in bodies for node in s.walk(body) if isinstance(node, s.Attribute))
