@@ -99,19 +99,19 @@ def unapplied(run: Interpreter) -> Iterator[ModuleValue]:
 def _unread(model: ModuleValue, read: dict[ClassValue, frozenset[str]]) -> Iterator[ModuleValue]:
     """Parts under a name that no method of the model's class but the constructor reads.
 
-    ``read``: the names that the methods of classes read, filled here.
+    ``read``: the names that each class's own methods read, filled here.
     """
-    if model.kind is None:
-        return
-    if model.kind not in read:
-        read[model.kind] = frozenset(_names_read(model.kind))
+    lineage = classes.ancestry(model.kind) if model.kind else ()
+    for kind in lineage:
+        if kind not in read:
+            read[kind] = frozenset(_names_read(kind))
     for name, child in model.attributes.items():
-        if name not in read[model.kind]:
+        if lineage and not any(name in read[kind] for kind in lineage):
             yield from (o for o in options(child) if isinstance(o, ModuleValue))
 
 
 def _names_read(kind: ClassValue) -> Iterator[str]:
-    """The attributes that methods other than the constructor read, of whatever object."""
-    methods = (n for c in classes.ancestry(kind) for n in c.node.body if isinstance(n, s.Function))
-    bodies = (method.body for method in methods if method.name != "__init__")
-    return (node.name for body in bodies for node in s.walk(body) if isinstance(node, s.Attribute))
+    """The attributes that a class's own methods, other than the constructor, read of whatever object."""
+    for method in kind.node.body:
+        if isinstance(method, s.Function) and method.name != "__init__":
+            yield from (node.name for node in s.walk(method.body) if isinstance(node, s.Attribute))
