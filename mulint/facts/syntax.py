@@ -14,6 +14,16 @@ from typing import Any, get_args
 
 Span = tuple[int, int, int, int]
 
+# Numbers of lines that all spans share: otherwise they take a third of the memory of facts.
+_SHARED = tuple(range(1 << 15))
+
+
+def span(line: int, column: int, end_line: int, end_column: int) -> Span:
+    """A range; every node has one, so the numbers in it are not to be objects of its own."""
+    if end_line < len(_SHARED):
+        return (_SHARED[line], column, _SHARED[end_line], end_column)
+    return (line, column, end_line, end_column)
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
