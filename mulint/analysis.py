@@ -1,21 +1,20 @@
-"""What the rules say of a project: facts linked, rules run, findings judged, suppressed and identified."""
+"""What the rules say of a program: facts linked, rules run, findings suppressed, identified and weighed."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import textwrap
-import traceback
 from collections.abc import Iterable, Sequence
 
-from mulint.configuration import Configuration, nearest, selected
+from mulint.configuration import Configuration, selected
 from mulint.facts import FileFacts
-from mulint.findings import FileError, Finding, Intent, Place, Severity
+from mulint.findings import FileError, Finding, Intent, Package, Place, Severity
 from mulint.gathering import gather, without_collection
-from mulint.judgement import UNKNOWN_NAME, Judgement
-from mulint.program import Failure, Named, Program, link
+from mulint.judgement import UNKNOWN_NAME
+from mulint.program import Named, Program, link
+from mulint.program.intent import intent_of, packages
 from mulint.rules import RULES, run
-from mulint.source.cache import Store
 from mulint.source.reading import SourceFile
 from mulint.source.suppressions import Suppression, suppressions
 
@@ -26,7 +25,7 @@ OPT_IN = frozenset(rule.code for rule in RULES if not rule.default)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Analysis:
-    """What the rules say of some decoded files; ``errors`` are the files that cannot be parsed."""
+    """What the rules say of a whole project; ``errors`` are the files that cannot be parsed."""
 
     facts: tuple[FileFacts, ...]
     program: Program
@@ -34,63 +33,36 @@ class Analysis:
     errors: tuple[FileError, ...]
 
 
-def analyse(
-    sources: Sequence[SourceFile], configuration: Configuration, store: Store | None = None, jobs: int = 1
-) -> Analysis:
-    """Run the selected rules over decoded files, wherever their text comes from.
-
-    Args:
-        sources: the decoded files.
-        configuration: what is in force.
-        store: where the facts of files are kept; None: nowhere.
-        jobs: how many processes may read files.
+def analyse(sources: Sequence[SourceFile], configuration: Configuration) -> Analysis:
+    """Run the selected rules over decoded files as one program, for those who change or describe it.
 
     Raises:
         ConfigurationError: a rule selector is not known.
     """
     codes = selected(CODES, configuration, OPT_IN)
     with without_collection():
-        facts, errors = gather(sources, store, jobs)
-        program = link(facts, configuration.opts_in, _named(configuration), configuration.policies)
-        findings = _suppressed(_judged(program, run(program, codes)), sources, codes)
-    return Analysis(tuple(facts), program, tuple(_identified(findings, sources)), errors)
+        facts, errors = gather(sources)
+        program = link(facts, named(configuration), configuration.policies)
+        findings = reported(program, sources, codes)
+    known = packages([program.signs], opted_in=configuration.opts_in)
+    return Analysis(tuple(facts), program, tuple(weighed(findings, known)), errors)
 
 
-def judge(
-    sources: Sequence[SourceFile], configuration: Configuration, store: Store | None = None, jobs: int = 1
-) -> Judgement:
-    """What is to be reported of a whole project; arguments and errors as for ``analyse``."""
-    analysis = analyse(sources, configuration, store, jobs)
-    program = analysis.program
-    unknown = {}
-    if program.understood.parameters and UNKNOWN_NAME in selected(CODES, configuration, OPT_IN):
-        unknown = _named(configuration).unknown(program.seen)
-    return Judgement(
-        intent=program.intent,
-        packages=program.packages,
-        findings=analysis.findings,
-        understood=program.understood,
-        not_understood=program.not_understood,
-        errors=analysis.errors,
-        failures=tuple(map(_internal, program.failures)),
-        unknown_names=tuple((name, nearest(name, known)) for name, known in unknown.items()),
-    )
+def reported(program: Program, sources: Sequence[SourceFile], codes: frozenset[str]) -> list[Finding]:
+    """What the rules say of a program, suppressions obeyed, with fingerprints, as where μP is asked for."""
+    return _identified(_suppressed(run(program, codes), sources, codes), sources)
 
 
-def _internal(failure: Failure) -> tuple[FileError, str]:
-    error = failure.error
-    return (
-        FileError("MU905", failure.path, failure.line, f"{type(error).__name__}: {error}"),
-        "".join(traceback.format_exception(error)),
-    )
-
-
-def _judged(program: Program, findings: Iterable[Finding]) -> list[Finding]:
-    """Where nobody asked for μP, a departure is a note."""
-    return [
-        dataclasses.replace(f, severity=Severity.NOTE) if program.intent_of(f.place.path) is Intent.NONE else f
-        for f in findings
-    ]
+def weighed(findings: Iterable[Finding], known: Sequence[Package]) -> list[Finding]:
+    """Where nobody asked for μP a departure is a note, and what is but a note elsewhere is not said."""
+    result: list[Finding] = []
+    for finding in findings:
+        asked = finding.code == UNUSED_SUPPRESSION or intent_of(finding.place.path, known) is not Intent.NONE
+        if asked:
+            result.append(finding)
+        elif finding.severity is not Severity.NOTE or finding.code in OPT_IN:
+            result.append(dataclasses.replace(finding, severity=Severity.NOTE))
+    return result
 
 
 def _suppressed(
@@ -127,7 +99,8 @@ def _unused(path: str, comment: Suppression) -> Finding:
     )
 
 
-def _named(configuration: Configuration) -> Named:
+def named(configuration: Configuration) -> Named:
+    """The sizes that the configuration declares to be widths, or to be none."""
     return Named(configuration.widths.knobs, configuration.widths.fixed)
 
 

@@ -105,7 +105,7 @@ def _judgement(
             return Judgement.from_json(kept)
         except ValueError:
             pass
-    from mulint.analysis import judge
+    from mulint.judging import judge
 
     judgement = judge(sources, configuration, store, jobs)
     if store is not None and not judgement.failures:

@@ -123,6 +123,19 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True)
+class Signs:
+    """What some files say of the intent of the packages that hold them, before all of these are known.
+
+    ``connected``: pairs of folders with parts of one model, or with a model and its optimizer. ``evidence``: how
+    directly it speaks (0 first), a path, a line, and the reason in words.
+    """
+
+    files: tuple[str, ...]
+    connected: tuple[tuple[str, str], ...]
+    evidence: tuple[tuple[int, str, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Understood:
     """How much of a project the analysis could follow."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from mulint.facts import CannotParse, FileFacts, extract
 from mulint.facts.coding import dumps, loads
+from mulint.facts.imports import Import, imports
 from mulint.findings import FileError
 from mulint.source.cache import Store, digest
 from mulint.source.reading import SourceFile
@@ -39,6 +41,49 @@ def gather(
     ordered = [found[source.path] for source in sources]
     errors = tuple(read for read in ordered if isinstance(read, FileError))
     return [read for read in ordered if isinstance(read, FileFacts)], errors
+
+
+class Reading:
+    """The files of a project: what each imports at once, its facts when they are asked for.
+
+    ``imports`` are those of every file that can be parsed; ``errors`` (MU901) are the others. What a file imports
+    is kept for all files in one entry, so that a run in which little changed does not look into the rest.
+    """
+
+    def __init__(self, sources: Sequence[SourceFile], store: Store | None = None, jobs: int = 1) -> None:
+        self.imports: dict[str, tuple[Import, ...]] = {}
+        self.marks = {source.path: digest(source.text) for source in sources}
+        self._sources = {source.path: source for source in sources}
+        self._store, self._jobs = store, jobs
+        known = _index(store.get(_INDEX, digest()) or "") if store is not None else {}
+        for path, (mark, found) in known.items():
+            if self.marks.get(path) == mark:
+                self.imports[path] = found
+        facts, self.errors = gather([s for s in sources if s.path not in self.imports], store, jobs)
+        self._held = {f.path: f for f in facts}
+        if self._held:
+            self.imports.update((f.path, imports(f)) for f in facts)
+            if store is not None:
+                entry = {path: (self.marks[path], found) for path, found in self.imports.items()}
+                store.put(_INDEX, digest(), json.dumps(entry, separators=(",", ":")))
+
+    def take(self, paths: Iterable[str]) -> list[FileFacts]:
+        """The facts of some files that can be parsed; they are not held any longer."""
+        held = {path: self._held.pop(path) for path in paths if path in self._held}
+        rest, _ = gather([self._sources[p] for p in paths if p not in held], self._store, self._jobs)
+        return [*held.values(), *rest]
+
+
+_INDEX = "imports"
+
+
+def _index(text: str) -> dict[str, tuple[str, tuple[Import, ...]]]:
+    """What was kept of the imports of files: a mark of the text of each, and what it imports."""
+    try:
+        entries = json.loads(text or "{}").items()
+        return {path: (mark, tuple((m, n, int(k)) for m, n, k in found)) for path, (mark, found) in entries}
+    except (TypeError, ValueError, AttributeError):
+        return {}
 
 
 def _kept(sources: Iterable[SourceFile], store: Store) -> Iterator[FileFacts]:

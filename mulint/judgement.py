@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from mulint.findings import (
@@ -19,6 +19,7 @@ from mulint.findings import (
     Place,
     Related,
     Severity,
+    Signs,
     Understood,
 )
 
@@ -44,7 +45,7 @@ class Judgement:
 
     def to_json(self) -> str:
         """The judgement as text."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        return json.dumps(self, default=_fields, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Judgement:
@@ -67,6 +68,56 @@ class Judgement:
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a judgement: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The outcome for one component of a project, before the intent of its packages is known.
+
+    ``findings`` have the severity of departures from a μP that is asked for. ``sizes``: the full names of all
+    sizes that the configuration can mean.
+    """
+
+    signs: Signs
+    findings: tuple[Finding, ...]
+    understood: Understood
+    not_understood: tuple[NotUnderstood, ...]
+    failures: tuple[tuple[FileError, str], ...]
+    sizes: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """The part as text."""
+        return json.dumps(self, default=_fields, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Part:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError: the text is something else.
+        """
+        try:
+            data = json.loads(text)
+            signs = data["signs"]
+            return cls(
+                signs=Signs(
+                    tuple(signs["files"]),
+                    tuple((a, b) for a, b in signs["connected"]),
+                    tuple((rank, path, line, because) for rank, path, line, because in signs["evidence"]),
+                ),
+                findings=tuple(map(_finding, data["findings"])),
+                understood=Understood(**data["understood"]),
+                not_understood=tuple(NotUnderstood(**n) for n in data["not_understood"]),
+                failures=tuple((FileError(**e), text) for e, text in data["failures"]),
+                sizes=tuple(data["sizes"]),
+            )
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"not a part of a judgement: {error}") from None
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """What JSON is to hold of a dataclass; ``asdict`` copies every leaf."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
 def _finding(data: dict[str, Any]) -> Finding:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from mulint.analysis import analyse
 from mulint.configuration import Configuration
 from mulint.facts import extract
 from mulint.facts.coding import dumps, loads
 from mulint.gathering import gather
+from mulint.judging import judge
 from mulint.source.cache import Store
 from mulint.source.reading import SourceFile
 from tests.repositories import FIXTURES, copy, mulint
@@ -175,7 +175,7 @@ def test_processes_change_neither_facts_nor_errors_nor_their_order(monkeypatch: 
     broken = [SourceFile("broken.py", "def f(:", True), SourceFile("deep.py", "(" * 300 + ")" * 300, True)]
     sources[3:3] = broken
     assert gather(sources, jobs=3) == gather(sources, jobs=1)
-    alone, together = (analyse(sources, Configuration(), jobs=jobs) for jobs in (1, 2))
+    alone, together = (judge(sources, Configuration(), jobs=jobs) for jobs in (1, 2))
     assert [f.fingerprint for f in alone.findings] == [f.fingerprint for f in together.findings]
     assert alone.errors == together.errors
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mulint.analysis import analyse
 from mulint.configuration import Configuration
 from mulint.findings import Finding
+from mulint.judging import judge
 from mulint.source.reading import SourceFile
 from tests.repositories import FIXTURES
 
@@ -29,10 +29,10 @@ def sources(project: str) -> tuple[SourceFile, ...]:
 
 
 def findings(files: tuple[SourceFile, ...] | list[SourceFile], jobs: int = 1) -> list[Finding]:
-    analysis = analyse(files, Configuration(), jobs=jobs)
-    assert not analysis.errors
-    assert not analysis.program.failures
-    return list(analysis.findings)
+    judgement = judge(files, Configuration(), jobs=jobs)
+    assert not judgement.errors
+    assert not judgement.failures
+    return list(judgement.findings)
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from sys import intern
 from typing import Any, get_args
 
 from mulint.facts import syntax as s
@@ -69,12 +70,17 @@ def _decoded(value: Any) -> Any:
     number = value[0]
     if number >= 0:
         if _SPANNED[number]:
-            inner = [_decoded(item) if type(item) is list else item for item in value[2:]]
-            return _KINDS[number](tuple(value[1]), *inner)
-        return _KINDS[number](*[_decoded(item) if type(item) is list else item for item in value[1:]])
+            inner = [_decoded(item) if type(item) is list else _shared(item) for item in value[2:]]
+            return _KINDS[number](s.span(*value[1]), *inner)
+        return _KINDS[number](*[_decoded(item) if type(item) is list else _shared(item) for item in value[1:]])
     if number == _TUPLE:
-        return tuple([_decoded(item) if type(item) is list else item for item in value[1:]])
+        return tuple([_decoded(item) if type(item) is list else _shared(item) for item in value[1:]])
     return _OTHERS[number](*value[1:])
+
+
+def _shared(leaf: Any) -> Any:
+    """A name stands in many nodes: JSON gives each a string of its own."""
+    return intern(leaf) if type(leaf) is str else leaf
 
 
 _OTHERS: dict[int, Callable[..., object]] = {

@@ -61,8 +61,8 @@ class Lowering:
         line, end_line = node.lineno, node.end_lineno  # type: ignore[attr-defined]
         start, end = node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
         if self._ascii:
-            return (line, start + 1, end_line, end + 1)
-        return (line, self._column(line, start), end_line, self._column(end_line, end))
+            return s.span(line, start + 1, end_line, end + 1)
+        return s.span(line, self._column(line, start), end_line, self._column(end_line, end))
 
     def _column(self, line: int, offset: int) -> int:
         return len(self._lines[line - 1].encode()[:offset].decode(errors="replace")) + 1

@@ -7,12 +7,22 @@ was not understood. Spans are (line, column, end line, end column), 1-based, in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, get_args
 
 Span = tuple[int, int, int, int]
+
+# Numbers of lines that all spans share: otherwise they take a third of the memory of facts.
+_SHARED = tuple(range(1 << 15))
+
+
+def span(line: int, column: int, end_line: int, end_column: int) -> Span:
+    """A range; every node has one, so the numbers in it are not to be objects of its own."""
+    if end_line < len(_SHARED):
+        return (_SHARED[line], column, _SHARED[end_line], end_column)
+    return (line, column, end_line, end_column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,26 +367,48 @@ def walk(node: object) -> Iterator[object]:
     pending = [node]
     while pending:
         current = pending.pop()
-        if isinstance(current, tuple):
-            pending.extend(reversed(current))
+        kind = type(current)
+        if kind is tuple:
+            pending += current[::-1]  # type: ignore[index]
             continue
-        children = _CHILDREN.get(type(current))
+        children = _CHILDREN.get(kind)
         if children is not None:
             yield current
-            pending.extend(children(current))
+            pending += children(current)
+
+
+def statements(body: Sequence[Statement]) -> Iterator[Statement]:
+    """The statements of a block and of all blocks inside it, outermost first."""
+    pending: list[Any] = list(body[::-1])
+    while pending:
+        current = pending.pop()
+        if type(current) is tuple:
+            pending += current[::-1]
+            continue
+        yield current
+        pending += (getattr(current, name) for name in _BLOCKS.get(type(current), ()))
 
 
 def _children(kind: type) -> Callable[[Any], tuple[object, ...]]:
-    """What gives the fields of a node that can hold other nodes, last first: fast, as every walk calls it."""
-    leaves = {"span", "id", "name", "operator", "kind", "what", "how", "level", "module", "binds"}
+    """What gives the fields of a node that can hold other nodes, last first."""
+    leaves = {"span", "id", "operator", "kind", "what", "how", "level", "module", "binds"}
     fields: Iterable[str] = getattr(kind, "__dataclass_fields__", ())
     names = [name for name in reversed(list(fields)) if name not in leaves]
-    if len(names) > 1:
-        return attrgetter(*names)
-    return (lambda node: (getattr(node, names[0]),)) if names else (lambda _: ())
+    if len(names) < 2:
+        return lambda node: tuple(getattr(node, name) for name in names)
+    return attrgetter(*names)
 
 
 _CHILDREN = {
     kind: _children(kind)
     for kind in (*get_args(Expression), *get_args(Statement), Keyword, Generator, Parameter, FileFacts)
+}
+_BLOCKS: dict[type, tuple[str, ...]] = {
+    If: ("otherwise", "then"),
+    For: ("otherwise", "body"),
+    While: ("body",),
+    With: ("body",),
+    Try: ("final", "alternatives", "body"),
+    Function: ("body",),
+    Class: ("body",),
 }

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
 from mulint.facts import FileFacts
-from mulint.findings import Intent, NotUnderstood, Package, Understood
+from mulint.findings import NotUnderstood, Signs, Understood
 from mulint.program.dimensions import Symbol
 from mulint.program.entry import observe
-from mulint.program.intent import packages
-from mulint.program.packages import enclosing
+from mulint.program.intent import signs
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.ratios import ratio_base, width_multipliers
 from mulint.program.records import Failure, Observations, RateWrite, Weight
+from mulint.program.scopes import Files, Modules
 from mulint.program.values import Number, Site, as_number
-from mulint.program.widths import Named, growth, size_symbols, undecided_symbols, width_symbols
+from mulint.program.widths import Named, full_names, growth, size_symbols, undecided_symbols, width_symbols
 from mulint.program.written import scale_written_sizes, written_symbols
 from mulint.theory import Policies, Role
 
-__all__ = ["Failure", "Named", "Program", "link"]
+__all__ = ["Failure", "Modules", "Named", "Program", "full_names", "link"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Program:
     imports: frozenset[tuple[str, str]]
     widths: frozenset[Symbol]
     parameters: tuple[Parameter, ...]
-    packages: tuple[Package, ...]
+    signs: Signs
     understood: Understood
     not_understood: tuple[NotUnderstood, ...]
     policies: Policies
@@ -84,16 +84,6 @@ class Program:
         near = self.near(path)
         return [p for p in self.parameters if p.role in roles and p.weight.site.path in near]
 
-    @property
-    def intent(self) -> Intent:
-        """The strongest intent of any package."""
-        return max((p.intent for p in self.packages), key=list(Intent).index, default=Intent.NONE)
-
-    def intent_of(self, path: str) -> Intent:
-        """The intent of the innermost package that holds a file."""
-        known = {p.path: p.intent for p in self.packages}
-        return next((known[folder] for folder in enclosing(path) if folder in known), Intent.NONE)
-
     @cached_property
     def sizes(self) -> frozenset[Symbol]:
         """All symbols that occur in the shapes of weights and in head dimensions."""
@@ -110,21 +100,20 @@ class Program:
 
 def link(
     files: Sequence[FileFacts],
-    opted_in: Callable[[str], bool] | bool = False,
     named: Named = Named(),  # noqa: B008
     policies: Policies = Policies(),  # noqa: B008
+    modules: Modules | None = None,
 ) -> Program:
-    """Link the facts of all files of a project.
+    """Link the facts of files that belong together: of a whole project, or of one of its components.
 
     Args:
         files: the facts, one for each file, in any order.
-        opted_in: whether a path (or every path) lies under a configuration that asks for μP.
         named: the sizes that the configuration declares to be widths, or to be none.
         policies: the choices that the configuration declares.
+        modules: the files of the whole project; None: these are all.
     """
     ordered = sorted(files, key=lambda f: f.path)
-    asks = opted_in if callable(opted_in) else (lambda _path, answer=opted_in: answer)
-    run = observe(ordered)
+    run = observe(Files(ordered, modules))
     widths = named.applied(run.seen, width_symbols(run.seen))
     multipliers = width_multipliers(run.seen, widths)
     widths |= (frozenset(multipliers) - named.among(multipliers, named.fixed)) | written_symbols(run.seen)
@@ -136,7 +125,7 @@ def link(
         imports=frozenset(run.imports),
         widths=widths,
         parameters=known,
-        packages=packages(ordered, run.seen, widths, multipliers, asks),
+        signs=signs(ordered, run.seen, widths, multipliers),
         understood=Understood(
             files=len(ordered),
             modules=len(run.seen.modules),

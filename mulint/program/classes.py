@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from mulint.facts import syntax as s
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS, canonical
@@ -36,24 +34,26 @@ _MODULE_BASES = frozenset(
 )
 
 
-def ancestry(kind: ClassValue) -> Iterator[ClassValue]:
+def ancestry(kind: ClassValue) -> tuple[ClassValue, ...]:
     """The class and its user-written bases, nearest first (depth first, each once)."""
-    seen: set[int] = set()
-    pending = [kind]
-    while pending:
-        current = pending.pop(0)
-        if id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        pending[:0] = [o for b in current.bases for o in options(b) if isinstance(o, ClassValue)]
+    if not kind.lineage:
+        found: dict[ClassValue, None] = {}
+        pending = [kind]
+        while pending:
+            current = pending.pop(0)
+            if current not in found:
+                found[current] = None
+                pending[:0] = [o for b in current.bases for o in options(b) if isinstance(o, ClassValue)]
+        kind.lineage = tuple(found)
+    return kind.lineage
 
 
-def external_bases(kind: ClassValue) -> list[str]:
+def external_bases(kind: ClassValue) -> tuple[str, ...]:
     """Public names of the library classes it derives from, nearest first."""
-    return [
-        canonical(o.name) for c in ancestry(kind) for b in c.bases for o in options(b) if isinstance(o, External)
-    ]
+    if kind.external is None:
+        bases = (o for c in ancestry(kind) for b in c.bases for o in options(b))
+        kind.external = tuple(canonical(o.name) for o in bases if isinstance(o, External))
+    return kind.external
 
 
 def is_module_class(kind: ClassValue) -> bool:
@@ -118,7 +118,7 @@ def is_dataclass(kind: ClassValue) -> bool:
 def fields(kind: ClassValue) -> list[tuple[str, ClassValue, s.Assign]]:
     """The annotated fields of a dataclass, base classes first."""
     found: dict[str, tuple[str, ClassValue, s.Assign]] = {}
-    for current in reversed(list(ancestry(kind))):
+    for current in reversed(ancestry(kind)):
         for node in current.node.body:
             if isinstance(node, s.Assign) and node.annotation is not None and isinstance(node.targets[0], s.Name):
                 name = node.targets[0].id
@@ -153,19 +153,13 @@ def knob_instance(run: Run, kind: ClassValue) -> ObjectValue:
     return result
 
 
-def _fitting_class(parameter: s.Parameter, function: FunctionValue) -> ClassValue | None:
+def _fitting_class(run: Run, parameter: s.Parameter, function: FunctionValue) -> ClassValue | None:
     """The only dataclass in sight that has everything a function reads from an unannotated parameter."""
-    top = list(function.scope.outward())[-1]
-    in_sight = dict.fromkeys(v for v in top.names.values() if isinstance(v, ClassValue) and is_dataclass(v))
-    if not in_sight:
-        return None
-    read = {
-        node.name
-        for node in s.walk(function.node.body)
-        if isinstance(node, s.Attribute) and isinstance(node.value, s.Name) and node.value.id == parameter.name
-    }
+    read = run.attributes_read(function.node).get(parameter.name)
     if not read:
         return None
+    top = list(function.scope.outward())[-1]
+    in_sight = dict.fromkeys(v for v in top.names.values() if isinstance(v, ClassValue) and is_dataclass(v))
     fitting = [
         kind
         for kind in in_sight
@@ -188,7 +182,7 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
             if isinstance(option, ClassValue) and is_module_class(option):
                 return run.call(option, Arguments((), {}, Site(path, parameter.span), complete=False))
     else:
-        fitting = _fitting_class(parameter, function)
+        fitting = _fitting_class(run, parameter, function)
         if fitting is not None:
             return knob_instance(run, fitting)
     default = run.evaluate(parameter.default, function.scope) if parameter.default else None
@@ -212,7 +206,7 @@ def instance_of(value: Value, wanted: Value) -> bool | None:
 def _instance_of_one(value: Value, wanted: Value) -> bool | None:
     if isinstance(value, ModuleValue):
         if isinstance(wanted, ClassValue):
-            return value.kind is not None and wanted in list(ancestry(value.kind))
+            return value.kind is not None and wanted in ancestry(value.kind)
         if isinstance(wanted, External):
             name = canonical(wanted.name)
             bases = external_bases(value.kind) if value.kind else []
@@ -223,7 +217,7 @@ def _instance_of_one(value: Value, wanted: Value) -> bool | None:
                 return True
             return None if name.endswith(("._ConvNd", "._BatchNorm")) else False
     if isinstance(value, ObjectValue) and isinstance(wanted, ClassValue):
-        return wanted in list(ancestry(value.kind))
+        return wanted in ancestry(value.kind)
     if isinstance(value, Constant) and isinstance(wanted, External):
         return type(value.value).__name__ == wanted.name.removeprefix("builtins.")
     return None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
 
-from mulint.facts import FileFacts
 from mulint.facts import syntax as s
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
@@ -33,12 +32,12 @@ _FEW_CHANNELS = 16
 _DEEP_ENOUGH = 20_000
 
 
-def observe(files: Sequence[FileFacts]) -> Interpreter:
-    """Run a whole project abstractly and return the interpreter with all it has seen."""
-    run = Interpreter(Files(files))
+def observe(files: Files) -> Interpreter:
+    """Run files abstractly and return the interpreter with all it has seen."""
+    run = Interpreter(files)
     with _deep_recursion():
-        for facts in files:
-            _attempt(run, facts.path, 1, lambda facts=facts: run.module_scope(facts.path))  # type: ignore[misc]
+        for path in files.by_path:
+            _attempt(run, path, 1, lambda path=path: run.module_scope(path))  # type: ignore[misc]
         kinds = list(_module_classes(run))
         for function in list(factories(run)):
             _attempt(run, function.path, function.node.span[0], lambda f=function: _call_with_knobs(run, f))  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mulint.facts import syntax as s
 from mulint.program.dimensions import Symbol
@@ -41,64 +41,52 @@ _BUILTINS = frozenset(
 SMALLEST_SIZE = 8
 
 
-def evaluate(run: Run, node: s.Expression, scope: Scope) -> Value:
-    """The abstract value of an expression in a scope."""
-    run.spend()
-    match node:
-        case s.Name():
-            return _name(node, scope)
-        case s.Literal():
-            return _literal(node)
-        case s.Attribute():
-            return run.attribute(run.evaluate(node.value, scope), node.name, site_of(scope, node.span))
-        case s.Call():
-            return _call(run, node, scope)
-        case s.Binary():
-            left, right = run.evaluate(node.left, scope), run.evaluate(node.right, scope)
-            return binary(run, node.operator, left, right, scope, node.span)
-        case s.Unary():
-            return unary(node.operator, run.evaluate(node.operand, scope))
-        case s.Boolean():
-            return _boolean(run, node, scope)
-        case s.Compare():
-            return _compare(run, node, scope)
-        case s.Conditional():
-            return _conditional(run, node, scope)
-        case s.Subscript():
-            container = run.evaluate(node.value, scope)
-            return indexing.subscript(run, container, run.evaluate(node.index, scope), site_of(scope, node.span))
-        case _:
-            return _collection(run, node, scope)
+def _attribute(run: Run, node: s.Attribute, scope: Scope) -> Value:
+    return run.attribute(run.evaluate(node.value, scope), node.name, site_of(scope, node.span))
 
 
-def _collection(run: Run, node: s.Expression, scope: Scope) -> Value:
-    match node:
-        case s.Display():
-            return _display(run, node.items, scope)
-        case s.DictDisplay():
-            return _dict(run, node, scope)
-        case s.Comprehension():
-            return _comprehension(run, node, scope)
-        case s.Slice():
-            parts = [run.evaluate(p, scope) if p else Constant(None) for p in (node.lower, node.upper, node.step)]
-            return indexing.make_slice(*parts)
-        case s.Lambda():
-            return FunctionValue("<lambda>", scope.path, node, scope)
-        case s.Format():
-            return text_of([run.evaluate(p, scope) for p in node.parts])
-        case s.Walrus():
-            value = run.evaluate(node.value, scope)
-            scope.names[node.target.id] = value
-            return value
-        case s.Starred():
-            return run.evaluate(node.value, scope)
-        case s.Opaque(what="..."):
-            return indexing.ELLIPSIS
-        case _:
-            return Unknown("syntax that is not followed")
+def _binary(run: Run, node: s.Binary, scope: Scope) -> Value:
+    left, right = run.evaluate(node.left, scope), run.evaluate(node.right, scope)
+    return binary(run, node.operator, left, right, scope, node.span)
 
 
-def _name(node: s.Name, scope: Scope) -> Value:
+def _unary(run: Run, node: s.Unary, scope: Scope) -> Value:
+    return unary(node.operator, run.evaluate(node.operand, scope))
+
+
+def _subscript(run: Run, node: s.Subscript, scope: Scope) -> Value:
+    container = run.evaluate(node.value, scope)
+    return indexing.subscript(run, container, run.evaluate(node.index, scope), site_of(scope, node.span))
+
+
+def _slice(run: Run, node: s.Slice, scope: Scope) -> Value:
+    parts = [run.evaluate(p, scope) if p else Constant(None) for p in (node.lower, node.upper, node.step)]
+    return indexing.make_slice(*parts)
+
+
+def _lambda(_run: Run, node: s.Lambda, scope: Scope) -> Value:
+    return FunctionValue("<lambda>", scope.path, node, scope)
+
+
+def _format(run: Run, node: s.Format, scope: Scope) -> Value:
+    return text_of([run.evaluate(p, scope) for p in node.parts])
+
+
+def _walrus(run: Run, node: s.Walrus, scope: Scope) -> Value:
+    value = run.evaluate(node.value, scope)
+    scope.names[node.target.id] = value
+    return value
+
+
+def _starred(run: Run, node: s.Starred, scope: Scope) -> Value:
+    return run.evaluate(node.value, scope)
+
+
+def _opaque(_run: Run, node: s.Opaque, _scope: Scope) -> Value:
+    return indexing.ELLIPSIS if node.what == "..." else Unknown("syntax that is not followed")
+
+
+def _name(_run: Run, node: s.Name, scope: Scope) -> Value:
     found = scope.find(node.id)
     if found is not None:
         return found
@@ -107,7 +95,7 @@ def _name(node: s.Name, scope: Scope) -> Value:
     return Unknown(f"the name {node.id} is not bound in this file")
 
 
-def _literal(node: s.Literal) -> Value:
+def _literal(_run: Run, node: s.Literal, _scope: Scope) -> Value:
     match node.value:
         case bool() | None | str() | bytes():
             return Constant(node.value)
@@ -229,12 +217,12 @@ def _compare(run: Run, node: s.Compare, scope: Scope) -> Value:
     return Unknown("a condition") if outcome is None else Constant(outcome)
 
 
-def _display(run: Run, nodes: tuple[s.Expression, ...], scope: Scope) -> Value:
+def _display(run: Run, node: s.Display, scope: Scope) -> Value:
     items: list[Value] = []
     complete = True
-    for node in nodes:
-        value = run.evaluate(node, scope)
-        if isinstance(node, s.Starred):
+    for item in node.items:
+        value = run.evaluate(item, scope)
+        if isinstance(item, s.Starred):
             inner, known = iterate(value)
             items.extend(inner)
             complete = complete and known
@@ -302,3 +290,27 @@ def _generate(
             continue
         complete = _generate(run, node, scope, depth + 1, results) and complete and None not in outcomes
     return complete
+
+
+# How an expression of each form is followed. By type, since this is the innermost loop of every run.
+FOLLOWED: dict[type, Callable[..., Value]] = {
+    s.Name: _name,
+    s.Literal: _literal,
+    s.Attribute: _attribute,
+    s.Call: _call,
+    s.Binary: _binary,
+    s.Unary: _unary,
+    s.Boolean: _boolean,
+    s.Compare: _compare,
+    s.Conditional: _conditional,
+    s.Subscript: _subscript,
+    s.Display: _display,
+    s.DictDisplay: _dict,
+    s.Comprehension: _comprehension,
+    s.Slice: _slice,
+    s.Lambda: _lambda,
+    s.Format: _format,
+    s.Walrus: _walrus,
+    s.Starred: _starred,
+    s.Opaque: _opaque,
+}

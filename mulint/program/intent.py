@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from mulint.facts import FileFacts
 from mulint.facts import syntax as s
-from mulint.findings import Intent, Package
+from mulint.findings import Intent, Package, Signs
 from mulint.program.dimensions import Symbol
-from mulint.program.packages import Packages, package_of
+from mulint.program.packages import Packages, connections, enclosing, package_of
 from mulint.program.ratios import ratio_base
 from mulint.program.records import Observations
 from mulint.program.statements import MUP_PACKAGES
@@ -17,27 +17,42 @@ from mulint.program.values import Number, Site, as_number
 from mulint.program.widths import size_symbols
 
 
-def packages(
+def signs(
     files: Sequence[FileFacts],
     seen: Observations,
     widths: frozenset[Symbol],
     multipliers: Mapping[Symbol, Site],
-    opted_in: Callable[[str], bool],
-) -> tuple[Package, ...]:
+) -> Signs:
+    """What files that were run together say of the intent of their packages."""
+    given = ((site, f"scales by the width multiplier {symbol.short}") for symbol, site in multipliers.items())
+    ranked = enumerate((_imports(files), given, _scaled(seen, widths)))
+    evidence = {(rank, site.path, site.line, because) for rank, found in ranked for site, because in found}
+    return Signs(
+        files=tuple(sorted(f.path for f in files)),
+        connected=tuple(sorted(connections(seen))),
+        evidence=tuple(sorted(evidence)),
+    )
+
+
+def packages(signs: Sequence[Signs], *, opted_in: bool) -> tuple[Package, ...]:
     """The intent of every package, in order of their paths.
 
     Top-level folders all have an entry; folders inside one that holds several unconnected models have one
     where their own model asks for μP.
+
+    Args:
+        signs: what all files of a project say, in any parts and order.
+        opted_in: whether the configuration asks for μP.
     """
+    files = [path for some in signs for path in some.files]
+    within = Packages(sorted({pair for some in signs for pair in some.connected}))
     evidence: dict[str, str] = {}
-    within = Packages(seen)
-    given = [(site, f"scales by the width multiplier {symbol.short}") for symbol, site in multipliers.items()]
-    for site, because in [*_imports(files), *given, *_scaled(seen, widths)]:
-        for folder in within.around(site.path):
-            evidence.setdefault(folder, f"{because} ({site.path}:{site.line})")
-    chosen = {package_of(f.path) for f in files if opted_in(f.path)}
+    for _, path, line, because in sorted(item for some in signs for item in some.evidence):
+        for folder in within.around(path):
+            evidence.setdefault(folder, f"{because} ({path}:{line})")
+    chosen = {package_of(path) for path in files} if opted_in else set()
     result: list[Package] = []
-    for name in sorted({package_of(f.path) for f in files} | evidence.keys()):
+    for name in sorted({package_of(path) for path in files} | evidence.keys()):
         if package_of(f"{name}/") in chosen:
             result.append(Package(name, Intent.OPTED_IN, "pyproject.toml has a [tool.mulint] table"))
         elif name in evidence:
@@ -47,11 +62,22 @@ def packages(
     return tuple(result)
 
 
+def strongest(known: Sequence[Package]) -> Intent:
+    """The strongest intent of any package."""
+    return max((p.intent for p in known), key=list(Intent).index, default=Intent.NONE)
+
+
+def intent_of(path: str, known: Sequence[Package]) -> Intent:
+    """The intent of the innermost package that holds a file."""
+    intents = {p.path: p.intent for p in known}
+    return next((intents[folder] for folder in enclosing(path) if folder in intents), Intent.NONE)
+
+
 def _imports(files: Sequence[FileFacts]) -> Iterator[tuple[Site, str]]:
     """Imports of a μP package whose names are used in the same file."""
     for facts in files:
         bound: dict[str, s.Import] = {}
-        for node in s.walk(facts.body):
+        for node in s.statements(facts.body):
             if isinstance(node, s.Import) and not node.level and node.module.partition(".")[0] in MUP_PACKAGES:
                 bound[node.binds] = node
         if not bound:

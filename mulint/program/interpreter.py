@@ -86,7 +86,12 @@ class Interpreter(Run):
             raise OutOfBudget
 
     def evaluate(self, expression: Expression, scope: Scope) -> Value:
-        return expressions.evaluate(self, expression, scope)
+        # As `spend` does, without a call.
+        self._steps += 1
+        if self._steps > _STEPS_PER_ENTRY:
+            raise OutOfBudget
+        follow = expressions.FOLLOWED.get(type(expression))
+        return follow(self, expression, scope) if follow else Unknown("syntax that is not followed")
 
     def execute(self, body: Sequence[Statement], scope: Scope, frame: Frame) -> bool:
         return statements.execute(self, body, scope, frame)

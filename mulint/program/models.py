@@ -16,9 +16,9 @@ def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
 
     What derives from a class that another one constructs is a part as well.
     """
-    mentioned = [(id(child), is_called) for kind in kinds for child, is_called in _mentioned(kind)]
-    found = {child for child, _ in mentioned} | {id(k) for k in _passed(run)}
-    constructed = {child for child, is_called in mentioned if is_called}
+    mentioned = [item for kind in kinds for item in _mentioned(kind)]
+    found = {id(child) for child, _ in mentioned} | {id(k) for k in _passed(run)}
+    constructed = {id(child) for child, is_called in mentioned if is_called}
     inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
     alone = {id(m.kind) for m in run.built if id(m) not in inside}
     found |= {id(m.kind) for m in inside.values()} - alone
@@ -41,7 +41,7 @@ def factories(run: Interpreter) -> Iterator[FunctionValue]:
 
 def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
     """Module classes that the methods of a class name, but for what it derives from; and whether it calls them."""
-    own = list(classes.ancestry(kind))
+    own = classes.ancestry(kind)
     for node in s.walk(kind.node.body):
         name = node.function if isinstance(node, s.Call) else node
         if isinstance(name, s.Name):
@@ -79,46 +79,39 @@ def _handed(node: object) -> Sequence[s.Expression]:
 
 def unapplied(run: Interpreter) -> Iterator[ModuleValue]:
     """Modules of which no weight was seen at work: whole models, and parts that only other code applies."""
+    read: dict[ClassValue, frozenset[str]] = {}
+    unread = {id(model): {id(m) for m in _unread(model, read)} for model in run.built}
     held: set[int] = set()
-    read = _Read()
     for model in reversed(run.built):
         if id(model) not in held:
-            held |= {id(m) for m in _held(model, read)}
-    unread = {id(m) for model in run.built for m in _unread(model, read)}
+            # Its own methods may apply all parts but those that none of them reads.
+            held |= {id(m) for name, m in named_modules(model) if name and id(m) not in unread[id(model)]}
+    alone = {part for parts in unread.values() for part in parts}
     used = {id(a.weight) for a in run.seen.applications}
     for module, is_root in list(run.built.items()):
-        if id(module) in held or not (is_root or id(module) in unread):
+        if id(module) in held or not (is_root or id(module) in alone):
             continue
         weights = [w for _, m in named_modules(module) if m.layer for w in m.layer.weights.values()]
         if weights and not any(id(w) in used for w in weights):
             yield module
 
 
-def _held(model: ModuleValue, read: _Read) -> Iterator[ModuleValue]:
-    """The parts of a model that its own methods may apply: all but those that none of them reads."""
-    skipped = {id(m) for m in _unread(model, read)}
-    yield from (m for name, m in named_modules(model) if name and id(m) not in skipped)
+def _unread(model: ModuleValue, read: dict[ClassValue, frozenset[str]]) -> Iterator[ModuleValue]:
+    """Parts under a name that no method of the model's class but the constructor reads.
 
-
-def _unread(model: ModuleValue, read: _Read) -> Iterator[ModuleValue]:
-    """Parts under a name that no method of the model's class but the constructor reads."""
+    ``read``: the names that each class's own methods read, filled here.
+    """
+    lineage = classes.ancestry(model.kind) if model.kind else ()
+    for kind in lineage:
+        if kind not in read:
+            read[kind] = frozenset(_names_read(kind))
     for name, child in model.attributes.items():
-        several = [o for o in options(child) if isinstance(o, ModuleValue)]
-        if several and model.kind is not None and name not in read.by(model.kind):
-            yield from several
+        if lineage and not any(name in read[kind] for kind in lineage):
+            yield from (o for o in options(child) if isinstance(o, ModuleValue))
 
 
-class _Read:
-    """The names of attributes that the methods of a class other than the constructor read, each class once."""
-
-    def __init__(self) -> None:
-        self._by_class: dict[int, frozenset[str]] = {}
-
-    def by(self, kind: ClassValue) -> frozenset[str]:
-        found = self._by_class.get(id(kind))
-        if found is None:
-            methods = (n for c in classes.ancestry(kind) for n in c.node.body if isinstance(n, s.Function))
-            bodies = (method.body for method in methods if method.name != "__init__")
-            found = frozenset(n.name for body in bodies for n in s.walk(body) if isinstance(n, s.Attribute))
-            self._by_class[id(kind)] = found
-        return found
+def _names_read(kind: ClassValue) -> Iterator[str]:
+    """The attributes that a class's own methods, other than the constructor, read of whatever object."""
+    for method in kind.node.body:
+        if isinstance(method, s.Function) and method.name != "__init__":
+            yield from (node.name for node in s.walk(method.body) if isinstance(node, s.Attribute))

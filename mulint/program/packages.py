@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from mulint.program.records import Observations
@@ -24,16 +24,23 @@ def enclosing(path: str) -> Iterator[str]:
         folder = _folder(folder)
 
 
+def connections(seen: Observations) -> frozenset[tuple[str, str]]:
+    """Pairs of folders that hold parts of one model, or a model and an optimizer that trains it."""
+    pairs = {(w.site.path, (w.inside or w.site).path) for w in seen.weights}
+    for record in seen.optimizers:
+        pairs |= {(record.site.path, w.site.path) for group in record.groups for w in group.weights or ()}
+    return frozenset((_folder(a), _folder(b)) for a, b in pairs)
+
+
 class Packages:
     """The folders of a project, connected where a model has parts in several or an optimizer trains it."""
 
-    def __init__(self, seen: Observations) -> None:
+    def __init__(self, connected: Iterable[tuple[str, str]]) -> None:
         self._parents: dict[str, str] = {}
-        for weight in seen.weights:
-            self._connect(weight.site.path, (weight.inside or weight.site).path)
-        for record in seen.optimizers:
-            for weight in (w for group in record.groups for w in group.weights or ()):
-                self._connect(record.site.path, weight.site.path)
+        for a, b in connected:
+            first, second = self._root(a), self._root(b)
+            self._parents.setdefault(first, first)
+            self._parents[second] = first
 
     def around(self, path: str) -> tuple[str, ...]:
         """The folders whose intent a file speaks for."""
@@ -43,11 +50,6 @@ class Packages:
             return (package,)
         folder = _folder(path)
         return (folder, *(f for f in inside if self._root(f) == self._root(folder) and f != folder))
-
-    def _connect(self, a: str, b: str) -> None:
-        first, second = self._root(_folder(a)), self._root(_folder(b))
-        self._parents.setdefault(first, first)
-        self._parents[second] = first
 
     def _root(self, folder: str) -> str:
         while (parent := self._parents.get(folder, folder)) != folder:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from mulint.facts.syntax import Expression, Span, Statement
+from mulint.facts.syntax import Attribute, Expression, Function, Lambda, Name, Span, Statement, walk
 from mulint.findings import NotUnderstood
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.records import Moment, Observations
@@ -93,6 +93,7 @@ class Run(ABC):
         # Where a module that is being built calls a function that makes its layers.
         self.helper: Site | None = None
         self._noted: set[NotUnderstood] = set()
+        self._read: dict[int, dict[str, set[str]]] = {}
 
     @abstractmethod
     def evaluate(self, expression: Expression, scope: Scope) -> Value:
@@ -137,6 +138,16 @@ class Run(ABC):
         if item not in self._noted:
             self._noted.add(item)
             self.seen.not_understood.append(item)
+
+    def attributes_read(self, node: Function | Lambda) -> dict[str, set[str]]:
+        """What the body of a function takes from each name: ``{"config": {"n_embd"}}``."""
+        found = self._read.get(id(node))
+        if found is None:
+            found = self._read[id(node)] = {}
+            for inner in walk(node.body):
+                if isinstance(inner, Attribute) and isinstance(inner.value, Name):
+                    found.setdefault(inner.value.id, set()).add(inner.name)
+        return found
 
     @contextmanager
     def uncertain(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mulint.facts import FileFacts
@@ -47,13 +47,13 @@ class Scope:
         return ""
 
 
-class Files:
-    """All files of a project by path and by the module names they can be imported under."""
+class Modules:
+    """The files of a project by the module names they can be imported under."""
 
-    def __init__(self, files: Sequence[FileFacts]) -> None:
-        self.by_path = {f.path: f for f in files}
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = frozenset(paths)
         self._by_suffix: dict[str, list[str]] = {}
-        for path in sorted(self.by_path):
+        for path in sorted(self._paths):
             parts = _module_parts(path)
             for start in range(len(parts)):
                 self._by_suffix.setdefault(".".join(parts[start:]), []).append(path)
@@ -84,16 +84,22 @@ class Files:
 
     def _module_at(self, stem: str) -> str | None:
         for path in (f"{stem}.py", posixpath.join(stem, "__init__.py")):
-            if path in self.by_path:
+            if path in self._paths:
                 return path
         return None
 
-    def is_package(self, module: str, importer: str) -> bool:
-        """Whether a dotted name is a folder of the project without an ``__init__.py``."""
-        inner = module.replace(".", "/") + "/"
-        folder = posixpath.dirname(importer)
-        bases = {folder, ""}
-        return any(path.startswith(posixpath.join(base, inner)) for base in bases for path in self.by_path)
+
+class Files:
+    """Files that are run together, and the modules of the project that they belong to.
+
+    Args:
+        files: the facts of each.
+        modules: all files of the project; None: these are all.
+    """
+
+    def __init__(self, files: Sequence[FileFacts], modules: Modules | None = None) -> None:
+        self.by_path = {f.path: f for f in files}
+        self.resolve = (modules or Modules(self.by_path)).resolve
 
 
 def _module_parts(path: str) -> list[str]:

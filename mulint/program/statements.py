@@ -28,7 +28,10 @@ MUP_PACKAGES = frozenset({"mup", "unit_scaling"})
 
 def execute(run: Run, body: Sequence[s.Statement], scope: Scope, frame: Frame) -> bool:
     """Run a block; True if control cannot pass its end."""
-    return any(_statement(run, statement, scope, frame) for statement in body)
+    for statement in body:  # noqa: SIM110 - the innermost loop but one
+        if _statement(run, statement, scope, frame):
+            return True
+    return False
 
 
 def _statement(run: Run, node: s.Statement, scope: Scope, frame: Frame) -> bool:

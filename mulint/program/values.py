@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from mulint.facts.syntax import Class, Function, Lambda, Span
@@ -61,7 +62,7 @@ class Number:
     @staticmethod
     def of(value: float | Fraction) -> Number:
         """A known constant."""
-        return Number((Dimension.constant(value),))
+        return _constant(value)
 
     @property
     def only(self) -> Dimension | None:
@@ -103,6 +104,11 @@ class Number:
 
     def __str__(self) -> str:
         return " or ".join(str(a) for a in self.alternatives) or "?"
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _constant(value: float | Fraction) -> Number:
+    return Number((Dimension.constant(value),))
 
 
 ONE = Number.of(1)
@@ -156,13 +162,18 @@ class DictValue:
 
 @dataclass(eq=False, slots=True)
 class ClassValue:
-    """A class of the user's code; ``scope`` holds its attributes and methods."""
+    """A class of the user's code; ``scope`` holds its attributes and methods.
+
+    ``lineage`` and ``external`` are filled by ``classes`` when they are first asked for.
+    """
 
     name: str
     path: str
     node: Class
     bases: tuple[Value, ...]
     scope: Scope
+    lineage: tuple[ClassValue, ...] = ()
+    external: tuple[str, ...] | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -30,18 +30,24 @@ class Named:
 
     def among(self, symbols: Iterable[Symbol], names: Collection[str]) -> frozenset[Symbol]:
         """The knobs that some names mean: ``n_embd``, ``GPTConfig.n_embd`` or ``model.GPTConfig.n_embd``."""
-        return frozenset(s for s in symbols if s.kind == "knob" and any(_is_called(s, name) for name in names))
+        return frozenset(
+            s for s in symbols if s.kind == "knob" and any(_ends(_full_name(s), name) for name in names)
+        )
 
     def applied(self, seen: Observations, widths: frozenset[Symbol]) -> frozenset[Symbol]:
         """The widths found by structure, with what was declared put in and taken out."""
         known = size_symbols(seen) | widths
         return (widths | self.among(known, self.knobs)) - self.among(known, self.fixed)
 
-    def unknown(self, seen: Observations) -> dict[str, list[str]]:
-        """The names that no size of the program has, each with the full names of all sizes."""
-        known = [symbol for symbol in size_symbols(seen) if symbol.kind == "knob"]
+    def unknown(self, sizes: Collection[str]) -> list[str]:
+        """The names that none of some sizes has, whose full names are given."""
         names = dict.fromkeys((*self.knobs, *self.fixed))
-        return {name: sorted(map(_full_name, known)) for name in names if not self.among(known, (name,))}
+        return [name for name in names if not any(_ends(size, name) for size in sizes)]
+
+
+def full_names(seen: Observations) -> tuple[str, ...]:
+    """The full names of all sizes that a user can declare something about: ``model.GPTConfig.n_embd``."""
+    return tuple(sorted({_full_name(symbol) for symbol in size_symbols(seen) if symbol.kind == "knob"}))
 
 
 def _full_name(symbol: Symbol) -> str:
@@ -49,8 +55,8 @@ def _full_name(symbol: Symbol) -> str:
     return f"{module}.{symbol.name}"
 
 
-def _is_called(symbol: Symbol, name: str) -> bool:
-    return f".{_full_name(symbol)}".endswith(f".{name}")
+def _ends(full_name: str, name: str) -> bool:
+    return f".{full_name}".endswith(f".{name}")
 
 
 def width_symbols(seen: Observations) -> frozenset[Symbol]:

@@ -65,7 +65,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mulint.findings import Finding, Intent, Severity
+from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
@@ -75,10 +75,10 @@ RULE = Header("MU119", "unknown-optimizer-family", Severity.NOTE)
 
 
 def find(program: Program) -> Iterator[Finding]:
-    """Optimizers of hidden weights without a row, where μP is wanted."""
+    """Optimizers of hidden weights without a row; as a note it is said only where μP is wanted."""
     for view in program.optimizers:
         site = view.record.site
-        if view.family is not None or view.record.hook or program.intent_of(site.path) is Intent.NONE:
+        if view.family is not None or view.record.hook:
             continue
         hidden = [p for g in view.groups for p in g.parameters or () if p.role is Role.HIDDEN]
         if not hidden:
