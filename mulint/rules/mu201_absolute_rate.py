@@ -82,7 +82,7 @@ def find(program: Program) -> Iterator[Finding]:
             related=[
                 (v.record.site, "the optimizer is built here")
                 for v in program.optimizers
-                if _may_be(v.record.site, site)
+                if v.record.site.path in program.near(site.path)
             ],
         )
 
@@ -91,7 +91,3 @@ def _is_fine(program: Program, write: RateWrite) -> bool:
     """Whether a write reads the group, gives it a width factor of its own, or is a temporary zero."""
     is_zero = isinstance(write.value, Number) and write.value.constant == 0
     return write.relative or is_zero or program.scales(write)
-
-
-def _may_be(optimizer: Site, write: Site) -> bool:
-    return optimizer.path.rpartition("/")[0] == write.path.rpartition("/")[0]
