@@ -54,3 +54,8 @@ def test_an_injected_fault_gives_its_code_and_no_other(injection: Injection, tmp
 def test_every_default_rule_has_an_injection_or_a_snippet() -> None:
     shown = {injection.code for injection in INJECTIONS} | {code for _, _, code in marked(FIXTURES / "snippets")}
     assert {rule.code for rule in RULES if rule.default} <= shown
+
+
+def test_a_written_rate_names_the_optimizer_that_it_writes_to() -> None:
+    written = next(f for f in check(FIXTURES / "gpt")["findings"] if f["code"] == "MU201")
+    assert ("model.py", "the optimizer is built here") in {(r["path"], r["what"]) for r in written["related"]}

@@ -132,3 +132,27 @@ def test_a_model_does_not_speak_for_its_neighbour(library: Path) -> None:
 def test_the_customary_scale_of_attention_is_no_width_multiplier(tmp_path: Path) -> None:
     _write(tmp_path / "attention.py", HEADS_NOT_FOLLOWED)
     assert check(tmp_path)["intent"] == "none"
+
+
+LOCAL_OPTIMIZER = """
+
+class Drift(torch.optim.Optimizer):
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+
+def drift():
+    return Drift(Scaled(256, 128, 4, 64).parameters(), lr=1e-3)
+"""
+
+
+def test_what_is_but_a_note_is_said_only_where_mup_is_wanted(library: Path) -> None:
+    path = library / "lib" / "training" / "run.py"
+    path.write_text(TRAINING + LOCAL_OPTIMIZER)
+    assert "MU119" in {f["code"] for f in check(library)["findings"]}
+    model = library / "lib" / "models" / "scaled" / "model.py"
+    model.write_text(SCALED.replace(" * self.multiplier", ""))
+    report = check(library)
+    assert report["intent"] == "none"
+    assert report["findings"]
+    assert "MU119" not in {f["code"] for f in report["findings"]}

@@ -72,6 +72,7 @@ def find(program: Program) -> Iterator[Finding]:
         scaled = program.reachable(site.path, Role.HIDDEN, Role.INPUT, Role.OUTPUT)
         if not scaled or not any(w.every for w in same) or any(_is_fine(program, w) for w in same):
             continue
+        near = program.near(site.path)
         yield RULE.finding(
             site,
             subject=subject("rate", site),
@@ -82,7 +83,7 @@ def find(program: Program) -> Iterator[Finding]:
             related=[
                 (v.record.site, "the optimizer is built here")
                 for v in program.optimizers
-                if v.record.site.path in program.near(site.path)
+                if v.record.site.path in near
             ],
         )
 
