@@ -62,63 +62,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 
-from mulint.findings import Finding, Severity
+from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.parameters import Parameter, final_inits, init_exponent, kept_right, multiplier
-from mulint.program.records import InitCall
-from mulint.program.values import Site
-from mulint.rules import describe
-from mulint.rules.rule import Header, subject
+from mulint.program.parameters import kept_right, multiplier
+from mulint.rules import describe, draws
+from mulint.rules.draws import Draw
+from mulint.rules.rule import Header
 from mulint.theory import Role, law, required_init
 
 RULE = Header("MU301", "constant-std-on-hidden-weights")
 
 
-# An identity keeps the size of what it maps at every width, and a constant fill is no draw.
-_NOT_DRAWN = ("eye_", "dirac_", "ones_", "constant_")
-
-
 def find(program: Program) -> Iterator[Finding]:
     """Init calls with a constant scale on hidden weights, once for each call."""
-    calls: dict[Site, list[tuple[InitCall, Parameter]]] = {}
+    for call in draws.calls(_wrong(program)):
+        fan_in = describe.width_name(program, *(p.weight.fan_in for p in call.weights))
+        drawn = f"{call.init.function} draws hidden weights ({call.names})"
+        yield draws.finding(
+            RULE,
+            call,
+            message=f"{drawn} with the same std at every {fan_in}",
+            expected=f"std ∝ {law(required_init(Role.HIDDEN), fan_in)}",
+            found=f"std {call.init.std}, constant in the width",
+        )
+
+
+def _wrong(program: Program) -> Iterator[Draw]:
     right = kept_right(program.parameters, Role.HIDDEN, program.growth)
     # Where no base is given a model is its own: what is scaled in one context is scaled.
     scaled = {(i.site, p.key) for p in program.parameters for i in p.weight.inits if program.is_relative(i.std)}
     for parameter in program.parameters:
         if parameter.role is not Role.HIDDEN or parameter.key in right:
             continue
-        for init in final_inits(parameter.weight):
-            skipped = init.function in _NOT_DRAWN or (init.site, parameter.key) in scaled
-            if not skipped and _is_constant(program, parameter, init):
-                calls.setdefault(init.site, []).append((init, parameter))
-    for site, hits in calls.items():
-        yield _finding(program, site, hits)
+        for draw in draws.draws_of(program, parameter):
+            skipped = draw.init.function in draws.FILLS or (draw.init.site, parameter.key) in scaled
+            if not skipped and draw.exponent == 0 and not _is_balanced(program, draw):
+                yield draw
 
 
-def _is_constant(program: Program, parameter: Parameter, init: InitCall) -> bool:
-    weight = parameter.weight
-    scale = init_exponent(init, weight, program.growth)
-    if scale != 0:
-        return False
-    # A multiplier on the output can carry the missing power: only the product counts.
-    factors = {e for a in weight.applications if a.kind == "linear" for e in multiplier(a, program.growth)}
+def _is_balanced(program: Program, draw: Draw) -> bool:
+    """A multiplier on the output can carry the missing power: only the product counts."""
+    uses = [use for use in draw.parameter.weight.applications if use.kind == "linear"]
+    factors = {e for use in uses for e in multiplier(use, program.growth)}
     extra = factors.pop() if len(factors) == 1 else Fraction(0)
-    return extra is not None and extra + scale != required_init(Role.HIDDEN)
-
-
-def _finding(program: Program, site: Site, hits: list[tuple[InitCall, Parameter]]) -> Finding:
-    init = hits[0][0]
-    hidden = [parameter for _, parameter in hits]
-    names = describe.listed(p.weight.symbol for p in hidden)
-    fan_in = describe.width_name(program, *(p.weight.fan_in for p in hidden))
-    certain = any(call.certain for call, _ in hits)
-    return RULE.finding(
-        site,
-        subject=subject("init", site),
-        symbol=names,
-        message=f"{init.function} draws hidden weights ({names}) with the same std at every {fan_in}",
-        expected=f"std ∝ {law(required_init(Role.HIDDEN), fan_in)}",
-        found=f"std {init.std}, constant in the width",
-        related=describe.weights(hidden)[:6],
-        severity=describe.severity(hidden) if certain else Severity.WARNING,
-    )
+    return extra is None or extra == required_init(Role.HIDDEN)

@@ -54,23 +54,34 @@ Yang et al., Tensor Programs V (arXiv 2203.03466), Tables 3, 8 and 9, column of 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
-from mulint.findings import Finding, Severity
+from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.parameters import Parameter, final_inits, init_exponent, kept_right, multiplier
-from mulint.program.records import InitCall
-from mulint.program.values import Site
-from mulint.rules import describe
-from mulint.rules.rule import Header, subject
-from mulint.theory import Role, law, required_init
+from mulint.program.parameters import kept_right
+from mulint.rules import describe, draws
+from mulint.rules.draws import Draw
+from mulint.rules.rule import Header
+from mulint.theory import Role, law
 
 RULE = Header("MU302", "width-dependent-std-on-input-weights")
 
 
 def find(program: Program) -> Iterator[Finding]:
     """Init calls with a width-dependent scale on input weights, once for each call."""
-    calls: dict[Site, list[tuple[InitCall, Parameter, Fraction]]] = {}
+    for call in draws.calls(_wrong(program)):
+        width = describe.width_name(program, *(size for p in call.weights for size in p.weight.dims))
+        shrinks = law(call.exponent, width)
+        yield draws.finding(
+            RULE,
+            call,
+            message=f"{call.init.function} draws input weights ({call.names}) with a std ∝ {shrinks}",
+            expected="a std that does not depend on the width",
+            found=f"std ∝ {shrinks}",
+            is_explicit=any(program.growth(draw.init.std) for draw in call.draws),
+        )
+
+
+def _wrong(program: Program) -> Iterator[Draw]:
     right = kept_right(program.parameters, Role.INPUT, program.growth)
     for parameter in program.parameters:
         if parameter.role is not Role.INPUT or parameter.tied or parameter.key in right:
@@ -79,34 +90,6 @@ def find(program: Program) -> Iterator[Finding]:
             continue  # the scale of what it multiplies is part of the same product
         if parameter.weight.fan_in.constant is None:
             continue  # what it reads has a knob for its size, which may grow elsewhere
-        for init in final_inits(parameter.weight):
-            exponent = init_exponent(init, parameter.weight, program.growth)
-            if exponent and not _is_balanced(program, parameter, exponent):
-                calls.setdefault(init.site, []).append((init, parameter, exponent))
-    for site, hits in calls.items():
-        yield _finding(program, site, hits)
-
-
-def _is_balanced(program: Program, parameter: Parameter, exponent: Fraction) -> bool:
-    """Whether a factor on the result makes up for the scale, or could."""
-    uses = [a for a in parameter.weight.applications if a.kind in ("lookup", "linear")]
-    factors = {e for use in uses for e in multiplier(use, program.growth)}
-    return None in factors or required_init(Role.INPUT) - exponent in factors
-
-
-def _finding(program: Program, site: Site, hits: list[tuple[InitCall, Parameter, Fraction]]) -> Finding:
-    init, _, exponent = hits[0]
-    inputs = [parameter for _, parameter, _ in hits]
-    names = describe.listed(p.weight.symbol for p in inputs)
-    width = describe.width_name(program, *(size for p in inputs for size in p.weight.dims))
-    explicit = any(program.growth(call.std) for call, _, _ in hits) and any(call.certain for call, _, _ in hits)
-    return RULE.finding(
-        site,
-        subject=subject("init", site),
-        symbol=names,
-        message=f"{init.function} draws input weights ({names}) with a std ∝ {law(exponent, width)}",
-        expected="a std that does not depend on the width",
-        found=f"std ∝ {law(exponent, width)}",
-        related=describe.weights(inputs)[:6],
-        severity=describe.severity(inputs) if explicit else Severity.WARNING,
-    )
+        for draw in draws.draws_of(program, parameter):
+            if draw.exponent and not draws.is_balanced(program, draw, Role.INPUT, ("lookup", "linear")):
+                yield draw

@@ -57,15 +57,12 @@ PyTorch, `torch.nn.init._calculate_fan_in_and_fan_out`; Yang et al., Tensor Prog
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
-from mulint.findings import Finding, Severity
+from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.parameters import Parameter, final_inits, init_exponent
-from mulint.program.records import InitCall
-from mulint.program.values import Site
-from mulint.rules import describe
-from mulint.rules.rule import Header, subject
+from mulint.rules import describe, draws
+from mulint.rules.draws import Draw
+from mulint.rules.rule import Header
 from mulint.theory import Role, law, required_init
 
 RULE = Header("MU305", "fans-of-an-expert-stack")
@@ -73,7 +70,19 @@ RULE = Header("MU305", "fans-of-an-expert-stack")
 
 def find(program: Program) -> Iterator[Finding]:
     """Stacks of wide matrices drawn by their fans, once for each call."""
-    calls: dict[Site, list[tuple[InitCall, Parameter, Fraction]]] = {}
+    for call in draws.calls(_wrong(program)):
+        width = describe.width_name(program, *(p.weight.fan_in for p in call.weights))
+        scale = law(call.exponent, width)
+        yield draws.finding(
+            RULE,
+            call,
+            message=f"{call.init.function} takes the stack {call.names} for one kernel: std ∝ {scale}",
+            expected=f"std ∝ {law(required_init(Role.HIDDEN), width)} for each matrix",
+            found=f"std ∝ {scale}",
+        )
+
+
+def _wrong(program: Program) -> Iterator[Draw]:
     for parameter in program.parameters:
         weight = parameter.weight
         if weight.layer is not None or parameter.role is not Role.HIDDEN or len(weight.dims) != 3:
@@ -81,27 +90,7 @@ def find(program: Program) -> Iterator[Finding]:
         count, *matrix = (program.growth(size) for size in weight.dims)
         if count != 0 or matrix != [1, 1]:
             continue
-        for init in final_inits(weight):
-            exponent = init_exponent(init, weight, program.growth)
-            by_fans = init.function.startswith(("kaiming", "xavier", "orthogonal"))
-            if by_fans and exponent is not None and exponent != required_init(Role.HIDDEN):
-                calls.setdefault(init.site, []).append((init, parameter, exponent))
-    for site, hits in calls.items():
-        yield _finding(program, site, hits)
-
-
-def _finding(program: Program, site: Site, hits: list[tuple[InitCall, Parameter, Fraction]]) -> Finding:
-    init, _, exponent = hits[0]
-    stacks = [parameter for _, parameter, _ in hits]
-    names = describe.listed(p.weight.symbol for p in stacks)
-    width = describe.width_name(program, *(p.weight.fan_in for p in stacks))
-    return RULE.finding(
-        site,
-        subject=subject("init", site),
-        symbol=names,
-        message=f"{init.function} takes the stack {names} for one kernel: std ∝ {law(exponent, width)}",
-        expected=f"std ∝ {law(required_init(Role.HIDDEN), width)} for each matrix",
-        found=f"std ∝ {law(exponent, width)}",
-        related=describe.weights(stacks)[:6],
-        severity=describe.severity(stacks) if any(i.certain for i, _, _ in hits) else Severity.WARNING,
-    )
+        for draw in draws.draws_of(program, parameter):
+            by_fans = draw.init.function.startswith(("kaiming", "xavier", "orthogonal"))
+            if by_fans and draw.exponent != required_init(Role.HIDDEN):
+                yield draw

@@ -66,12 +66,10 @@ from mulint.program.parameters import Parameter, final_inits, init_exponent
 from mulint.program.records import InitCall, ModelEvent
 from mulint.program.values import Site
 from mulint.rules import describe
+from mulint.rules.draws import FILLS
 from mulint.rules.rule import Header, subject
 from mulint.rules.steps import steps
 from mulint.theory import Role, law, required_init
-
-_NOT_DRAWN = ("eye_", "dirac_", "ones_", "constant_")
-
 
 RULE = Header("MU308", "torch-init-after-base-shapes")
 
@@ -84,7 +82,7 @@ def find(program: Program) -> Iterator[Finding]:
         if parameter.role is not Role.HIDDEN:
             continue
         for init in final_inits(parameter.weight):
-            if init.origin != "torch" or not init.certain or init.function in _NOT_DRAWN or init.site in found:
+            if init.origin != "torch" or not init.certain or init.function in FILLS or init.site in found:
                 continue
             if init_exponent(init, parameter.weight, program.growth) != 0:
                 continue

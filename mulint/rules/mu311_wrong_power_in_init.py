@@ -54,69 +54,50 @@ Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8, row "Init. Var.", co
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
-from mulint.findings import Finding, Severity
+from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.parameters import Parameter, final_inits, init_exponent, kept_right, multiplier
-from mulint.program.records import InitCall
-from mulint.program.values import Site
-from mulint.rules import describe
-from mulint.rules.rule import Header, subject
+from mulint.program.parameters import Parameter, kept_right
+from mulint.rules import describe, draws
+from mulint.rules.draws import Draw
+from mulint.rules.rule import Header
 from mulint.theory import Role, law, required_init
 
 RULE = Header("MU311", "wrong-power-in-hidden-init")
 
-# Fills are no draws, and the fans that these read off a stack of matrices are another fault.
-_FILLS = ("eye_", "dirac_", "ones_", "constant_")
-
 
 def find(program: Program) -> Iterator[Finding]:
     """Init calls with the wrong power of the width on hidden weights, once for each call."""
-    calls: dict[Site, list[tuple[InitCall, Parameter, Fraction]]] = {}
+    for call in draws.calls(_wrong(program)):
+        fan_in = describe.width_name(program, *(p.weight.fan_in for p in call.weights))
+        scale = law(call.exponent, fan_in)
+        yield draws.finding(
+            RULE,
+            call,
+            message=f"{call.init.function} draws hidden weights ({call.names}) with a std ∝ {scale}",
+            expected=f"std ∝ {law(required_init(Role.HIDDEN), fan_in)}",
+            found=f"std ∝ {scale}",
+        )
+
+
+def _wrong(program: Program) -> Iterator[Draw]:
+    due = required_init(Role.HIDDEN)
     right = kept_right(program.parameters, Role.HIDDEN, program.growth)
     heads = {s for a in program.seen.attentions for d in a.head_dim.alternatives for s in d.symbols}
     counts = heads - program.widths
     for parameter in program.parameters:
+        # The fans that a function reads off a stack of matrices are another fault.
         if parameter.role is not Role.HIDDEN or parameter.key in right or not _is_matrix(program, parameter):
             continue
-        for init in final_inits(parameter.weight):
-            exponent = init_exponent(init, parameter.weight, program.growth)
-            folded = any(size.symbols & counts for size in init.std.alternatives)
-            if init.function in _FILLS or not exponent or folded:
+        for draw in draws.draws_of(program, parameter):
+            folded = any(size.symbols & counts for size in draw.init.std.alternatives)
+            if draw.init.function in draws.FILLS or draw.exponent in (0, due) or folded:
                 continue
-            if not _is_balanced(program, parameter, exponent):
-                calls.setdefault(init.site, []).append((init, parameter, exponent))
-    for site, hits in calls.items():
-        yield _finding(program, site, hits)
+            if not draws.is_balanced(program, draw, Role.HIDDEN, ("linear",)):
+                yield draw
 
 
 def _is_matrix(program: Program, parameter: Parameter) -> bool:
     """Whether one dimension is contracted that grows as the width itself, and no other that a stack has."""
     growth = program.growth(parameter.weight.fan_in)
     return growth == 1 and all(not program.growth(size) for size in parameter.weight.dims[2:])
-
-
-def _is_balanced(program: Program, parameter: Parameter, exponent: Fraction) -> bool:
-    """Whether the scale is right by itself or with a factor on the output, or may be."""
-    due = required_init(Role.HIDDEN)
-    uses = [use for use in parameter.weight.applications if use.kind == "linear"]
-    factors = {e for use in uses for e in multiplier(use, program.growth)}
-    return exponent == due or None in factors or due - exponent in factors
-
-
-def _finding(program: Program, site: Site, hits: list[tuple[InitCall, Parameter, Fraction]]) -> Finding:
-    init, _, exponent = hits[0]
-    hidden = [parameter for _, parameter, _ in hits]
-    names = describe.listed(p.weight.symbol for p in hidden)
-    fan_in = describe.width_name(program, *(p.weight.fan_in for p in hidden))
-    return RULE.finding(
-        site,
-        subject=subject("init", site),
-        symbol=names,
-        message=f"{init.function} draws hidden weights ({names}) with a std ∝ {law(exponent, fan_in)}",
-        expected=f"std ∝ {law(required_init(Role.HIDDEN), fan_in)}",
-        found=f"std ∝ {law(exponent, fan_in)}",
-        related=describe.weights(hidden)[:6],
-        severity=describe.severity(hidden) if any(call.certain for call, _, _ in hits) else Severity.WARNING,
-    )
