@@ -50,6 +50,10 @@ class OptimizerView:
         """The roles of all weights known to be in its groups."""
         return frozenset(p.role for g in self.groups for p in g.parameters or () if p.role is not None)
 
+    def holding(self, *roles: Role) -> list[Parameter]:
+        """The weights of some roles known to be in its groups."""
+        return [p for g in self.groups for p in g.parameters or () if p.role in roles]
+
     @property
     def follows_weights(self) -> bool:
         """Whether the weights of every group are known."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 from mulint.findings import Severity
 from mulint.program import Program
 from mulint.program.parameters import Parameter, same_site
 from mulint.program.values import Number, Site
+from mulint.theory import law
 
 
 def width_name(program: Program, *numbers: Number) -> str:
@@ -41,6 +43,11 @@ def listed(names: Iterable[str], most: int = 3) -> str:
     if len(unique) > most:
         return f"{', '.join(shown)} and {len(unique) - most} more"
     return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def proportional(exponent: Fraction, width: str, constant: str = "constant in the width") -> str:
+    """``∝ 1/width``, or the words for what does not depend on it."""
+    return f"∝ {law(exponent, width)}" if exponent else constant
 
 
 def origin(program: Program, near: str, sizes: Iterable[Number]) -> list[tuple[Site, str]]:

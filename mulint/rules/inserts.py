@@ -10,9 +10,9 @@ from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.parameters import Parameter, multiplier
 from mulint.program.rates import OptimizerView
-from mulint.rules import describe
+from mulint.rules import describe, rates
 from mulint.rules.rule import Header, subject
-from mulint.theory import Optimizer, Role, law, table_8
+from mulint.theory import Optimizer, Role, law
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def inserts(program: Program) -> Iterator[Insert]:
         family = view.family
         if family is None or family.width_scaled or not _scales_hidden(view, family):
             continue
-        due = family.rate_exponent(Role.OUTPUT) + table_8(Role.OUTPUT).multiplier * family.kind.multiplier_weight
+        due = rates.rate_beside(program, family, Role.OUTPUT, Fraction(0))
         for parameter in (p for group in view.groups for p in group.parameters or ()):
             known = parameter.key in seen or parameter.weight.frozen
             if not known and _is_inner(program, parameter) and view.exponent_for(parameter) == 0 != due:

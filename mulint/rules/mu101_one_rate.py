@@ -68,8 +68,8 @@ from mulint.program import Program
 from mulint.program.parameters import Parameter, multiplier
 from mulint.program.rates import OptimizerView
 from mulint.program.values import as_number
-from mulint.rules import describe
-from mulint.rules.rule import Header, subject
+from mulint.rules import describe, rates
+from mulint.rules.rule import Header
 from mulint.theory import Role, law
 
 RULE = Header("MU101", "one-rate-for-every-role")
@@ -81,22 +81,24 @@ def find(program: Program) -> Iterator[Finding]:
         family = view.family
         if family is None or not family.is_adaptive or family.width_scaled or not view.is_one_rate:
             continue
-        hidden = held_or_reachable(program, view, Role.HIDDEN)
+        hidden = rates.held_or_reachable(program, view, Role.HIDDEN)
         # Without hidden weights, a readout that has no multiplier needs the same rate as they do.
-        scaled = hidden or [p for p in held_or_reachable(program, view, Role.OUTPUT) if _is_plain(program, p)]
+        scaled = hidden or [
+            p for p in rates.held_or_reachable(program, view, Role.OUTPUT) if _is_plain(program, p)
+        ]
         due = family.rate_exponent(Role.HIDDEN)
         if not scaled or due == 0:
             continue
         fan_in = describe.width_name(program, *(p.weight.fan_in for p in scaled))
         kind = "hidden weights" if hidden else "the readout"
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"{family.name} gives {kind} the same learning rate at every {fan_in}{_decay(view)}",
             expected=f"learning rate of {kind} ∝ {law(due, fan_in)}",
             found="one learning rate for every role, constant in the width",
-            related=describe.weights(scaled)[:4],
+            weights=scaled,
             # Whose weights are not known, only the models in reach speak against it.
             severity=describe.severity(scaled) if view.roles else Severity.WARNING,
         )
@@ -105,29 +107,6 @@ def find(program: Program) -> Iterator[Finding]:
 def _is_plain(program: Program, parameter: Parameter) -> bool:
     uses = parameter.readouts
     return bool(uses) and all(multiplier(use, program.growth) == {0} for use in uses)
-
-
-def held_or_reachable(program: Program, view: OptimizerView, role: Role) -> list[Parameter]:
-    """Weights of a role in the optimizer; if its weights are not known, those of the models in reach.
-
-    One that is given a choice of weights, or stands beside others that take the rest, may hold none of them.
-    """
-    held = [p for g in view.groups for p in g.parameters or () if p.role is role]
-    known = view.follows_weights or view.record.listed or view.record.hook
-    if held or known or _shares(program, view):
-        return held
-    return program.reachable(view.record.site.path, role)
-
-
-def _shares(program: Program, view: OptimizerView) -> bool:
-    """Whether the same function builds another optimizer, not as an alternative to this one."""
-    here = view.record
-    return any(
-        other.record.site != here.site
-        and (other.record.site.path, other.record.owner) == (here.site.path, here.owner)
-        and not (other.record.conditional and here.conditional)
-        for other in program.optimizers
-    )
 
 
 def _decay(view: OptimizerView) -> str:

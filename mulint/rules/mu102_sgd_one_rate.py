@@ -64,9 +64,8 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.rules import describe
-from mulint.rules.mu101_one_rate import held_or_reachable
-from mulint.rules.rule import Header, subject
+from mulint.rules import describe, rates
+from mulint.rules.rule import Header
 from mulint.theory import Role, law
 
 RULE = Header("MU102", "one-sgd-rate-for-every-role")
@@ -78,23 +77,20 @@ def find(program: Program) -> Iterator[Finding]:
         family = view.family
         if family is None or not family.is_sgd or family.width_scaled or not view.is_one_rate:
             continue
-        growing = [
-            p
-            for role in (Role.INPUT, Role.VECTOR)
-            for p in held_or_reachable(program, view, role)
-            if held_or_reachable(program, view, Role.HIDDEN) or held_or_reachable(program, view, Role.OUTPUT)
-        ]
-        if not growing:
+        growing = [p for role in (Role.INPUT, Role.VECTOR) for p in rates.held_or_reachable(program, view, role)]
+        # Where nothing contracts a width, nothing grows with it.
+        contracting = (rates.held_or_reachable(program, view, role) for role in (Role.HIDDEN, Role.OUTPUT))
+        if not growing or not any(contracting):
             continue
         width = describe.width_name(program, *(p.weight.dims[-1] for p in growing), growing[0].weight.dims[0])
         due = family.rate_exponent(Role.INPUT)
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"{family.name} gives input weights, biases and gains the same learning rate at every {width}",
             expected=f"learning rate of input weights, biases and gains ∝ {law(due, width)}",
             found="one learning rate for every role, constant in the width",
-            related=describe.weights(growing)[:4],
+            weights=growing,
             severity=describe.severity(growing) if view.roles else Severity.WARNING,
         )

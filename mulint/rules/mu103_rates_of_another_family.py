@@ -63,13 +63,12 @@ the spectral condition, Yang et al. (arXiv 2310.17813).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.rules import describe, rates
-from mulint.rules.rule import Header, subject
-from mulint.theory import Kind, Optimizer, Role, law, lookup
+from mulint.rules.rule import Header
+from mulint.theory import Kind, Optimizer, Role, lookup
 
 RULE = Header("MU103", "rates-of-another-optimizer-family")
 _OTHERS = ("torch.optim.Adam", "torch.optim.SGD", "torch.optim.Adafactor")
@@ -94,14 +93,14 @@ def find(program: Program) -> Iterator[Finding]:
             continue
         worst = next((r for r in wrong if r.parameter.role is Role.HIDDEN), wrong[0])
         width = describe.width_name(program, worst.group.rate)
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"the rates follow the width as {_WORDS[other.kind]} need it, but this is {family.name}",
-            expected=f"learning rate of {worst.parameter.weight.symbol} {_law(worst.due, width)}",
-            found=f"learning rate {_law(worst.found, width)}",
-            related=describe.weights(rates.symbols(wrong))[:4],
+            expected=f"learning rate of {worst.parameter.weight.symbol} {describe.proportional(worst.due, width)}",
+            found=f"learning rate {describe.proportional(worst.found, width)}",
+            weights=rates.symbols(wrong),
         )
 
 
@@ -114,7 +113,3 @@ def _fitting(program: Program, family: Optimizer, judged: list[rates.Rate]) -> O
         if all(r.found == rates.due_rate(program, other, r.parameter) for r in judged):
             return other
     return None
-
-
-def _law(exponent: Fraction, width: str) -> str:
-    return "constant in the width" if not exponent else f"∝ {law(exponent, width)}"

@@ -64,8 +64,7 @@ from mulint.program import Program
 from mulint.program.parameters import Parameter
 from mulint.program.rates import OptimizerView
 from mulint.rules import describe, rates
-from mulint.rules.mu101_one_rate import held_or_reachable
-from mulint.rules.rule import Header, subject
+from mulint.rules.rule import Header
 from mulint.theory import Optimizer, Role, law
 
 RULE = Header("MU105", "global-rate-scaled-by-width")
@@ -86,14 +85,14 @@ def find(program: Program) -> Iterator[Finding]:
         if not wrong:
             continue
         width = describe.width_name(program, *(g.rate for g in view.groups))
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"every weight gets a learning rate ∝ {law(exponent, width)}, {_whom(wrong)} included",
             expected=_expected(family, width),
             found=f"learning rate ∝ {law(exponent, width)} for every role",
-            related=describe.weights(wrong)[:4],
+            weights=wrong,
             severity=rates.severity(view),
         )
 
@@ -103,7 +102,7 @@ def _wrong(
 ) -> list[Parameter]:
     return [
         p
-        for p in held_or_reachable(program, view, role)
+        for p in rates.held_or_reachable(program, view, role)
         if rates.due_rate(program, family, p) not in (None, exponent)
     ]
 
@@ -115,5 +114,5 @@ def _whom(wrong: list[Parameter]) -> str:
 
 def _expected(family: Optimizer, width: str) -> str:
     hidden, others = family.rate_exponent(Role.HIDDEN), family.rate_exponent(Role.INPUT)
-    of = {e: "constant" if not e else f"∝ {law(e, width)}" for e in (hidden, others)}
+    of = {e: describe.proportional(e, width, "constant") for e in (hidden, others)}
     return f"learning rate {of[hidden]} for hidden weights, {of[others]} for input weights, biases and gains"

@@ -67,7 +67,7 @@ from mulint.program import Program
 from mulint.program.dimensions import Symbol
 from mulint.program.values import Number
 from mulint.rules import describe, rates
-from mulint.rules.rule import Header, subject
+from mulint.rules.rule import Header
 from mulint.theory import Role, law
 
 RULE = Header("MU106", "rate-divided-by-another-width", Severity.WARNING)
@@ -85,14 +85,14 @@ def find(program: Program) -> Iterator[Finding]:
         divisor = describe.width_name(program, wrong[0].group.rate)
         fan_in = describe.width_name(program, *(r.parameter.weight.fan_in for r in wrong))
         names = describe.listed(r.parameter.weight.symbol for r in wrong)
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"the learning rate of {names} follows {divisor}, which is not what is contracted there",
             expected=f"learning rate ∝ {law(wrong[0].due, fan_in)}",
             found=f"learning rate ∝ {law(wrong[0].found, divisor)}",
-            related=describe.weights(rates.symbols(wrong))[:4],
+            weights=rates.symbols(wrong),
         )
 
 

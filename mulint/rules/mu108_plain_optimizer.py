@@ -61,7 +61,8 @@ from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.packages import package_of
 from mulint.program.values import Site
-from mulint.rules.rule import Header, subject
+from mulint.rules import rates
+from mulint.rules.rule import Header
 
 RULE = Header("MU108", "plain-optimizer-with-mup")
 _MARKS = ("mup.set_base_shapes", "mup.MuReadout", "mup.MuSharedReadout")
@@ -79,10 +80,10 @@ def find(program: Program) -> Iterator[Finding]:
         if use is None or view.family is None or view.family.width_scaled or not view.is_one_rate:
             continue
         name, place = use
-        yield RULE.finding(
-            site,
-            subject=subject("optimizer", site),
-            symbol=view.record.owner or view.family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            view.family.name,
             message=f"{view.family.name} ignores the base shapes that the mup package records",
             expected=f"{view.family.twin or 'an optimizer of the mup package'}",
             found=view.record.type,

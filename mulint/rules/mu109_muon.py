@@ -56,7 +56,7 @@ from collections.abc import Iterator
 from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.rules import describe, rates
-from mulint.rules.rule import Header, subject
+from mulint.rules.rule import Header
 from mulint.theory import Kind, Role, law
 
 RULE = Header("MU109", "muon-on-wrong-weights")
@@ -68,32 +68,30 @@ def find(program: Program) -> Iterator[Finding]:
         family = view.family
         if family is None or family.kind is not Kind.ORTHOGONAL:
             continue
-        site = view.record.site
         judged = rates.rates(program, view, family)
         wrong = [r for r in judged if r.parameter.role is Role.HIDDEN and not r.found and not r.is_right]
         if wrong:
             width = describe.width_name(program, *(r.parameter.weight.fan_in for r in wrong))
-            yield RULE.finding(
-                site,
-                subject=subject("optimizer", site),
-                symbol=view.record.owner or family.name,
+            yield rates.finding(
+                RULE,
+                view,
+                family.name,
                 message=f"{family.name} with the factor {family.shape.value} has one rate at every {width}",
                 expected=f"learning rate ∝ {law(wrong[0].due, width)}, or the factor √max(1, fan-out/fan-in)",
                 found="one learning rate, constant in the width",
-                related=describe.weights(rates.symbols(wrong))[:4],
+                weights=rates.symbols(wrong),
             )
             continue
-        held = [p for g in view.groups for p in g.parameters or ()]
-        alien = [p for p in held if p.role in (Role.INPUT, Role.OUTPUT) and (p.weight.lookup or p.is_readout)]
+        alien = [p for p in view.holding(Role.INPUT, Role.OUTPUT) if p.weight.lookup or p.is_readout]
         if alien:
             names = describe.listed(p.weight.symbol for p in alien)
-            yield RULE.finding(
-                site,
-                subject=subject("optimizer", site),
-                symbol=view.record.owner or family.name,
+            yield rates.finding(
+                RULE,
+                view,
+                family.name,
                 message=f"{family.name} is meant for hidden matrices and also holds {names}",
                 expected="lookup tables and readouts under Adam, with rates of their own",
                 found=f"{names} under {family.name}",
-                related=describe.weights(alien)[:4],
+                weights=alien,
                 severity=Severity.WARNING,
             )

@@ -58,9 +58,8 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.rules import describe
-from mulint.rules.mu101_one_rate import held_or_reachable
-from mulint.rules.rule import Header, subject
+from mulint.rules import describe, rates
+from mulint.rules.rule import Header
 from mulint.theory import Kind, Role, law
 
 RULE = Header("MU110", "one-rate-for-relative-steps", Severity.WARNING)
@@ -74,7 +73,7 @@ def find(program: Program) -> Iterator[Finding]:
             continue
         if not view.is_one_rate and family.per_group_rate:
             continue
-        hidden = held_or_reachable(program, view, Role.HIDDEN)
+        hidden = rates.held_or_reachable(program, view, Role.HIDDEN)
         if not hidden:
             continue
         width = describe.width_name(program, *(p.weight.fan_in for p in hidden))
@@ -83,12 +82,12 @@ def find(program: Program) -> Iterator[Finding]:
             if family.per_group_rate
             else "no learning rate that groups could have"
         )
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"{family.name} steps relative to hidden weights, at the same rate for every {width}",
             expected=f"learning rate of hidden weights ∝ {law(family.rate_exponent(Role.HIDDEN), width)}",
             found=how,
-            related=describe.weights(hidden)[:4],
+            weights=hidden,
         )

@@ -65,7 +65,7 @@ from mulint.program import Program
 from mulint.program.rates import Group, OptimizerView
 from mulint.program.values import Constant, Number, Value, as_number
 from mulint.rules import describe, rates
-from mulint.rules.rule import Header, subject
+from mulint.rules.rule import Header
 from mulint.theory import EpsilonPolicy, Optimizer, Role, law
 
 RULE = Header("MU111", "epsilon-not-scaled", Severity.WARNING)
@@ -91,10 +91,10 @@ def find(program: Program) -> Iterator[Finding]:
             if policy is EpsilonPolicy.REPORT and not rates.above(given, family.default_epsilon):
                 continue
             width = describe.width_name(program, *(g.rate for g in view.groups))
-            yield RULE.finding(
-                view.record.site,
-                subject=subject("optimizer", view.record.site),
-                symbol=view.record.owner or family.name,
+            yield rates.finding(
+                RULE,
+                view,
+                family.name,
                 message=f"the ε of {family.name} stays while gradients shrink as {law(due, width)}",
                 expected=f"ε ∝ {law(due, width)}, or one far below every gradient",
                 found="ε constant in the width",

@@ -65,15 +65,14 @@ Yang et al., Tensor Programs V (arXiv 2203.03466), Appendix B.3; Loshchilov and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.rates import Group, OptimizerView
 from mulint.program.values import Number, Value, as_number
 from mulint.rules import describe, rates
-from mulint.rules.rule import Header, subject
-from mulint.theory import Decay, Optimizer, law
+from mulint.rules.rule import Header
+from mulint.theory import Decay, Optimizer
 
 RULE = Header("MU112", "weight-decay-not-matched", Severity.WARNING)
 
@@ -111,30 +110,27 @@ def _unmatched(program: Program, view: OptimizerView, family: Optimizer) -> Iter
         if found == due:
             continue
         width = describe.width_name(program, group.rate, decay)
-        rate = "constant" if not group.exponent else f"∝ {law(group.exponent, width)}"
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        rate = describe.proportional(group.exponent, width, "constant")
+        policy = f'weight-decay = "{program.policies.decay}"'
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"the weight decay of the group with the learning rate {rate} does not follow it",
-            expected=f'weight decay {_law(due, width)} (weight-decay = "{program.policies.decay}")',
-            found=f"weight decay {_law(found, width)}",
-            related=describe.weights(list(group.parameters or ()))[:4],
+            expected=f"weight decay {describe.proportional(due, width)} ({policy})",
+            found=f"weight decay {describe.proportional(found, width)}",
+            weights=list(group.parameters or ()),
             severity=Severity.ERROR if program.policies.declares_decay else None,
         )
         return
 
 
-def _law(exponent: Fraction, width: str) -> str:
-    return "constant in the width" if not exponent else f"∝ {law(exponent, width)}"
-
-
 def _coupled(view: OptimizerView, family: Optimizer) -> Finding:
     twin = "MuAdamW" if family.width_scaled else "AdamW"
-    return RULE.finding(
-        view.record.site,
-        subject=subject("optimizer", view.record.site),
-        symbol=view.record.owner or family.name,
+    return rates.finding(
+        RULE,
+        view,
+        family.name,
         message=f"{family.name} adds weight decay to the gradient, where it follows no power of the width",
         expected=f"decoupled weight decay, as in {twin}",
         found=f"weight decay inside {family.name}",

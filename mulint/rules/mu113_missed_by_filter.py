@@ -64,7 +64,7 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.rules import describe, rates
-from mulint.rules.rule import Header, subject
+from mulint.rules.rule import Header
 from mulint.theory import Kind, Role, law
 
 RULE = Header("MU113", "weights-missed-by-group-filter")
@@ -84,12 +84,12 @@ def find(program: Program) -> Iterator[Finding]:
             continue
         names = describe.listed(r.parameter.weight.symbol for r in missed)
         width = describe.width_name(program, *(r.parameter.weight.fan_in for r in missed), scaled[0].group.rate)
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"{names} {'miss' if len(missed) > 1 else 'misses'} the group with the width factor",
             expected=f"learning rate ∝ {law(missed[0].due, width)}, as {scaled[0].parameter.weight.symbol} has it",
             found="a learning rate that is constant in the width",
-            related=describe.weights(rates.symbols(missed))[:4],
+            weights=rates.symbols(missed),
         )

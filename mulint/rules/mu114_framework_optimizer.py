@@ -66,8 +66,8 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.rules import describe
-from mulint.rules.rule import Header, subject
+from mulint.rules import describe, rates
+from mulint.rules.rule import Header
 from mulint.theory import Kind, Role, law, lookup
 
 RULE = Header("MU114", "framework-optimizer-with-one-rate", Severity.WARNING)
@@ -81,19 +81,19 @@ def find(program: Program) -> Iterator[Finding]:
         if not view.record.hook or not view.is_one_rate:
             continue
         family = view.family or adam
-        hidden = [p for g in view.groups for p in g.parameters or () if p.role is Role.HIDDEN]
+        hidden = view.holding(Role.HIDDEN)
         if not hidden:
             continue
         width = describe.width_name(program, *(p.weight.fan_in for p in hidden))
         due = family.rate_exponent(Role.HIDDEN)
         rest = "hidden weights ∝" if family.kind is not Kind.SGD else "input weights, biases and gains ∝"
         exponent = due if family.kind is not Kind.SGD else family.rate_exponent(Role.INPUT)
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            family.name,
             message=f"the {view.record.hook} gives every weight the same learning rate at every {width}",
             expected=f"an optimizer of your own with the learning rate of {rest} {law(exponent, width)}",
             found="one learning rate for every role",
-            related=describe.weights(hidden)[:4],
+            weights=hidden,
         )

@@ -69,8 +69,8 @@ from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.rates import OptimizerView
 from mulint.program.values import Site, as_number
-from mulint.rules import describe
-from mulint.rules.rule import Header, subject
+from mulint.rules import describe, rates
+from mulint.rules.rule import Header
 from mulint.theory import law
 
 RULE = Header("MU116", "width-factor-twice")
@@ -87,10 +87,10 @@ def find(program: Program) -> Iterator[Finding]:
         if again is None:
             continue
         width = describe.width_name(program, group.rate)
-        yield RULE.finding(
-            view.record.site,
-            subject=subject("optimizer", view.record.site),
-            symbol=view.record.owner or view.family.name,
+        yield rates.finding(
+            RULE,
+            view,
+            view.family.name,
             message=f"the rate ∝ {law(group.exponent, width)} of a group is scaled by the width once more",
             expected="one width factor in each rate",
             found=again[1],

@@ -67,8 +67,8 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.rules import describe
-from mulint.rules.rule import Header, subject
+from mulint.rules import rates
+from mulint.rules.rule import Header
 from mulint.theory import Role
 
 RULE = Header("MU119", "unknown-optimizer-family", Severity.NOTE)
@@ -77,19 +77,18 @@ RULE = Header("MU119", "unknown-optimizer-family", Severity.NOTE)
 def find(program: Program) -> Iterator[Finding]:
     """Optimizers of hidden weights without a row; as a note it is said only where μP is wanted."""
     for view in program.optimizers:
-        site = view.record.site
         if view.family is not None or view.record.hook:
             continue
-        hidden = [p for g in view.groups for p in g.parameters or () if p.role is Role.HIDDEN]
+        hidden = view.holding(Role.HIDDEN)
         if not hidden:
             continue
         name = view.record.type.rpartition(":")[2].rpartition(".")[2]
-        yield RULE.finding(
-            site,
-            subject=subject("optimizer", site),
-            symbol=view.record.owner or name,
+        yield rates.finding(
+            RULE,
+            view,
+            name,
             message=f"how the rates of {name} have to follow the width is not known; `mulint trace` measures it",
             expected="an optimizer whose family is known, or a trace",
             found=name,
-            related=describe.weights(hidden)[:4],
+            weights=hidden,
         )

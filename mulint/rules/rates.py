@@ -1,16 +1,18 @@
-"""What the rules about learning rates share: every weight with the rate it gets and the one it needs."""
+"""What the rules about optimizers share: every weight with its rate and the one it needs, and the finding."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mulint.findings import Severity
+from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.parameters import Parameter, multiplier
 from mulint.program.rates import Group, OptimizerView
-from mulint.program.values import Knob, Number, Value, as_number
+from mulint.program.values import Knob, Number, Site, Value, as_number
+from mulint.rules import describe
+from mulint.rules.rule import Header, subject
 from mulint.theory import Optimizer, Role, table_8
 
 _MATRICES = (Role.HIDDEN, Role.INPUT, Role.OUTPUT)
@@ -72,8 +74,74 @@ def due_rate(program: Program, family: Optimizer, parameter: Parameter) -> Fract
     found = exponents.pop() if len(exponents) == 1 else None
     if found is None or (role is Role.HIDDEN and found != 0):
         return None
-    shift = found - table_8(role).multiplier
+    return rate_beside(program, family, role, found)
+
+
+def rate_beside(program: Program, family: Optimizer, role: Role, multiplier: Fraction) -> Fraction:
+    """The exponent of the rate that a role needs where its multiplier has a given exponent."""
+    shift = multiplier - table_8(role).multiplier
     return family.rate_exponent(role, program.policies.embedding) - shift * family.kind.multiplier_weight
+
+
+def held_or_reachable(program: Program, view: OptimizerView, role: Role) -> list[Parameter]:
+    """Weights of a role in the optimizer; if its weights are not known, those of the models in reach.
+
+    One that is given a choice of weights, or stands beside others that take the rest, may hold none of them.
+    """
+    held = view.holding(role)
+    known = view.follows_weights or view.record.listed or view.record.hook
+    if held or known or _shares(program, view):
+        return held
+    return program.reachable(view.record.site.path, role)
+
+
+def _shares(program: Program, view: OptimizerView) -> bool:
+    """Whether the same function builds another optimizer, not as an alternative to this one."""
+    here = view.record
+    return any(
+        other.record.site != here.site
+        and (other.record.site.path, other.record.owner) == (here.site.path, here.owner)
+        and not (other.record.conditional and here.conditional)
+        for other in program.optimizers
+    )
+
+
+def finding(
+    rule: Header,
+    view: OptimizerView,
+    name: str,
+    *,
+    message: str,
+    expected: str,
+    found: str,
+    weights: Sequence[Parameter] = (),
+    related: Iterable[tuple[Site, str]] = (),
+    severity: Severity | None = None,
+) -> Finding:
+    """What a rule says of an optimizer, at its construction.
+
+    Args:
+        rule: the rule.
+        view: the optimizer.
+        name: what it is called where no function of the user's holds it.
+        message: what is wrong.
+        expected: what is due.
+        found: what is there.
+        weights: those at fault, of which some are named.
+        related: other places.
+        severity: where it is not the rule's own.
+    """
+    site = view.record.site
+    return rule.finding(
+        site,
+        subject=subject("optimizer", site),
+        symbol=view.record.owner or name,
+        message=message,
+        expected=expected,
+        found=found,
+        related=[*related, *describe.weights(weights)[:4]],
+        severity=severity,
+    )
 
 
 def severity(view: OptimizerView) -> Severity | None:
