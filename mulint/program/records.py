@@ -318,7 +318,7 @@ class ManualUpdate:
 class ModelEvent:
     """A step in the life of a model that the mup package depends on.
 
-    ``kind`` is shapes, optimizer, load, copy, average, data-parallel, empty, reparametrise or compile.
+    ``kind`` is shapes, optimizer, load, copy, average, data-parallel, empty or reparametrise.
     ``model`` is the model, None where it was not followed; ``name`` is the function that was called.
     """
 

@@ -59,13 +59,14 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
+from mulint.program.library.mup_package import READOUTS
 from mulint.program.packages import package_of
 from mulint.program.values import Site
 from mulint.rules import rates
 from mulint.rules.rule import Header
 
 RULE = Header("MU108", "plain-optimizer-with-mup")
-_MARKS = ("mup.set_base_shapes", "mup.MuReadout", "mup.MuSharedReadout")
+_MARKS = {"mup.set_base_shapes", *READOUTS}
 
 
 def find(program: Program) -> Iterator[Finding]:

@@ -6,24 +6,25 @@ about it here was observed with release 1.0.0.
 
 from __future__ import annotations
 
-from mulint.program.library.layers import canonical
+from mulint.program.library.layers import ROWS, canonical
 from mulint.program.library.modules import named_modules, named_weights
 from mulint.program.records import ModelEvent, Moment, Observations
 from mulint.program.run import Arguments, Run, iterate
 from mulint.program.values import Constant, ListValue, ModuleValue, Tensor, Value
+from mulint.theory import known_names, lookup
 
-SHAPES_SIGNATURE = ("model", "base", "rescale_params", "delta", "savefile", "do_assert")
-OPTIMIZERS = frozenset({"mup.MuAdam", "mup.MuAdamW", "mup.MuSGD"})
+_SHAPES = ("model", "base", "rescale_params", "delta", "savefile", "do_assert")
+READOUTS = frozenset(name for name, row in ROWS.items() if row.readout)
+_OPTIMIZERS = [name for name in known_names() if (family := lookup(name)) and family.width_scaled]
 _PARAMETRIZATIONS = "torch.nn.utils.parametrizations."
 # The function, the kind of step, and its leading arguments.
 _FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "mup.set_base_shapes": ("shapes", SHAPES_SIGNATURE),
-    **dict.fromkeys(OPTIMIZERS, ("optimizer", ("params",))),
+    "mup.set_base_shapes": ("shapes", _SHAPES),
+    **dict.fromkeys(_OPTIMIZERS, ("optimizer", ("params",))),
     "copy.deepcopy": ("copy", ("x",)),
     "torch.optim.swa_utils.AveragedModel": ("average", ("model",)),
     "torch.nn.DataParallel": ("data-parallel", ("module",)),
     "torch.nn.parallel.DataParallel": ("data-parallel", ("module",)),
-    "torch.compile": ("compile", ("model",)),
     "torch.nn.utils.weight_norm": ("reparametrise", ("module",)),
     "torch.nn.utils.spectral_norm": ("reparametrise", ("module",)),
     **{
@@ -98,5 +99,4 @@ def holds(model: ModuleValue, part: ModuleValue) -> bool:
 
 def has_readout(model: ModuleValue) -> bool:
     """Whether a model has one of the package's readouts, whose forward pass reads the shapes."""
-    kinds = {inner.layer.type for _, inner in named_modules(model) if inner.layer is not None}
-    return bool(kinds & {"mup.MuReadout", "mup.MuSharedReadout"})
+    return any(inner.layer is not None and inner.layer.type in READOUTS for _, inner in named_modules(model))
