@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +41,7 @@ import torch
 
 from mulint.case import Case
 from mulint.reporting import trace_failure
-from mulint.source.discovery import project_root
+from mulint.source.discovery import project_root, shown_from
 from mulint.tracing import building, devices, stages
 from mulint.tracing.model import CannotBuild
 from mulint.tracing.request import Request
@@ -97,10 +96,7 @@ def assert_mup(
     except CannotBuild as error:
         raise ValueError(str(error)) from error.__cause__
     if trace.verdict != "pass":
-        root = Path(request.root)
-        raise AssertionError(
-            trace_failure.render(trace, lambda path: Path(os.path.relpath(root / path)).as_posix())
-        )
+        raise AssertionError(trace_failure.render(trace, shown_from(Path(request.root))))
 
 
 def _source(case: Callable[..., Any]) -> tuple[Path, str]:

@@ -17,7 +17,7 @@ from mulint.configuration import Configuration, ConfigurationError
 from mulint.findings import Report, Severity
 from mulint.reporting.formats import FORMATS, TEXT, render
 from mulint.source import cache
-from mulint.source.discovery import project_root, select
+from mulint.source.discovery import project_root, select, shown_from
 
 STDIN = Path("-")
 _ENOUGH_CORES = 4
@@ -110,8 +110,8 @@ def _cores() -> int:
 
 def _show_files(paths: tuple[Path, ...], root: Path, configuration: Configuration) -> None:
     chosen = select(paths, root, configuration.exclude)
-    for path in sorted(chosen.named):
-        click.echo(Path(os.path.relpath(root / path)).as_posix())
+    for path in map(shown_from(root), sorted(chosen.named)):
+        click.echo(path)
 
 
 def _exit_code(report: Report, fail_on: str) -> int:
@@ -124,9 +124,11 @@ def _exit_code(report: Report, fail_on: str) -> int:
 
 
 def _print(report: Report, given: dict[str, Any]) -> None:
+    relative = shown_from(report.root)
+
     def shown(path: str) -> str:
         # Names of files may be any bytes.
-        return os.fsencode(Path(os.path.relpath(report.root / path)).as_posix()).decode(errors="backslashreplace")
+        return os.fsencode(relative(path)).decode(errors="backslashreplace")
 
     file: Path | None = given["output_file"]
     if given["output_format"] != TEXT:

@@ -11,11 +11,6 @@ from mulint.reporting import plots, plots_png
 from mulint.reporting.plots import Panel
 
 
-def shown_from(root: Path) -> Callable[[str], str]:
-    """How to print a path of the project: relative to the working directory."""
-    return lambda path: Path(os.path.relpath(root / path)).as_posix()
-
-
 def writable(path: Path) -> None:
     """Refuse a file that cannot be written, before the work that would be lost.
 
@@ -25,6 +20,18 @@ def writable(path: Path) -> None:
     folder = path.absolute().parent
     if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
         raise CannotRun(f"{path} cannot be written; choose a file in a folder that exists and may be written")
+
+
+def planned(html: Path | None, plot: Path | None) -> Callable[[Sequence[Panel]], None] | None:
+    """What writes plots, if they are wanted; refuses files of reports that could not be written in the end.
+
+    Raises:
+        CannotRun: one of them cannot be written.
+    """
+    plotted = plotting(plot) if plot is not None else None
+    if html is not None:
+        writable(html)
+    return plotted
 
 
 def plotting(path: Path) -> Callable[[Sequence[Panel]], None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from mulint.reporting import fix_json, fix_text
 from mulint.rewriting import fixing
 from mulint.rewriting.patch import Patch
 from mulint.rewriting.writing import CannotWrite, recover, write
-from mulint.source.discovery import project_root
+from mulint.source.discovery import project_root, shown_from
 
 
 @click.command()
@@ -63,7 +62,7 @@ def fix(
         raise CannotRun(str(error)) from None
     _print(root, patch, certificate, output_format, diff=diff, written=not diff and proved)
     for unread in errors:
-        click.echo(f"{_shown(root, unread.path)}:{unread.line}: {unread.code} {unread.message}", err=True)
+        click.echo(f"{shown_from(root)(unread.path)}:{unread.line}: {unread.code} {unread.message}", err=True)
     left = bool(patch.left) or not proved
     asks = any(item.question for item in patch.left)
     sys.exit(EXIT_ERROR if errors or asks else EXIT_FINDINGS if left else EXIT_CLEAN)
@@ -108,20 +107,13 @@ def _configured(root: Path, patch: Patch, configuration: Configuration) -> Model
     return next(iter((*changed, *models)), None)
 
 
-def _shown(root: Path, path: str) -> str:
-    return Path(os.path.relpath(root / path)).as_posix()
-
-
 def _print(
     root: Path, patch: Patch, certificate: Mapping[str, Any], output_format: str, *, diff: bool, written: bool
 ) -> None:
     if output_format == "json":
         click.echo(fix_json.render(patch, certificate), nl=False)
         return
-
-    def shown(path: str) -> str:
-        return _shown(root, path)
-
+    shown = shown_from(root)
     if diff:
         click.echo("".join(file.diff for file in patch.files), nl=False)
     click.echo(fix_text.left(patch.left, shown), nl=False, err=True)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import click
 
 from mulint.cli import CannotRun
 from mulint.configuration import Model, load, nearest
 from mulint.source.discovery import project_root
+from mulint.tracing.process import TraceFailed
 
 
 def model(target: str, config: Path | None) -> Model:
@@ -27,6 +32,21 @@ def model(target: str, config: Path | None) -> Model:
             "or write path/file.py:name"
         )
     return models[known.index(target)]
+
+
+@contextmanager
+def running(*, verbose: bool) -> Iterator[None]:
+    """A run of the user's code; with ``verbose`` what it printed is shown if it fails.
+
+    Raises:
+        CannotRun: it fails.
+    """
+    try:
+        yield
+    except TraceFailed as failure:
+        if verbose and failure.output:
+            click.echo(failure.output.rstrip(), err=True)
+        raise CannotRun(str(failure)) from None
 
 
 def widths(text: str | None) -> tuple[float, ...]:

@@ -14,16 +14,16 @@ import click
 from mulint.checking import check
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, write_text
 from mulint.cli.bar import bar
-from mulint.cli.files import plotting, shown_from, writable
+from mulint.cli.files import planned
 from mulint.cli.options import base_width, pair
-from mulint.cli.targets import model, widths
+from mulint.cli.targets import model, running, widths
 from mulint.configuration import ConfigurationError, load
 from mulint.evidence import merge
 from mulint.findings import Finding
 from mulint.reporting import trace_html, trace_json, trace_plot, trace_text
-from mulint.source.discovery import project_root
+from mulint.source.discovery import project_root, shown_from
 from mulint.traces import Trace
-from mulint.tracing.process import TraceFailed, run
+from mulint.tracing.process import run
 from mulint.tracing.request import STAGES, Limits, Request
 
 EXIT = {"pass": EXIT_CLEAN, "fail": EXIT_FINDINGS, "inconclusive": EXIT_ERROR}
@@ -63,24 +63,18 @@ def trace(**options: Any) -> None:
 
     Exit codes: 0 the trace passes, 1 it fails, 2 the model cannot be built or the trace is inconclusive.
     """
-    plotted = plotting(options["plot"]) if options["plot"] is not None else None
-    if options["html"] is not None:
-        writable(options["html"])
+    plotted = planned(options["html"], options["plot"])
     limits = Limits(seconds=options["timeout"], memory=int(options["memory"] * 2**30))
     try:
         request = _request(options)
         if plotted is not None and "coordinates" not in request.stages:
             raise CannotRun("--plot shows the coordinate check; add coordinates to --stages")
-        with bar(STAGES) as progress:
+        with running(verbose=options["verbose"]), bar(STAGES) as progress:
             result = run(request, limits, progress)
         static = () if request.module else _static(Path(request.root), options["config"])
         result = dataclasses.replace(result, findings=merge(static, result))
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
-    except TraceFailed as failure:
-        if options["verbose"] and failure.output:
-            click.echo(failure.output.rstrip(), err=True)
-        raise CannotRun(str(failure)) from None
     root = Path(request.root)
     _show(result, root, options["output_format"])
     if options["html"] is not None:

@@ -12,15 +12,14 @@ import click
 
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, write_text
 from mulint.cli.bar import bar
-from mulint.cli.files import plotting, writable
+from mulint.cli.files import planned, writable
 from mulint.cli.options import base_width
-from mulint.cli.targets import model, widths
+from mulint.cli.targets import model, running, widths
 from mulint.configuration import ConfigurationError
 from mulint.reporting import transfer_html, transfer_json, transfer_plot, transfer_text
 from mulint.source.cache import NAME, prepare
 from mulint.source.discovery import project_root
 from mulint.sweeps import Sweep
-from mulint.tracing.process import TraceFailed
 from mulint.tracing.request import Limits, Request
 from mulint.transfer.journal import Journal
 from mulint.transfer.request import Job
@@ -63,9 +62,7 @@ def transfer(**options: Any) -> None:
     Exit codes: 0 the best rate stays within a factor of two from the narrowest width to the widest, 1 it moves
     further, 2 it could not be judged.
     """
-    plotted = plotting(options["plot"]) if options["plot"] is not None else None
-    if options["html"] is not None:
-        writable(options["html"])
+    plotted = planned(options["html"], options["plot"])
     try:
         job = _job(options)
         journal = _journal(job, options)
@@ -96,13 +93,10 @@ def _run(job: Job, journal: Journal, options: dict[str, Any]) -> Sweep:
 
         try:
             name = f"{Path(job.request.file).name}:{job.request.name}"
-            return sweep(name, job, journal, limits, jobs, progress)
+            with running(verbose=options["verbose"]):
+                return sweep(name, job, journal, limits, jobs, progress)
         except KeyboardInterrupt:
             raise CannotRun(f"interrupted; {count[0]} of {count[1]} {kept}") from None
-        except TraceFailed as failure:
-            if options["verbose"] and failure.output:
-                click.echo(failure.output.rstrip(), err=True)
-            raise CannotRun(str(failure)) from None
         except OSError as error:
             raise CannotRun(f"{journal.path}: {error.strerror}; name another file with --points") from None
 

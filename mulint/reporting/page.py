@@ -7,12 +7,25 @@ from html import escape
 
 from mulint.reporting import plots
 
+# On a light and on a dark ground, beside the colours of the plots.
+_COLOURS = {
+    "ink": plots.INK,
+    "ground": plots.GROUND,
+    "soft": ("#59636e", "#9198a1"),
+    "line": ("#d1d9e0", "#3d444d"),
+    "card": ("#f6f8fa", "#151b23"),
+    **{kind: plots.COLOURS[kind] for kind in ("ok", "violates", "unknown")},
+}
+
+
+def _variables(which: int) -> str:
+    return ";".join(f"--{name}:{colours[which]}" for name, colours in _COLOURS.items())
+
+
 _STYLE = (
+    f":root{{color-scheme:light dark;{_variables(0)}}}\n"
+    f"@media(prefers-color-scheme:dark){{:root{{{_variables(1)}}}}}"
     """
-:root{color-scheme:light dark;--ink:#1f2328;--soft:#59636e;--ground:#fff;--line:#d1d9e0;--card:#f6f8fa;
---ok:#2e7d4f;--violates:#c62828;--unknown:#9a6700}
-@media(prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9198a1;--ground:#0d1117;--line:#3d444d;--card:#151b23;
---ok:#6fcf97;--violates:#ff7b72;--unknown:#e3b341}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--ground);max-width:76rem;margin:0 auto;
 padding:1rem}
 h1{font-size:1.3rem;overflow-wrap:anywhere}h2{font-size:1.1rem;margin-top:2rem}
@@ -26,8 +39,7 @@ th[aria-sort=ascending] button::after{content:" ▲"}th[aria-sort=descending] bu
 .plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:1rem}
 .plots svg{width:100%;height:auto;background:var(--card);border-radius:.4rem}
 summary{cursor:pointer}li{overflow-wrap:anywhere}@media print{body{max-width:none}}
-"""
-    + plots.STYLE
+""" + plots.STYLE
 )
 _SORT = """
 for (const table of document.querySelectorAll("table.sortable")) {

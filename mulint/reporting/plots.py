@@ -23,15 +23,15 @@ COLOURS = {
 """Kinds of lines, and their colours on a light and on a dark ground."""
 SERIES = ("first", "second", "third", "fourth")
 
-_INK = ("#1f2328", "#e6edf3")
-_GROUND = ("#ffffff", "#0d1117")
+INK = ("#1f2328", "#e6edf3")
+GROUND = ("#ffffff", "#0d1117")
 
 
 def _style(which: int) -> str:
     rules = [
-        f".plot text{{fill:{_INK[which]}}}",
-        f".plot .axis{{stroke:{_INK[which]}}}",
-        f".plot .ground{{fill:{_GROUND[which]}}}",
+        f".plot text{{fill:{INK[which]}}}",
+        f".plot .axis{{stroke:{INK[which]}}}",
+        f".plot .ground{{fill:{GROUND[which]}}}",
     ]
     for kind, colours in COLOURS.items():
         rules.append(f".plot .{kind}{{stroke:{colours[which]};fill:{colours[which]}}}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,6 +87,11 @@ def select(paths: Sequence[Path], root: Path, excludes: Sequence[str]) -> Select
         else:
             missing.append(str(path))
     return Selection(root, tuple(sorted(files)), frozenset(named), tuple(missing))
+
+
+def shown_from(root: Path) -> Callable[[str], str]:
+    """How paths of a project are printed: relative to the working directory."""
+    return lambda path: _relative(root / path, Path())
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -31,14 +31,20 @@ def children(value: object) -> Iterator[tuple[str, object]]:
         yield from ((entry.name, getattr(value, entry.name)) for entry in dataclasses.fields(value) if entry.init)
 
 
-def changed(value: Any, changes: Mapping[str, Leaf]) -> Any:
-    """A copy of a container in which the leaves of some paths have other values."""
-    if "" in changes:
-        return changes[""]
+def by_part(changes: Mapping[str, Leaf]) -> dict[str, dict[str, Leaf]]:
+    """Changes by the part that they are in, each with the rest of its path."""
     below: dict[str, dict[str, Leaf]] = {}
     for path, new in changes.items():
         head, _, rest = path.partition(".")
         below.setdefault(head, {})[rest] = new
+    return below
+
+
+def changed(value: Any, changes: Mapping[str, Leaf]) -> Any:
+    """A copy of a container in which the leaves of some paths have other values."""
+    if "" in changes:
+        return changes[""]
+    below = by_part(changes)
     if not below:
         return value
     parts = {key: changed(item, below[key]) for key, item in children(value) if key in below}

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from mulint.tracing.batches import ROWS, TOKENS, Make
 from mulint.tracing.blueprints import Blueprint
-from mulint.tracing.leaves import changed, leaves
+from mulint.tracing.leaves import by_part, changed, leaves
 from mulint.tracing.loading import describe, describe_briefly
 from mulint.tracing.model import CannotBuild
 
@@ -104,12 +104,8 @@ def _of_configuration(target: type, config: type, name: str) -> Blueprint:
 
 def _overrides(config: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments for what changes; in nested configurations too, so that the rest is computed anew."""
-    below: dict[str, dict[str, Any]] = {}
-    for path, new in changes.items():
-        head, _, rest = path.partition(".")
-        below.setdefault(head, {})[rest] = new
     found = {}
-    for key, inner in below.items():
+    for key, inner in by_part(changes).items():
         value = getattr(config, key)
         found[key] = _overrides(value, inner) if _is_configuration(value) else changed(value, inner)
     return found
