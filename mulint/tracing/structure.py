@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
-
-import torch
-from torch import nn
 
 from mulint.tracing.blueprints import Blueprint
 from mulint.tracing.knobs import (
@@ -32,6 +29,7 @@ from mulint.tracing.knobs import (
     Settings,
 )
 from mulint.tracing.model import CannotBuild
+from mulint.tracing.trials import Change, Effect, Search, Trial
 
 # Not widths, even where a layer mixes over them: positions, pictures, experts, identifiers, input channels.
 OTHER = re.compile(
@@ -42,91 +40,6 @@ HEAD_SIZES = re.compile(
     r".*(head_(dim|size)|d_kv|kv_channels|dim_head|qk_rope_head_dim|qk_nope_head_dim|v_head_dim)"
 )
 SMALL_HEAD = 16
-Change = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Shapes:
-    """A model's parameters. ``sides``: for every axis whether a layer takes in or produces along it."""
-
-    sizes: dict[str, tuple[int, ...]]
-    sides: dict[str, tuple[str, ...]]
-
-    def grown(self, other: Shapes) -> dict[tuple[str, int], Fraction]:
-        """The axes that are larger in ``other``, and by what factor."""
-        return {
-            (name, axis): Fraction(after, before)
-            for name, size in self.sizes.items()
-            if len(other.sizes.get(name, ())) == len(size)
-            for axis, (before, after) in enumerate(zip(size, other.sizes[name], strict=True))
-            if after > before > 0
-        }
-
-
-@dataclass(slots=True)
-class Search:
-    """Builds with changed numbers, each combination once."""
-
-    plan: Blueprint
-    known: dict[tuple[tuple[str, Any], ...], Shapes | None] = field(default_factory=dict)
-    error: Exception | None = None
-
-    def build(self, values: Change) -> Shapes | None:
-        """The shapes with some values; ``None`` if the model cannot be built."""
-        key = tuple(sorted((name, value) for name, value in values.items()))
-        if key not in self.known:
-            self.known[key] = self._built(values)
-        return self.known[key]
-
-    def _built(self, values: Change) -> Shapes | None:
-        try:
-            with torch.device("meta"):
-                model = self.plan.make({**self.plan.defaults, **values})
-        except Exception as error:
-            self.error = self.error or error
-            return None
-        return shapes_of(model)
-
-
-def shapes_of(model: nn.Module) -> Shapes:
-    """Sizes of all parameters, with what their layers do along each axis."""
-    sizes, sides = {}, {}
-    for prefix, module in model.named_modules():
-        for name, parameter in module._parameters.items():
-            if parameter is not None:
-                full = f"{prefix}.{name}".lstrip(".")
-                sizes[full] = tuple(parameter.shape)
-                sides[full] = _sides(module, parameter)
-    return Shapes(sizes, sides)
-
-
-def _sides(module: nn.Module, parameter: nn.Parameter) -> tuple[str, ...]:
-    rank = parameter.dim()
-    if rank < 2:
-        return ("",) * rank
-    rest = ("",) * (rank - 2)
-    match module:
-        case nn.Linear() | nn.Conv1d() | nn.Conv2d() | nn.Conv3d():
-            return ("out", "in", *rest)
-        case nn.ConvTranspose1d() | nn.ConvTranspose2d() | nn.ConvTranspose3d():
-            return ("in", "out", *rest)
-        case nn.Embedding():
-            return ("", "out")
-    return (*("stack" for _ in rest), "first", "last")
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What doubling one number does. ``axes`` is ``None`` if the model is not built or gets other parameters."""
-
-    axes: frozenset[tuple[str, int]] | None
-    sides: frozenset[str] = frozenset()
-
-    @property
-    def is_width(self) -> bool:
-        """One layer produces more and another takes in more; of bare tensors, along both of their axes."""
-        bare = {"first", "last"} <= self.sides and "stack" not in self.sides
-        return {"in", "out"} <= self.sides or bare
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +87,7 @@ def find(plan: Blueprint, given: Change, asked: tuple[str, ...]) -> Iterator[Cho
 
 def _choices(search: Search, values: dict[str, Any], knobs: tuple[str, ...], given: Change) -> Iterator[Choice]:
     plan = search.plan
-    sizes = {name: search_value(plan, values, name) for name in knobs}
+    sizes = {name: _value(plan, values, name) for name in knobs}
     first = next(iter(sizes))
     ratios = {name: Fraction(size) / Fraction(sizes[first]) for name, size in sizes.items()}
     fixed = {name: value for name, value in {**plan.defaults, **values}.items() if name not in ratios}
@@ -213,7 +126,7 @@ def _repaired(search: Search, given: Change) -> dict[str, Any]:
     )
 
 
-def search_value(plan: Blueprint, values: Change, name: str) -> Any:
+def _value(plan: Blueprint, values: Change, name: str) -> Any:
     """The value of a setting: what was chosen, else the default."""
     return values.get(name, plan.defaults[name])
 
@@ -224,40 +137,26 @@ def _knobs(search: Search, values: dict[str, Any], asked: tuple[str, ...]) -> tu
     numbers = {
         name: value
         for name in search.plan.defaults
-        if _is_size(value := search_value(search.plan, values, name))
+        if _is_size(value := _value(search.plan, values, name))
         and not OTHER.fullmatch(_last(name))
         and not any(kind.fullmatch(_last(name)) for kind in (TOKENS, CONTEXTS, LAYERS))
     }
     if asked:
         return asked
-    effects = {name: _effect(search, values, before, {name: value * 2}) for name, value in numbers.items()}
+    trial = Trial(search, values, numbers, before)
+    effects = {name: trial.effect(name) for name in numbers}
     chosen = [name for name, effect in effects.items() if effect.is_width]
-    chosen = _without_products(search, values, before, numbers, effects, chosen)
-    chosen = _completed(search, values, before, numbers, effects, chosen)
-    chosen = _needed(search, values, numbers, chosen)
+    chosen = _without_products(trial, effects, chosen)
+    chosen = _completed(trial, effects, chosen)
+    chosen = _needed(trial, chosen)
     if any(HEADS.fullmatch(_last(name)) for name in chosen):  # all kinds of heads grow together
         chosen += [name for name in numbers if HEADS.fullmatch(_last(name)) and name not in chosen]
     return tuple(sorted(chosen, key=lambda name: -len(effects[name].axes or ())))
 
 
-def _effect(search: Search, values: Change, before: Shapes, change: Change) -> Effect:
-    after = search.build({**values, **change})
-    if after is None or after.sizes.keys() != before.sizes.keys():
-        return Effect(None)
-    axes = frozenset(before.grown(after))
-    return Effect(axes, frozenset(before.sides[name][axis] for name, axis in axes) - {""})
-
-
-def _without_products(
-    search: Search,
-    values: Change,
-    before: Shapes,
-    numbers: Mapping[str, Any],
-    effects: Mapping[str, Effect],
-    chosen: list[str],
-) -> list[str]:
+def _without_products(trial: Trial, effects: Mapping[str, Effect], chosen: list[str]) -> list[str]:
     """Of two numbers whose product is one size, such as heads and their size, only one grows."""
-    kept = list(chosen)
+    numbers, kept = trial.numbers, list(chosen)
     # Sizes of heads go first: they count as fixed where they are numbers of their own. Then small factors.
     for name in sorted(
         chosen, key=lambda n: (not HEAD_SIZES.fullmatch(_last(n)), bool(HEADS.fullmatch(_last(n))), numbers[n])
@@ -266,29 +165,19 @@ def _without_products(
             shared = (effects[name].axes or frozenset()) & (effects[other].axes or frozenset())
             if name == other or name not in kept or not shared:
                 continue
-            both = search.build({**values, name: numbers[name] * 2, other: numbers[other] * 2})
+            both = trial.doubled([name, other])
             if both is None:
                 continue
-            grown = before.grown(both)
+            grown = trial.before.grown(both)
             if any(grown.get(axis, 0) > 3 for axis in shared):
                 kept.remove(name)
     return kept
 
 
-def _completed(
-    search: Search,
-    values: Change,
-    before: Shapes,
-    numbers: Mapping[str, Any],
-    effects: Mapping[str, Effect],
-    chosen: list[str],
-) -> list[str]:
+def _completed(trial: Trial, effects: Mapping[str, Effect], chosen: list[str]) -> list[str]:
     """Add and take away numbers until the doubled model is built and no inner layer is left behind."""
-
-    def penalty(names: Iterable[str]) -> tuple[int, ...]:
-        return _penalty(search, values, before, {name: numbers[name] * 2 for name in names})
-
-    best = penalty(chosen)
+    numbers = trial.numbers
+    best = trial.penalty(chosen)
     stuck = [name for name, effect in effects.items() if effect.axes is None]
     lagging = [
         name
@@ -305,7 +194,7 @@ def _completed(
         trials += [[other for other in chosen if other != name] for name in chosen]
         named = [name for name in order if WIDTH.fullmatch(_last(name)) or HEADS.fullmatch(_last(name))]
         trials += [list(dict.fromkeys([*chosen, *named]))]
-        scored = [(penalty(trial), index) for index, trial in enumerate(trials) if trial]
+        scored = [(trial.penalty(names), index) for index, names in enumerate(trials) if names]
         lowest = min(scored, default=(best, 0))
         if lowest[0] >= best:
             break
@@ -313,44 +202,19 @@ def _completed(
     # Alone they change which layers there are; with the others, or with one of equal size, perhaps only sizes.
     pairs = [[a, b] for a, b in combinations(stuck, 2) if numbers[a] == numbers[b]]
     for group in (*([name] for name in stuck), *pairs):
-        if not set(group) & set(chosen) and (score := penalty([*chosen, *group])) <= best:
+        if not set(group) & set(chosen) and (score := trial.penalty([*chosen, *group])) <= best:
             best, chosen = score, [*chosen, *group]
     return chosen
 
 
-def _needed(search: Search, values: Change, numbers: Mapping[str, Any], chosen: list[str]) -> list[str]:
+def _needed(trial: Trial, chosen: list[str]) -> list[str]:
     """Without the numbers that follow from others, such as the size of heads where it is computed."""
     kept = list(chosen)
     for name in sorted(chosen, key=lambda n: not HEAD_SIZES.fullmatch(_last(n))):
-        doubled = [
-            {**values, **{n: numbers[n] * 2 for n in names}} for names in (kept, [n for n in kept if n != name])
-        ]
-        whole, without = map(search.build, doubled)
+        whole, without = trial.doubled(kept), trial.doubled(n for n in kept if n != name)
         if len(kept) > 1 and whole is not None and without is not None and whole.sizes == without.sizes:
             kept.remove(name)
     return kept
-
-
-def _penalty(search: Search, values: Change, before: Shapes, change: Change) -> tuple[int, ...]:
-    """What is wrong with a doubled model: not built or other parameters, then layers that did not grow along."""
-    after = search.build({**values, **change}) if change else None
-    if after is None:
-        return (3, 0)
-    if after.sizes.keys() != before.sizes.keys():
-        return (2, len(after.sizes.keys() ^ before.sizes.keys()))
-    grown = before.grown(after)
-    if not grown:
-        return (1, 0)
-    behind = 0
-    last = [name for name, sides in before.sides.items() if sides == ("out", "in")][-2:]
-    for name, sides in before.sides.items():
-        if "in" not in sides or len(sides) != 2 or name in last:
-            continue
-        growing = {side for axis, side in enumerate(sides) if (name, axis) in grown}
-        small = min(before.sizes[name]) == 1
-        behind += (growing != {"in", "out"} and not small and "in" in growing) or not growing
-    behind += sum(ratio != 2 and ratio.denominator == 1 for ratio in grown.values())
-    return (0, behind)
 
 
 def _shallow(search: Search, values: Change) -> dict[str, Any]:
@@ -359,7 +223,7 @@ def _shallow(search: Search, values: Change) -> dict[str, Any]:
     assert before is not None
     groups: dict[str, dict[str, Any]] = {}
     for name in search.plan.defaults:
-        value = search_value(search.plan, values, name)
+        value = _value(search.plan, values, name)
         if _is_size(value) and value > DEPTH:
             kind = re.sub(r"\.\d+$", "", name)
             if LAYERS.fullmatch(_last(kind)) or LAYERS.fullmatch(_last(kind).removesuffix("s")):
@@ -384,24 +248,23 @@ def _small(
     found: dict[str, Any] = {}
 
     def attempt(change: dict[str, Any]) -> bool:
-        change = {k: v for k, v in change.items() if k not in given and v != search_value(search.plan, values, k)}
+        change = {k: v for k, v in change.items() if k not in given and v != _value(search.plan, values, k)}
         after = search.build({**values, **found, **change}) if change else None
         if after is None or after.sizes.keys() != before.sizes.keys():
             return False
         found.update(change)
         return True
 
-    current = {name: search_value(search.plan, values, name) for name in search.plan.defaults}
+    current = {name: _value(search.plan, values, name) for name in search.plan.defaults}
     defaults = {n: v for n, v in current.items() if _is_size(v) and n not in knobs}
     heads = {n: v for n, v in defaults.items() if HEADS.fullmatch(_last(n)) and heads_too}
     most = max(heads.values(), default=1)
     attempt({n: max(1, v * HEAD_COUNT // most) for n, v in heads.items()} if most > HEAD_COUNT else {})
-    growing = {n: search_value(search.plan, values, n) for n in knobs if HEADS.fullmatch(_last(n))}
-    if (
-        growing and heads_too
-    ):  # small heads, and as many more of them, so that narrow models still have whole numbers of heads
+    growing = {n: _value(search.plan, values, n) for n in knobs if HEADS.fullmatch(_last(n))}
+    if growing and heads_too:
+        # Small heads, and as many more of them, so that narrow models still have whole numbers of heads.
         attempt({n: SMALL_HEAD for n in defaults if HEAD_SIZES.fullmatch(_last(n))})
-        widest = max(search_value(search.plan, values, n) for n in knobs)
+        widest = max(_value(search.plan, values, n) for n in knobs)
         more = 2 ** int(math.log2(max(1, widest // SMALL_HEAD / max(growing.values()))))
         attempt({n: v * more for n, v in growing.items()})
     tokens = [n for n in defaults if TOKENS.fullmatch(_last(n))]
