@@ -86,9 +86,11 @@ def _opaque(_run: Run, node: s.Opaque, _scope: Scope) -> Value:
     return indexing.ELLIPSIS if node.what == "..." else Unknown("syntax that is not followed")
 
 
-def _name(_run: Run, node: s.Name, scope: Scope) -> Value:
+def _name(run: Run, node: s.Name, scope: Scope) -> Value:
     found = scope.find(node.id)
     if found is not None:
+        if type(found) is Knob and found.symbol.kind == "group":
+            run.group_reads.add(found.symbol.short)
         return found
     if node.id in _BUILTINS:
         return External(f"builtins.{node.id}")
