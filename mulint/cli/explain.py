@@ -17,8 +17,8 @@ def explain(code: str) -> None:
         if code.upper() == rule.code or code == rule.name:
             click.echo(f"# {rule.name} ({rule.code}, {rule.severity})\n\n{rule.page}", nl=False)
             click.echo(
-                f"\nNext: `mulint fix --diff --select {rule.code}` shows the rewrite; a line that is right as it "
-                f"is ends with `# mulint: ignore[{rule.code}] reason`."
+                f"\nNext: `mulint fix --diff --select {rule.code}` shows what it rewrites; a line that is right "
+                f"as it is ends with `# mulint: ignore[{rule.code}] reason`."
             )
             return
     known = [*(r.code for r in RULES), *(r.name for r in RULES)]

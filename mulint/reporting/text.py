@@ -148,7 +148,7 @@ def _next(report: Report) -> Iterator[str]:
     )
     yield (
         f"Next: `mulint explain {codes[0]}` says why and how to silence one place; "
-        f"`mulint fix --diff` shows the rewrite; {accepting}."
+        f"`mulint fix --diff` shows what it rewrites; {accepting}."
     )
 
 

@@ -46,7 +46,7 @@ def _lines(trace: Trace, shown: Shown) -> Iterator[str]:
     yield ""
     yield closing(trace)
     if trace.verdict == "fail":
-        yield "Next: `mulint fix --diff` shows the rewrite."
+        yield "Next: `mulint fix --diff` shows what it rewrites."
 
 
 # Parameters -----------------------------------------------------------------------------------------------
