@@ -165,3 +165,39 @@ def test_a_size_that_the_script_takes_from_outside_is_asked_about(tmp_path: Path
     assert answered.returncode == 0
     assert "base_n_embd=128" in train.read_text()
     assert "Not proved" in answered.stdout
+
+
+TIMM = """
+import torch
+from timm.scheduler import CosineLRScheduler
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=64, classes=10):
+        super().__init__()
+        self.stem = nn.Linear(32, width)
+        self.mix = nn.Linear(width, width)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.head(self.mix(self.stem(x).relu()).relu())
+
+
+def main():
+    model = Net(width=64)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    return CosineLRScheduler(optimizer, t_initial=100)
+"""
+
+
+def test_schedules_that_read_the_factor_themselves_do_not_scale_twice(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(TIMM)
+    result = mulint("fix", "--diff", "--no-verify", ".", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "weight_decay=0.01, recorded=False)" in result.stdout
+    unknown = TIMM.replace("optimizer, t_initial", "Net(), t_initial")
+    (tmp_path / "net.py").write_text(unknown)
+    result = mulint("fix", "--diff", "--no-verify", ".", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "a scheduler of timm in reach multiplies rates by lr_scale" in result.stderr

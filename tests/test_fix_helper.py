@@ -93,6 +93,18 @@ def test_without_a_base_the_groups_are_as_they_were(helper: Any) -> None:
     ]
 
 
+def test_for_schedules_that_multiply_by_the_factor_it_is_in_the_rate_alone(helper: Any) -> None:
+    net, groups = grouped(helper, 64, 16)
+    _, alone = grouped(helper, 64, 16)
+    plain = helper.scale_groups(net.parameters(), net, helper.ADAMW, lr=0.5, recorded=False)
+    assert not any("lr_scale" in g for g in plain)
+    assert {g["lr"] for g in plain} == {g["lr"] for g in groups} == {g["lr"] for g in alone}
+    assert len({g["lr"] for g in plain}) > 1
+    unbased = helper.Net(helper.Config(16, None))
+    (group,) = helper.scale_groups(unbased.parameters(), unbased, helper.ADAMW, lr=0.5, recorded=False)
+    assert set(group) == {"params"}
+
+
 def test_at_the_base_rates_and_decays_are_the_given_ones(helper: Any) -> None:
     for family in ("ADAMW", "SGD"):
         _, groups = grouped(helper, 16, 16, family)

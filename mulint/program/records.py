@@ -267,6 +267,11 @@ class SchedulerRecord:
     factors: tuple[Number, ...] = ()
     order: int = 0
 
+    @property
+    def scales_groups(self) -> bool:
+        """Whether it multiplies each group's rate by the group's ``lr_scale``, as the schedulers of timm do."""
+        return self.type.startswith("timm.scheduler.")
+
 
 @dataclass(frozen=True, slots=True)
 class RateWrite:

@@ -109,7 +109,7 @@ def _again(program: Program, view: OptimizerView) -> tuple[Site, str] | None:
     if not scaled:
         return None
     for scheduler in program.seen.schedulers:
-        if scheduler.optimizer is record and scheduler.type.startswith("timm.scheduler."):
+        if scheduler.optimizer is record and scheduler.scales_groups:
             return scheduler.site, "the schedulers of timm multiply the rate by lr_scale"
     for write in program.seen.rate_writes:
         if write.record is record and "lr_scale" in write.reads and write.reads.intersection(_OWN):

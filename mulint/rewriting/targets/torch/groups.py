@@ -49,7 +49,7 @@ def split(context: Context, site: Site) -> None:
     context.imports.need(site.path, SCALE_GROUPS)
     context.imports.need(site.path, name)
     decay = _decay(document, call, view, view.family)
-    arguments = f"{model}, {name}, lr={document.source(rate)}{decay}"
+    arguments = f"{model}, {name}, lr={document.source(rate)}{decay}{_recorded(context, view)}"
     statement = document.statement(call.span)
     if isinstance(groups, s.Name) and isinstance(statement, s.Assign | s.Return | s.Evaluate):
         line = f"{groups.id} = {SCALE_GROUPS}({groups.id}, {arguments})"
@@ -109,6 +109,19 @@ def _decay(document: Document, call: s.Call, view: OptimizerView, family: Optimi
     if not isinstance(given, _REPEATABLE):
         raise CannotRewrite("the weight decay is computed in the call", "put the weight decay into a variable")
     return f", weight_decay={document.source(given)}"
+
+
+def _recorded(context: Context, view: OptimizerView) -> str:
+    """No ``lr_scale`` for a schedule that multiplies by it itself: the rate has the factor already."""
+    near = context.program.near(view.record.site.path)
+    schedulers = [c for c in context.program.seen.schedulers if c.scales_groups and c.site.path in near]
+    if any(c.optimizer is None for c in schedulers):
+        raise CannotRewrite(
+            "a scheduler of timm in reach multiplies rates by lr_scale, and its optimizer was not recognised",
+            f"pass the groups through {SCALE_GROUPS} of the generated file, with recorded=False if it is this one",
+        )
+    trained = any(c.optimizer is not None and c.optimizer.site == view.record.site for c in schedulers)
+    return ", recorded=False" if trained else ""
 
 
 def _model(document: Document, call: s.Call, groups: s.Expression) -> str:
