@@ -47,7 +47,7 @@ def check(
     """
     selection = select(paths, root, configuration.exclude).with_unsaved(unsaved)
     sources, errors, skipped = load_sources(selection, configuration, unsaved)
-    judgement = _judgement(sources, configuration, store, jobs)
+    judgement = _judgement(sources, configuration, store, jobs, root.name)
     found = (*judgement.findings, *_unknown_widths(judgement, root, configuration))
     shown = {*selection.named, *(f.place.path for f in found if f.code == UNKNOWN_NAME)}
     asked_for = [f for f in found if f.place.path in shown and not _ignored(f, configuration)]
@@ -94,7 +94,7 @@ def load_sources(
 
 
 def _judgement(
-    sources: Sequence[SourceFile], configuration: Configuration, store: Store | None, jobs: int
+    sources: Sequence[SourceFile], configuration: Configuration, store: Store | None, jobs: int, folder: str
 ) -> Judgement:
     """What the rules say of the sources, from the cache if they said it of the same ones before."""
     name = f"judgement under {configuration!r}"
@@ -107,7 +107,7 @@ def _judgement(
             pass
     from mulint.judging import judge
 
-    judgement = judge(sources, configuration, store, jobs)
+    judgement = judge(sources, configuration, store, jobs, folder)
     if store is not None and not judgement.failures:
         store.put(name, origin, judgement.to_json())
     return judgement

@@ -19,7 +19,11 @@ from mulint.source.reading import SourceFile
 
 
 def judge(
-    sources: Sequence[SourceFile], configuration: Configuration, store: Store | None = None, jobs: int = 1
+    sources: Sequence[SourceFile],
+    configuration: Configuration,
+    store: Store | None = None,
+    jobs: int = 1,
+    folder: str = "",
 ) -> Judgement:
     """Run the selected rules over decoded files, wherever their text comes from.
 
@@ -28,6 +32,7 @@ def judge(
         configuration: what is in force.
         store: where the outcome for components and the facts of files are kept; None: nowhere.
         jobs: how many processes may read files.
+        folder: the name of the project's folder, which is the package's name where it is itself a package.
 
     Raises:
         ConfigurationError: a rule selector is not known.
@@ -35,7 +40,7 @@ def judge(
     codes = selected(CODES, configuration, OPT_IN)
     with without_collection():
         reading = Reading(sources, store, jobs)
-        judging = _Judging(sources, reading, configuration, codes, store)
+        judging = _Judging(sources, Modules(reading.imports, folder), reading, configuration, codes, store)
         parts = [judging.part(component) for component in components(reading.imports, judging.modules)]
         if reading.errors:  # what cannot be parsed has no part in any program, but may hold suppressions
             parts.append(judging.fresh([], [error.path for error in reading.errors]))
@@ -46,12 +51,13 @@ class _Judging:
     def __init__(
         self,
         sources: Sequence[SourceFile],
+        modules: Modules,
         reading: Reading,
         configuration: Configuration,
         codes: frozenset[str],
         store: Store | None,
     ) -> None:
-        self.modules = Modules(reading.imports)
+        self.modules = modules
         self._sources = {source.path: source for source in sources}
         self._reading = reading
         self._configuration = configuration

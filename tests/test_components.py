@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mulint.analysis import analyse
+from mulint.checking import check
 from mulint.configuration import Configuration, Widths
 from mulint.facts import extract
 from mulint.facts.imports import imports
@@ -27,6 +28,31 @@ from tests.repositories import FIXTURES
 SNIPPETS = sorted((FIXTURES / "snippets").glob("*.py"))
 PROJECTS = sorted(p for p in FIXTURES.iterdir() if p.is_dir())
 TRAINING = "import torch\nfrom {module} import *\n\nfor kind in list(globals().values()):\n    model = kind()\n"
+HEAD = """
+from torch import nn
+
+class Head(nn.Module):
+    def __init__(self, width, classes):
+        super().__init__()
+        self.fc = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+CLASSIFIER = """
+from torch import nn
+from vision.layers import Head
+
+class Classifier(nn.Module):
+    def __init__(self, width=256, classes=10):
+        super().__init__()
+        self.first = nn.Linear(3, width)
+        self.middle = nn.Linear(width, width)
+        self.head = Head(width, classes)
+
+    def forward(self, x):
+        return self.head(self.middle(self.first(x)))
+"""
 BROKEN = SourceFile("broken.py", "import torch\ndef f(:  # mulint: ignore[MU101]\n", True)
 
 
@@ -136,3 +162,15 @@ def test_a_declared_name_is_looked_for_in_all_components() -> None:
     assert judge(sources, named).unknown_names == (
         ("heads.DepthwiseLast.widht", "; did you mean 'heads.heads.DepthwiseLast.width'?"),
     )
+
+
+def test_a_package_that_is_checked_from_inside_finds_its_own_modules(tmp_path: Path) -> None:
+    package = tmp_path / "vision"
+    (package / "layers").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "layers" / "__init__.py").write_text("from .head import Head\n")
+    (package / "layers" / "head.py").write_text(HEAD)
+    (package / "model.py").write_text(CLASSIFIER)
+    outside = [(f.place.path, f.code) for f in check([tmp_path], tmp_path, Configuration()).findings]
+    inside = [(f"vision/{f.place.path}", f.code) for f in check([package], package, Configuration()).findings]
+    assert inside == outside == [("vision/layers/head.py", "MU401")]

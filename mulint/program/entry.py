@@ -151,10 +151,12 @@ def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | 
 def _keep_stream(run: Interpreter, applications: Sequence[Application]) -> None:
     """What leaves a block with the size it came in with is no output but goes on in the model around it.
 
-    Sizes that are a handful by default are channels of data, which do leave as they came.
+    Sizes that are a handful by default are channels of data, which do leave as they came. An option whose
+    stand-in is a size that came in is that size.
     """
     entering = {symbol for a in applications if not a.sources for symbol in _symbols(a.fan_in)}
     entering = {s for s in entering if (run.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > _FEW_CHANNELS}
+    entering |= {option for option, size in run.stand_ins.items() if entering & _symbols(size)}
     for application in applications:
         if application.returned and any(entering & _symbols(size) for size in application.produced):
             application.returned = False

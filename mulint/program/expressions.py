@@ -24,6 +24,7 @@ from mulint.program.values import (
     SuperValue,
     Unknown,
     Value,
+    as_number,
     join,
     options,
 )
@@ -166,9 +167,10 @@ def _boolean(run: Run, node: s.Boolean, scope: Scope) -> Value:
         if known is (node.operator == "or"):
             return result
         if known is None and node.operator == "or":
-            if isinstance(result, Knob):
-                return result
             rest = [run.evaluate(o, scope) for o in node.operands[node.operands.index(operand) + 1 :]]
+            if isinstance(result, Knob):
+                run.stand_ins[result.symbol] = as_number(join_all(rest))
+                return result
             present = [o for o in options(result) if not (isinstance(o, Constant) and o.value is None)]
             return join_all([*present, *rest])
         if known is None and node.operator == "and":
@@ -195,17 +197,21 @@ def _given(run: Run, node: s.Conditional, scope: Scope) -> Value | None:
     """``base if base is not None else width`` reads as the option being given."""
     match node.test:
         case s.Compare(left=left, operators=("is not",), rights=(s.Literal(value=None),)):
-            tested, branch = left, node.then
+            tested, branch, other = left, node.then, node.otherwise
         case s.Compare(left=left, operators=("is",), rights=(s.Literal(value=None),)):
-            tested, branch = left, node.otherwise
+            tested, branch, other = left, node.otherwise, node.then
         case s.Name() | s.Attribute():
-            tested, branch = node.test, node.then
+            tested, branch, other = node.test, node.then, node.otherwise
         case _:
             return None
-    if not isinstance(run.evaluate(tested, scope), Knob):
+    option = run.evaluate(tested, scope)
+    if not isinstance(option, Knob):
         return None
     value = run.evaluate(branch, scope)
-    return value if isinstance(value, Number | Knob) else None
+    if not isinstance(value, Number | Knob):
+        return None
+    run.stand_ins[option.symbol] = as_number(run.evaluate(other, scope))
+    return value
 
 
 def _compare(run: Run, node: s.Compare, scope: Scope) -> Value:

@@ -166,7 +166,8 @@ class Interpreter(Run):
         if self._building and isinstance(function, FunctionValue) and inner.owner is None:
             self.helper = helper or arguments.site
         try:
-            result = calls.call(self, function, arguments)
+            with initialisers.copied(self, inner, arguments):
+                result = calls.call(self, function, arguments)
         finally:
             self._active.pop()
             self._applied -= model

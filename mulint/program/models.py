@@ -51,7 +51,7 @@ def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
 
 
 def _passed(run: Interpreter) -> Iterator[ClassValue]:
-    """Module classes that are values: handed to a call, a default, kept in a table (``ResNet(Bottleneck)``)."""
+    """Module classes that are values: given to a call (``ResNet(Bottleneck)``), returned, a default, in a table."""
     for path, facts in run.files.by_path.items():
         scope = run.module_scope(path)
         for node in s.walk(facts.body):
@@ -69,7 +69,7 @@ def _handed(node: object) -> Sequence[s.Expression]:
             return (*arguments, *(k.value for k in keywords))
         case s.DictDisplay(values=items) | s.Display(items=items):
             return items
-        case s.Parameter(default=value) | s.Assign(value=value) if value is not None:
+        case s.Parameter(default=value) | s.Assign(value=value) | s.Return(value=value) if value is not None:
             return (value,)
         case s.Conditional(then=then, otherwise=otherwise):
             return (then, otherwise)

@@ -90,6 +90,8 @@ class Run(ABC):
         self.group_reads: set[str] = set()
         self.imports: set[tuple[str, str]] = set()
         self.defaults: dict[Symbol, Number] = {}
+        # What is taken where an option is not given (``out or dim``).
+        self.stand_ins: dict[Symbol, Number] = {}
         # Where a module that is being built calls a function that makes its layers.
         self.helper: Site | None = None
         self._noted: set[NotUnderstood] = set()

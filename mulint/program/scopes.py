@@ -48,10 +48,16 @@ class Scope:
 
 
 class Modules:
-    """The files of a project by the module names they can be imported under."""
+    """The files of a project by the module names they can be imported under.
 
-    def __init__(self, paths: Iterable[str]) -> None:
+    Args:
+        paths: all files of the project.
+        folder: the name of the project's folder, under which a folder that is itself a package imports its parts.
+    """
+
+    def __init__(self, paths: Iterable[str], folder: str = "") -> None:
         self._paths = frozenset(paths)
+        self._own = f"{folder}." if folder and "__init__.py" in self._paths else ""
         self._by_suffix: dict[str, list[str]] = {}
         for path in sorted(self._paths):
             parts = _module_parts(path)
@@ -79,6 +85,10 @@ class Modules:
             if not folder:
                 break
             folder = posixpath.dirname(folder)
+        if self._own and f"{module}.".startswith(self._own):
+            found = self._module_at(inner[len(self._own) :])
+            if found is not None:
+                return found
         candidates = self._by_suffix.get(module, [])
         return candidates[0] if len(candidates) == 1 and "." in module else None
 

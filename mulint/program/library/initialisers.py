@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mulint.program.records import InitCall, Weight
 from mulint.program.run import Arguments, Run, number_argument
-from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, Number, Site, Tensor, Value
+from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, FunctionValue, Number, Site, Tensor, Value
 
 # Which argument carries the scale of the entries: (name, position, value when it is not given).
 _SCALES: dict[str, tuple[str, int, float]] = {
@@ -35,6 +38,21 @@ def call(run: Run, package: str, name: str, arguments: Arguments) -> Value:
     if isinstance(tensor, Tensor) and tensor.weight is not None:
         record(run, tensor.weight, name, arguments.site, scale, fan, package)
     return tensor if tensor is not None else Constant(None)
+
+
+@contextmanager
+def copied(run: Run, function: FunctionValue, arguments: Arguments) -> Iterator[None]:
+    """What a copy of torch's function in the user's code draws inside counts as a call of torch's."""
+    tensor = arguments.get("tensor", 0)
+    weight = tensor.weight if isinstance(tensor, Tensor) else None
+    if weight is None or function.owner is not None or function.name not in FUNCTIONS:
+        yield
+        return
+    draws = len(weight.inits)
+    yield
+    if len(weight.inits) > draws:
+        del weight.inits[draws:]
+        call(run, "torch", function.name, arguments)
 
 
 def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
