@@ -18,6 +18,7 @@ def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
     """
     mentioned = [item for kind in kinds for item in _mentioned(kind)]
     found = {id(child) for child, _ in mentioned} | {id(k) for k in _passed(run)}
+    found |= {id(child) for helper in _helpers(run).values() for child in _constructed(helper)}
     constructed = {id(child) for child, is_called in mentioned if is_called}
     inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
     alone = {id(m.kind) for m in run.built if id(m) not in inside}
@@ -27,16 +28,44 @@ def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
 
 
 def factories(run: Interpreter) -> Iterator[FunctionValue]:
-    """Functions that construct models: followed with knobs, even if a script calls them with numbers."""
+    """Functions that construct models: followed with knobs, even if a script calls them with numbers.
+
+    Not those that only module classes call: they construct parts.
+    """
+    helpers = _helpers(run)
     for path in run.files.by_path:
+        for value in list(run.module_scope(path).names.values()):
+            own = isinstance(value, FunctionValue) and value.path == path and id(value) not in helpers
+            if own and isinstance(value, FunctionValue) and any(_constructed(value)):
+                yield value
+
+
+def _constructed(function: FunctionValue) -> Iterator[ClassValue]:
+    """Module classes that a function calls by name."""
+    for node in s.walk(function.node.body) if isinstance(function.node, s.Function) else ():
+        if isinstance(node, s.Call) and isinstance(node.function, s.Name):
+            value = function.scope.find(node.function.id)
+            if isinstance(value, ClassValue) and classes.is_module_class(value):
+                yield value
+
+
+def _helpers(run: Interpreter) -> dict[int, FunctionValue]:
+    """Functions, by identity, that methods of module classes call and nothing else in the project names."""
+    inside: dict[int, FunctionValue] = {}
+    outside: set[int] = set()
+    for path, facts in run.files.by_path.items():
         scope = run.module_scope(path)
-        for value in list(scope.names.values()):
-            if isinstance(value, FunctionValue) and value.path == path and isinstance(value.node, s.Function):
-                called = (n.function for n in s.walk(value.node.body) if isinstance(n, s.Call))
-                names = {f.id for f in called if isinstance(f, s.Name)}
-                found = [scope.find(name) for name in names]
-                if any(isinstance(f, ClassValue) and classes.is_module_class(f) for f in found):
-                    yield value
+        for statement in facts.body:
+            kind = scope.names.get(statement.name) if isinstance(statement, s.Class) else None
+            in_module = isinstance(kind, ClassValue) and classes.is_module_class(kind)
+            for node in s.walk((statement,)):
+                value = scope.find(node.id) if isinstance(node, s.Name) else None
+                if isinstance(value, FunctionValue) and value.owner is None:
+                    if in_module:
+                        inside[id(value)] = value
+                    else:
+                        outside.add(id(value))
+    return {key: value for key, value in inside.items() if key not in outside}
 
 
 def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
@@ -51,7 +80,7 @@ def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
 
 
 def _passed(run: Interpreter) -> Iterator[ClassValue]:
-    """Module classes that are values: given to a call (``ResNet(Bottleneck)``), returned, a default, in a table."""
+    """Module classes that are values: given to a call (``ResNet(Bottleneck)``), returned, a default, listed."""
     for path, facts in run.files.by_path.items():
         scope = run.module_scope(path)
         for node in s.walk(facts.body):
