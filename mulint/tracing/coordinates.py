@@ -19,8 +19,8 @@ UNCLEAR = 0.06
 class Modules:
     """What is known of the modules by name: where each is built (path, line), and what follows it.
 
-    ``after``: exponent of the factors that the code applies to a module's output, as in ``head(x) / m``: the
-    size of the output is judged together with them.
+    ``after``: exponent of what a module's output still lacks, as in ``head(x) / m``: its size is judged
+    together with that.
     """
 
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
