@@ -146,6 +146,10 @@ class Optimizer:
         spent = self.kind.multiplier_weight * gauge.multiplier + self.kind.init_weight * gauge.init
         return required_update(role, Kind.ADAPTIVE) - spent
 
+    def declared_shift(self, role: Role, embedding: EmbeddingPolicy) -> Exponent:
+        """By which exponent a declared policy changes the learning rate of a role, in every gauge."""
+        return self.rate_exponent(role, embedding) - self.rate_exponent(role)
+
     def decay_exponent(self, role: Role, policy: WeightDecayPolicy) -> Exponent:
         """The width exponent of the weight decay of a role under a policy.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from mulint.theory import (
+    EmbeddingPolicy,
     Gauge,
     Kind,
     Optimizer,
@@ -19,7 +20,6 @@ from mulint.theory import (
     init_departure,
     required_init,
     required_update,
-    update_departure,
 )
 from mulint.traces import Exponent, Init, Invariant, Update
 from mulint.tracing.measurement import Measurement
@@ -58,10 +58,20 @@ class Audit:
 
 
 def audit(
-    dims: Sequence[ParameterDims], measurements: Sequence[Measurement], widths: Sequence[float]
+    dims: Sequence[ParameterDims],
+    measurements: Sequence[Measurement],
+    widths: Sequence[float],
+    embedding: EmbeddingPolicy = EmbeddingPolicy.CONSTANT,
 ) -> tuple[Audit, ...]:
-    """Judge every parameter from measurements at three widths or more; ``widths`` are those of its shapes."""
-    return tuple(_audit(one, measurements, _scales(one, widths)) for one in dims)
+    """Judge every parameter from measurements at three widths or more.
+
+    Args:
+        dims: the parameters.
+        measurements: one for every width and seed.
+        widths: those of the shapes in ``dims``.
+        embedding: the declared policy for the rate of embeddings.
+    """
+    return tuple(_audit(one, measurements, _scales(one, widths), embedding) for one in dims)
 
 
 def _scales(dims: ParameterDims, widths: Sequence[float]) -> Mapping[float, float]:
@@ -77,7 +87,12 @@ def _scales(dims: ParameterDims, widths: Sequence[float]) -> Mapping[float, floa
     return fans if growth == 1 and len(set(fans.values())) == len(fans) else {width: width for width in widths}
 
 
-def _audit(dims: ParameterDims, measurements: Sequence[Measurement], scales: Mapping[float, float]) -> Audit:
+def _audit(
+    dims: ParameterDims,
+    measurements: Sequence[Measurement],
+    scales: Mapping[float, float],
+    embedding: EmbeddingPolicy,
+) -> Audit:
     measured = [m for m in measurements if dims.name in m.init]
     zero = bool(measured) and all(m.init[dims.name] == 0 for m in measured)
     drawn = None if zero else fit((scales[m.width], m.init[dims.name]) for m in measured)
@@ -87,12 +102,13 @@ def _audit(dims: ParameterDims, measurements: Sequence[Measurement], scales: Map
     epsilon = fit((scales[m.width], m.rates[dims.name].epsilon or 0.0) for m in grouped)
     update = fit((m.width, m.update[dims.name]) for m in measured if dims.name in m.update)
     family = measured[0].family if measured else None
+    shift = Fraction(0) if family is None else family.declared_shift(dims.role, embedding)
     judged = [
         one
         for role, multiplier in _roles(dims)
         for one in (
             _init(role, multiplier, drawn, zero=zero),
-            _update(role, multiplier, drawn, rate, update, family),
+            _update(role, multiplier, drawn, rate, update, family, shift),
         )
     ]
     invariants = [invariant for invariant, _, _ in judged]
@@ -146,21 +162,22 @@ def _update(
     rate: Fit | None,
     update: Fit | None,
     family: Optimizer | None,
+    shift: Fraction,
 ) -> Judged:
     if role in (Role.SCALAR, Role.MIXED) or multiplier is None or rate is None:
         return Invariant("update", None, None, None), None, ""
     if family is None or family.kind is Kind.ORTHOGONAL:
         return _measured_update(role, multiplier, update)
     gauge = Gauge(multiplier, Fraction(0) if drawn is None else _near(drawn.slope), _near(rate.slope))
-    value, expected = gauge.update_product(family.kind), _expected(role, family.kind)
-    off = float(update_departure(role, family.kind, gauge)) if family.kind is Kind.SGD else float(value - expected)
+    value, expected = gauge.update_product(family.kind), required_update(role, _rule(family.kind)) + shift
+    off = float(value - expected)
     wrong = abs(off) > EXACT
     departure = Departure("update", role, off, family.kind) if wrong else None
     return Invariant("update", float(value), float(expected), not wrong), departure, ""
 
 
-def _expected(role: Role, kind: Kind) -> Fraction:
-    return required_update(role, Kind.SGD if kind is Kind.SGD else Kind.ADAPTIVE)
+def _rule(kind: Kind) -> Kind:
+    return Kind.SGD if kind is Kind.SGD else Kind.ADAPTIVE
 
 
 def _measured_update(role: Role, multiplier: Fraction, update: Fit | None) -> Judged:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from mulint import traces
-from mulint.theory import Role, law
+from mulint.theory import EmbeddingPolicy, Role, law
 from mulint.tracing import building, coordinates, devices, invariants, roles, training, verdict
 from mulint.tracing.building import Plan
 from mulint.tracing.invariants import Audit
@@ -50,9 +50,10 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     dimensions = roles.trace(
         plan.builder, Path(request.root), lambda: progress("roles", min(next(done) / count, 1.0))
     )
-    modules = _modules(dimensions)
+    embedding = EmbeddingPolicy(request.embedding_lr)
+    modules = _modules(dimensions, embedding)
     measurements = _measure(request, plan.builder, dimensions.parameters, modules, progress)
-    audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths)
+    audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths, embedding)
     activations: tuple[traces.ActivationTrace, ...] = ()
     if "coordinates" in request.stages:
         activations = coordinates.check(measurements, modules)
@@ -116,7 +117,7 @@ def _measure(
     return found
 
 
-def _modules(dimensions: Dimensions) -> coordinates.Modules:
+def _modules(dimensions: Dimensions, embedding: EmbeddingPolicy) -> coordinates.Modules:
     places = {name: (site.path, site.line) for name, site in dimensions.modules.items()}
     fused = {(a.path, a.line) for a in dimensions.attention if a.op == "scaled_dot_product_attention"}
     if len(fused) == 1:
@@ -126,7 +127,8 @@ def _modules(dimensions: Dimensions) -> coordinates.Modules:
         for use in one.use_roles:
             if use.after and one.role is not Role.VECTOR:
                 after[use.module] = float(use.after)
-    return coordinates.Modules(places, after)
+    tables = {use.module for one in dimensions.parameters if one.role is Role.INPUT for use in one.use_roles}
+    return coordinates.Modules(places, after, frozenset(tables), embedding)
 
 
 def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.ParameterTrace:

@@ -42,7 +42,7 @@ def telling(audit: Audit) -> Iterator[Departure]:
 def _of_parameter(audit: Audit, audits: Sequence[Audit]) -> Iterator[Culprit]:
     for departure in telling(audit):
         code = _code(departure, audit, audits)
-        path, line = _place(audit, tied=code == "MU409")
+        path, line = _place(audit, code)
         yield Culprit(audit.dims.name, code, path, line, _what(departure))
 
 
@@ -51,26 +51,38 @@ def _code(departure: Departure, audit: Audit, audits: Sequence[Audit]) -> str:
     tied = role is Role.OUTPUT and audit.dims.role is Role.INPUT
     if tied:
         return "MU409"
+    if role is Role.INPUT and _right_without_its_factor(departure, audit):
+        return "MU404"
     if departure.name == "init":
         return _INIT_CODES[role]
     if departure.kind is Kind.SGD and (role is not Role.OUTPUT or departure.by < 0):
         return "MU102"
-    if role in (Role.INPUT, Role.VECTOR) and departure.by < 0 and _vectors_keep_their_rate(audits):
-        return "MU104"
-    if role is Role.OUTPUT and departure.by < 0:
-        return "MU104"
+    if role is not Role.HIDDEN and departure.by < 0:
+        return "MU104" if _some_keep_their_rate(audits) else "MU105"
+    if role is Role.OUTPUT and -1 < (audit.dims.multiplier or 0) < 0:
+        return "MU402"
     return _UPDATE_CODES[role]
 
 
-def _vectors_keep_their_rate(audits: Sequence[Audit]) -> bool:
-    """Whether some vector's update is right: then not the global rate is scaled but a group too many."""
-    return any(a.dims.role is Role.VECTOR and not any(d.name == "update" for d in a.departures) for a in audits)
+def _right_without_its_factor(departure: Departure, audit: Audit) -> bool:
+    multiplier = audit.dims.multiplier or Fraction(0)
+    weight = 1 if departure.name == "init" else departure.kind.multiplier_weight
+    return multiplier > 0 and departure.by == multiplier * weight
 
 
-def _place(audit: Audit, *, tied: bool) -> tuple[str, int]:
-    """Where the parameter's layer is built; of a tied one the layer that reads it out."""
-    sites = audit.dims.sites[1:] if tied and len(audit.dims.sites) > 1 else audit.dims.sites
-    for use in (*sites, *audit.dims.uses):
+def _some_keep_their_rate(audits: Sequence[Audit]) -> bool:
+    """Whether some table or vector learns as it should: then not every rate is scaled but a group too many."""
+    return any(
+        a.dims.role in (Role.INPUT, Role.VECTOR) and not any(d.name == "update" for d in a.departures)
+        for a in audits
+    )
+
+
+def _place(audit: Audit, code: str) -> tuple[str, int]:
+    """Where the parameter's layer is built; of a tied one the layer that reads it out; of a factor the factor."""
+    dims = audit.dims
+    sites = dims.sites[1:] if code == "MU409" and len(dims.sites) > 1 else dims.sites
+    for use in (*(dims.multiplier_places if code == "MU404" else ()), *sites, *dims.uses):
         return use.path, use.line
     return "", 0
 

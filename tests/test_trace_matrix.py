@@ -1,0 +1,35 @@
+"""Four small models with each fault of the parametrization alone: the right verdict, and the culprit by name.
+
+``benchmarks/verdicts.py`` runs the same with many seeds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mulint.tracing import building, stages
+from tests.fault_matrix import VARIATIONS, Variation, request, write
+from tests.repositories import mulint
+
+
+@pytest.mark.parametrize("variation", VARIATIONS, ids=str)
+def test_every_variation_has_its_verdict_and_its_culprits(variation: Variation, tmp_path: Path) -> None:
+    asked = replace(request(variation, write(variation, tmp_path)), seeds=1)
+    trace = stages.run(building.plan(asked), asked, lambda _stage, _done: None)
+    found = {(culprit.code, culprit.parameter) for culprit in trace.culprits}
+    assert {code for code, _ in found} == variation.codes
+    assert trace.verdict == ("fail" if variation.faults else "pass")
+    for code, name in variation.faults:
+        assert any(name in parameter.split(", ") for other, parameter in found if other == code)
+
+
+def test_the_declared_rate_of_embeddings_is_read_from_the_configuration(tmp_path: Path) -> None:
+    variation = next(v for v in VARIATIONS if v.embedding_lr == "sqrt")
+    file = write(variation, tmp_path)
+    arguments = ("trace", f"{file.name}:case", "--seeds", "1", "--stages", "roles,invariants")
+    assert "MU104" in mulint(*arguments, cwd=tmp_path).stdout
+    (tmp_path / "pyproject.toml").write_text('[tool.mulint]\nembedding-lr = "sqrt"\n')
+    assert "MU104" not in mulint(*arguments, cwd=tmp_path).stdout
