@@ -431,4 +431,100 @@ VIT = (
     ),
 )
 
-VARIATIONS = (*TRANSFORMER, *MLP, *RESNET, *VIT)
+_BUILT = "optimizer=configure)"
+
+
+def _scheduled(scheduler: str) -> tuple[str, str]:
+    return _BUILT, f"optimizer=configure, scheduler={scheduler})"
+
+
+_TORCH = "torch.optim.lr_scheduler"
+_WRITTEN = """class Schedule:
+    def __init__(self, optimizer):
+        self.optimizer, self.count = optimizer, 0
+
+    def step(self):
+        self.count += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = {rate}
+
+
+def case("""
+
+SCHEDULES = (
+    Variation("mlp", "a cosine", (_scheduled(f"lambda o: {_TORCH}.CosineAnnealingLR(o, 50)"),)),
+    Variation(
+        "mlp",
+        "one cycle with a peak for every group",
+        (_scheduled(f"lambda o: {_TORCH}.OneCycleLR(o, [4 * g['lr'] for g in o.param_groups], total_steps=50)"),),
+    ),
+    Variation(
+        "mlp",
+        "warm-up and decay by factors",
+        (
+            _scheduled(
+                f"lambda o: {_TORCH}.SequentialLR(o, [{_TORCH}.LinearLR(o, 0.1), {_TORCH}.StepLR(o, 20)], [5])"
+            ),
+        ),
+    ),
+    Variation(
+        "mlp", "a floor that does not count", (_scheduled(f"lambda o: {_TORCH}.CosineAnnealingLR(o, 50, 1e-6)"),)
+    ),
+    Variation(
+        "mlp",
+        "a rate written with the scale of its group",
+        (("def case(", _WRITTEN.format(rate='0.99 * group["lr"]')), _scheduled("Schedule")),
+    ),
+    Variation(
+        "mlp",
+        "factors of the width from the schedule alone",
+        (
+            (_FIRST, '{"params": wide, "lr": RATE}'),
+            (_SGD_HEAD, '{"params": [model.head.weight], "lr": RATE}'),
+            _scheduled(
+                f"lambda o: {_TORCH}.LambdaLR(o, [lambda t, f=f: f for f in (1, width / BASE, width / BASE, 1)])"
+            ),
+        ),
+    ),
+    Variation(
+        "mlp",
+        "one cycle with one peak",
+        (_scheduled(f"lambda o: {_TORCH}.OneCycleLR(o, 0.1, total_steps=50)"),),
+        (("MU202", "first.weight"), ("MU202", "head.weight")),
+    ),
+    Variation(
+        "mlp",
+        "a cosine with a floor",
+        (_scheduled(f"lambda o: {_TORCH}.CosineAnnealingLR(o, 50, eta_min=0.01)"),),
+        (("MU203", "first.weight"),),
+    ),
+    Variation(
+        "mlp",
+        "a plateau with a floor",
+        (_scheduled(f"lambda o: {_TORCH}.ReduceLROnPlateau(o, min_lr=0.01)"),),
+        (("MU203", "first.weight"),),
+    ),
+    Variation(
+        "mlp",
+        "an absolute rate",
+        (("def case(", _WRITTEN.format(rate="RATE * 0.99**self.count")), _scheduled("Schedule")),
+        (("MU201", "body.0.bias"),),
+    ),
+    Variation(
+        "mlp",
+        "a base rate from before the factors",
+        (
+            (
+                "    return torch.optim.SGD(groups, momentum=0.9)",
+                """    optimizer = torch.optim.SGD(groups, momentum=0.9)
+    for group in optimizer.param_groups:
+        group["initial_lr"] = RATE
+    return optimizer""",
+            ),
+            _scheduled(f"lambda o: {_TORCH}.LambdaLR(o, lambda step: 0.9**step)"),
+        ),
+        (("MU204", "first.weight"),),
+    ),
+)
+
+VARIATIONS = (*TRANSFORMER, *MLP, *RESNET, *VIT, *SCHEDULES)

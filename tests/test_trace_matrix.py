@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mulint.tracing import building, stages
+from mulint.tracing.request import Request
 from tests.fault_matrix import VARIATIONS, Variation, request, write
 from tests.repositories import mulint
 
@@ -33,3 +34,15 @@ def test_the_declared_rate_of_embeddings_is_read_from_the_configuration(tmp_path
     assert "MU104" in mulint(*arguments, cwd=tmp_path).stdout
     (tmp_path / "pyproject.toml").write_text('[tool.mulint]\nembedding-lr = "sqrt"\n')
     assert "MU104" not in mulint(*arguments, cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "line"), [("one cycle with one peak", "OneCycleLR("), ("an absolute rate", 'group["lr"] = ')]
+)
+def test_a_broken_schedule_is_found_where_it_is_built_or_writes(name: str, line: str, tmp_path: Path) -> None:
+    file = write(next(v for v in VARIATIONS if v.name == name), tmp_path)
+    asked = Request(str(file), "case", str(tmp_path), stages=("roles", "invariants"), seeds=1)
+    trace = stages.run(building.plan(asked), asked, lambda _stage, _done: None)
+    lines = file.read_text().splitlines()
+    assert trace.culprits
+    assert all(line in lines[culprit.line - 1] for culprit in trace.culprits)

@@ -7,7 +7,7 @@ those of multipliers from the dimension trace. Only the gauge-invariant products
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -22,8 +22,10 @@ from mulint.theory import (
     required_update,
 )
 from mulint.traces import Exponent, Init, Invariant, Update
+from mulint.tracing import schedules
 from mulint.tracing.measurement import Measurement
 from mulint.tracing.model import ParameterDims
+from mulint.tracing.schedules import Drift, Schedule
 from mulint.tracing.statistics import Fit, fit
 
 # A wrong exponent is off by at least 1/2 except for u-μP's choices; measured inits are good to a tenth.
@@ -42,6 +44,9 @@ class Departure:
     kind: Kind
 
 
+Judged = tuple[Invariant, Departure | None, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """What the audit found for one parameter."""
@@ -55,6 +60,7 @@ class Audit:
     invariants: tuple[Invariant, ...]
     departures: tuple[Departure, ...]
     notes: tuple[str, ...]
+    drift: Drift | None = None
 
 
 def audit(
@@ -62,6 +68,7 @@ def audit(
     measurements: Sequence[Measurement],
     widths: Sequence[float],
     embedding: EmbeddingPolicy = EmbeddingPolicy.CONSTANT,
+    schedule: Sequence[Schedule] = (),
 ) -> tuple[Audit, ...]:
     """Judge every parameter from measurements at three widths or more.
 
@@ -70,8 +77,9 @@ def audit(
         measurements: one for every width and seed.
         widths: those of the shapes in ``dims``.
         embedding: the declared policy for the rate of embeddings.
+        schedule: what the schedule of the case does at every width.
     """
-    return tuple(_audit(one, measurements, _scales(one, widths), embedding) for one in dims)
+    return tuple(_audit(one, measurements, _scales(one, widths), embedding, schedule) for one in dims)
 
 
 def _scales(dims: ParameterDims, widths: Sequence[float]) -> Mapping[float, float]:
@@ -92,6 +100,7 @@ def _audit(
     measurements: Sequence[Measurement],
     scales: Mapping[float, float],
     embedding: EmbeddingPolicy,
+    schedule: Sequence[Schedule],
 ) -> Audit:
     measured = [m for m in measurements if dims.name in m.init]
     zero = bool(measured) and all(m.init[dims.name] == 0 for m in measured)
@@ -103,14 +112,25 @@ def _audit(
     update = fit((m.width, m.update[dims.name]) for m in measured if dims.name in m.update)
     family = measured[0].family if measured else None
     shift = Fraction(0) if family is None else family.declared_shift(dims.role, embedding)
-    judged = [
-        one
-        for role, multiplier in _roles(dims)
-        for one in (
-            _init(role, multiplier, drawn, zero=zero),
-            _update(role, multiplier, drawn, rate, update, family, shift),
-        )
-    ]
+
+    def judge(rate: Fit | None) -> list[Judged]:
+        return [
+            one
+            for role, multiplier in _roles(dims)
+            for one in (
+                _init(role, multiplier, drawn, zero=zero),
+                _update(role, multiplier, drawn, rate, update, family, shift),
+            )
+        ]
+
+    scheduled = schedules.exponents(schedule, dims.name, scales)
+    drift = schedules.drift(schedule, scheduled)
+    judged = judge(rate)
+    if drift is not None and _is_off(judged):
+        # The optimizer's rates are not those of the training: the schedule brings in the powers of the width.
+        given = [Fit(slope, slope, slope) for step, slope in scheduled.items() if step]
+        rate, judged, drift = given[0], judge(given[0]), None
+        judged = next((other for other in map(judge, given) if _is_off(other)), judged)
     invariants = [invariant for invariant, _, _ in judged]
     if decay is not None and rate is not None and family is not None and family.decays_with_rate:
         invariants.append(Invariant("weight_decay", rate.slope + decay.slope, 0.0, None))
@@ -124,7 +144,12 @@ def _audit(
         tuple(invariants),
         tuple(departure for _, departure, _ in judged if departure is not None),
         tuple(note for _, _, note in judged if note),
+        drift,
     )
+
+
+def _is_off(judged: Iterable[Judged]) -> bool:
+    return any(departure is not None and departure.name == "update" for _, departure, _ in judged)
 
 
 def _roles(dims: ParameterDims) -> list[tuple[Role, Fraction | None]]:
@@ -132,9 +157,6 @@ def _roles(dims: ParameterDims) -> list[tuple[Role, Fraction | None]]:
     tied = dims.role is Role.INPUT
     readouts = [(use.role, use.multiplier) for use in dims.use_roles if tied and use.role is Role.OUTPUT]
     return list(dict.fromkeys([(dims.role, dims.multiplier), *readouts]))
-
-
-Judged = tuple[Invariant, Departure | None, str]
 
 
 def _init(role: Role, multiplier: Fraction | None, drawn: Fit | None, *, zero: bool) -> Judged:

@@ -12,13 +12,14 @@ import torch
 
 from mulint import traces
 from mulint.theory import EmbeddingPolicy, Role, law
-from mulint.tracing import building, coordinates, devices, invariants, roles, training, verdict
+from mulint.tracing import building, coordinates, devices, invariants, roles, schedules, training, verdict
 from mulint.tracing.building import Plan
 from mulint.tracing.invariants import Audit
 from mulint.tracing.measurement import ATTENTION, Measurement, measure
 from mulint.tracing.model import Attention, Builder, ParameterDims, Use
 from mulint.tracing.request import Request
 from mulint.tracing.roles import Dimensions
+from mulint.tracing.schedules import Schedule
 
 Progress = Callable[[str, float], None]
 # Two seeds were enough for Adam on every model measured, three for SGD; more only where it is not clear.
@@ -52,8 +53,11 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     )
     embedding = EmbeddingPolicy(request.embedding_lr)
     modules = _modules(dimensions, embedding)
+    schedule: tuple[Schedule, ...] = ()
+    if "invariants" in request.stages:
+        schedule = schedules.follow(plan.builder, request.seed, torch.device(request.device), Path(request.root))
     measurements = _measure(request, plan.builder, dimensions.parameters, modules, progress)
-    audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths, embedding)
+    audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths, embedding, schedule)
     activations: tuple[traces.ActivationTrace, ...] = ()
     if "coordinates" in request.stages:
         activations = coordinates.check(measurements, modules)
@@ -87,7 +91,7 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         limit=verdict.limit(audits, activations, outcome),
         verdict=outcome,
         culprits=found,
-        cannot_see=(*CANNOT_SEE, *dimensions.unseen),
+        cannot_see=(*CANNOT_SEE, *schedules.unseen(schedule), *dimensions.unseen),
     )
 
 
@@ -163,7 +167,7 @@ def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.Parameter
 
 
 def _verdict(audit: Audit) -> traces.ParameterVerdict:
-    if audit.departures:
+    if audit.departures or audit.drift:
         return "violates"
     judged = [i.ok for i in audit.invariants if i.name in ("init", "update")]
     settled = audit.dims.role is Role.SCALAR or (audit.dims.role is not Role.VECTOR and all(judged) and judged)

@@ -18,7 +18,7 @@ def culprits(audits: Sequence[Audit], attention: Sequence[Attention]) -> tuple[C
     """What decides a failing verdict, each with the place in the user's code where it is built or computed."""
     found: dict[tuple[str, str], Culprit] = {}
     for audit in audits:
-        for culprit in _of_parameter(audit, audits):
+        for culprit in (*_of_parameter(audit, audits), *_of_schedule(audit)):
             found.setdefault((culprit.parameter, culprit.code), culprit)
     for site in attention:
         if site.ok is False:
@@ -44,6 +44,16 @@ def _of_parameter(audit: Audit, audits: Sequence[Audit]) -> Iterator[Culprit]:
         code = _code(departure, audit, audits)
         path, line = _place(audit, code)
         yield Culprit(audit.dims.name, code, path, line, _what(departure))
+
+
+def _of_schedule(audit: Audit) -> Iterator[Culprit]:
+    if audit.drift is not None:
+        found, place = audit.drift, audit.drift.place
+        what = (
+            f"{found.kind.__name__} takes learning rates off by {law(Fraction(found.by).limit_denominator(4))} "
+            f"after {found.first} steps; it must change those of all groups by the same factor"
+        )
+        yield Culprit(audit.dims.name, found.code, place.path, place.line, what)
 
 
 def _code(departure: Departure, audit: Audit, audits: Sequence[Audit]) -> str:
