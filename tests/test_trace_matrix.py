@@ -46,3 +46,34 @@ def test_a_broken_schedule_is_found_where_it_is_built_or_writes(name: str, line:
     lines = file.read_text().splitlines()
     assert trace.culprits
     assert all(line in lines[culprit.line - 1] for culprit in trace.culprits)
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "tending"),
+    [
+        (
+            "hidden rate",
+            "blocks.0.up",
+            {"updates of matrices": "grows", "updates of vectors": "stays", "initial matrices": "grows"},
+        ),
+        (
+            "constant std of hidden weights",
+            "blocks.0.up",
+            {"initial matrices": "grows", "updates of matrices": "stays", "updates of vectors": "stays"},
+        ),
+        ("no readout multiplier", "head", {"initial vectors": "grows", "updates of vectors": "grows"}),
+        ("groups by number of dimensions", "tokens", {"updates of vectors": "shrinks"}),
+    ],
+)
+def test_a_failing_trace_says_which_part_of_the_changes_grows(
+    name: str, module: str, tending: dict[str, str], tmp_path: Path
+) -> None:
+    variation = next(v for v in VARIATIONS if str(v) == f"transformer: {name}")
+    asked = replace(request(variation, write(variation, tmp_path)), seeds=1)
+    trace = stages.run(building.plan(asked), asked, lambda _stage, _done: None)
+    found = {
+        f"{'updates of' if one.part == 'update' else 'initial'} {one.of}": one.tends
+        for one in trace.contributions
+        if one.module == module
+    }
+    assert found == tending

@@ -12,7 +12,17 @@ import torch
 
 from mulint import traces
 from mulint.theory import EmbeddingPolicy, Role, law
-from mulint.tracing import building, coordinates, devices, invariants, roles, schedules, training, verdict
+from mulint.tracing import (
+    building,
+    contributions,
+    coordinates,
+    devices,
+    invariants,
+    roles,
+    schedules,
+    training,
+    verdict,
+)
 from mulint.tracing.building import Plan
 from mulint.tracing.invariants import Audit
 from mulint.tracing.measurement import ATTENTION, Measurement, measure
@@ -64,6 +74,18 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     found = verdict.culprits(audits, dimensions.attention) if measurements else ()
     complete = {"invariants", "coordinates"} <= set(request.stages)
     outcome = verdict.overall(found, audits, activations, complete=complete)
+    contributed: tuple[traces.Contribution, ...] = ()
+    if activations and outcome == "fail":
+        progress("training", 0.0)
+        contributed = contributions.split(
+            plan.builder,
+            dimensions.parameters,
+            modules,
+            _suspicious(found, dimensions, activations),
+            request.seed,
+            torch.device(request.device),
+            measurements[0].steps,
+        )
     return traces.Trace(
         model=f"{request.module or Path(request.file).name}:{request.name}",
         widths=tuple(int(width) if width.is_integer() else width for width in plan.builder.widths),
@@ -88,6 +110,7 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         ),
         steady=tuple(map(_site, dimensions.steady)),
         activations=activations,
+        contributions=contributed,
         limit=verdict.limit(audits, activations, outcome),
         verdict=outcome,
         culprits=found,
@@ -119,6 +142,15 @@ def _measure(
         if request.seeds is None and count >= few and coordinates.is_clear(coordinates.check(found, modules)):
             break
     return found
+
+
+def _suspicious(
+    found: Sequence[traces.Culprit], dimensions: Dimensions, activations: Sequence[traces.ActivationTrace]
+) -> set[str]:
+    """The modules that use a parameter at fault, and those whose outputs leave their limits."""
+    named = {name for culprit in found for name in culprit.parameter.split(", ")}
+    users = {use.module for one in dimensions.parameters if one.name in named for use in one.use_roles}
+    return users | {row.module.partition("#")[0] for row in activations if row.verdict == "violates"}
 
 
 def _modules(dimensions: Dimensions, embedding: EmbeddingPolicy) -> coordinates.Modules:
