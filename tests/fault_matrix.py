@@ -219,9 +219,15 @@ class Attention(""",
     ),
     Variation(
         "transformer",
+        "a large epsilon",
+        (("weight_decay=DECAY)\n\n\ndef loss", "weight_decay=DECAY, eps=1e-3)\n\n\ndef loss"),),
+        (("MU111", "blocks.0.up.weight"),),
+    ),
+    Variation(
+        "transformer",
         "SGD with the rates of AdamW",
         (("torch.optim.AdamW(groups", "torch.optim.SGD(groups"),),
-        (("MU102", "blocks.0.up.weight"),),
+        (("MU103", "blocks.0.up.weight"),),
     ),
 )
 
@@ -284,7 +290,7 @@ MLP = (
         "mlp",
         "Adam with the rates of SGD",
         (("torch.optim.SGD(groups, momentum=0.9)", "torch.optim.Adam(groups)"),),
-        (("MU101", "body.0.weight"), ("MU401", "head.weight"), ("MU105", "first.weight")),
+        (("MU103", "body.0.weight"), ("MU103", "first.weight")),
     ),
     Variation(
         "mlp",
@@ -294,7 +300,7 @@ MLP = (
             (_FIRST, '{"params": wide, "lr": RATE}'),
             (_SGD_HEAD, '{"params": [model.head.weight], "lr": RATE}'),
         ),
-        (("MU102", "body.0.weight"),),
+        (("MU103", "body.0.weight"),),
     ),
     Variation("mlp", "no readout multiplier", (_SGD_PLAIN,), (("MU401", "head.weight"),)),
     Variation(

@@ -36,7 +36,7 @@ DENOMINATOR = 4
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """One product that is off: ``init`` or ``update``, for one role of the parameter, by which power."""
+    """What is off, ``init``, ``update`` or ``epsilon``: for one role of the parameter, by which power."""
 
     name: str
     role: Role
@@ -131,6 +131,9 @@ def _audit(
         given = [Fit(slope, slope, slope) for step, slope in scheduled.items() if step]
         rate, judged, drift = given[0], judge(given[0]), None
         judged = next((other for other in map(judge, given) if _is_off(other)), judged)
+    judged += _damping(
+        dims.role, fit((m.width, m.undamped[dims.name]) for m in measured if dims.name in m.undamped)
+    )
     invariants = [invariant for invariant, _, _ in judged]
     if decay is not None and rate is not None and family is not None and family.decays_with_rate:
         invariants.append(Invariant("weight_decay", rate.slope + decay.slope, 0.0, None))
@@ -200,6 +203,15 @@ def _update(
 
 def _rule(kind: Kind) -> Kind:
     return Kind.SGD if kind is Kind.SGD else Kind.ADAPTIVE
+
+
+def _damping(role: Role, left: Fit | None) -> list[Judged]:
+    """Whether gradients fall below ε as the model gets wider, and the updates with them."""
+    if left is None or left.slope >= -MEASURED:
+        return []
+    return [
+        (Invariant("epsilon", left.slope, 0.0, False), Departure("epsilon", role, left.slope, Kind.ADAPTIVE), "")
+    ]
 
 
 def _measured_update(role: Role, multiplier: Fraction, update: Fit | None) -> Judged:

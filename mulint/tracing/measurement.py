@@ -26,7 +26,8 @@ ATTENTION = "attention"
 class Measurement:
     """What one run gave.
 
-    ``init``: RMS of every parameter as built. ``update``: its update norm after all steps. ``sizes``,
+    ``init``: RMS of every parameter as built. ``update``: its update norm after all steps. ``undamped``: the
+    part of it that ε leaves. ``sizes``,
     ``changes``, ``local``: by module output (``name`` or ``name#call``), the RMS at init, the RMS of the
     change after training, and the RMS of the part of it that the module's own update makes on the inputs of
     the trained model. ``potential``: mean norm of queries times mean norm of keys times the scale, by call.
@@ -41,6 +42,7 @@ class Measurement:
     fill: dict[str, bool] = field(default_factory=dict)
     rates: dict[str, Rates] = field(default_factory=dict)
     update: dict[str, float] = field(default_factory=dict)
+    undamped: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
     changes: dict[str, float] = field(default_factory=dict)
     local: dict[str, float] = field(default_factory=dict)
@@ -96,6 +98,7 @@ def measure(
     factor = training.small_factor(prepared) if factor is None else factor
     training.scale_rates(prepared, factor)
     found.losses = [training.step(prepared) for _ in range(steps)]
+    found.undamped = training.undamped(prepared)
     after, found.potential = forward(prepared)
     for name, call in after.items():
         if name in before and before[name].output.shape == call.output.shape:

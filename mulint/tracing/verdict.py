@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from mulint.theory import Kind, Role, law, required_init, required_update
+from mulint.theory import Kind, Role, law, required_init, required_update, table
 from mulint.traces import ActivationTrace, Culprit, Limit, Verdict
 from mulint.tracing.invariants import Audit, Departure
 from mulint.tracing.model import Attention
@@ -58,6 +58,8 @@ def _of_schedule(audit: Audit) -> Iterator[Culprit]:
 
 def _code(departure: Departure, audit: Audit, audits: Sequence[Audit]) -> str:
     role = departure.role
+    if departure.name == "epsilon":
+        return "MU111"
     tied = role is Role.OUTPUT and audit.dims.role is Role.INPUT
     if tied:
         return "MU409"
@@ -65,6 +67,8 @@ def _code(departure: Departure, audit: Audit, audits: Sequence[Audit]) -> str:
         return "MU404"
     if departure.name == "init":
         return _INIT_CODES[role]
+    if _rates_of_another_family(audits):
+        return "MU103"
     if departure.kind is Kind.SGD and (role is not Role.OUTPUT or departure.by < 0):
         return "MU102"
     if role is not Role.HIDDEN and departure.by < 0:
@@ -72,6 +76,22 @@ def _code(departure: Departure, audit: Audit, audits: Sequence[Audit]) -> str:
     if role is Role.OUTPUT and -1 < (audit.dims.multiplier or 0) < 0:
         return "MU402"
     return _UPDATE_CODES[role]
+
+
+def _rates_of_another_family(audits: Sequence[Audit]) -> bool:
+    """Whether every update is off as it is when SGD is given the rates of Adam, or Adam those of SGD."""
+    updates = {(a.dims.role, d.by, d.kind) for a in audits for d in a.departures if d.name == "update"}
+    other = {Kind.SGD: Kind.ADAPTIVE, Kind.ADAPTIVE: Kind.SGD}
+    judged = [a for a in audits if any(i.name == "update" and i.ok is not None for i in a.invariants)]
+    return len({role for role, _, _ in updates}) > 1 and all(
+        any(
+            role is a.dims.role
+            and kind in other
+            and by == table(8, role, other[kind]).rate - table(8, role, kind).rate
+            for role, by, kind in updates
+        )
+        for a in judged
+    )
 
 
 def _right_without_its_factor(departure: Departure, audit: Audit) -> bool:
@@ -99,6 +119,8 @@ def _place(audit: Audit, code: str) -> tuple[str, int]:
 
 def _what(departure: Departure) -> str:
     off = law(Fraction(departure.by).limit_denominator(4))
+    if departure.name == "epsilon":
+        return f"gradients fall below ε and updates shrink as {off}; ε has to follow the gradients"
     if departure.name == "init":
         return f"init is off by {off}; {departure.role} weights need {law(required_init(departure.role))}"
     if departure.kind is Kind.ORTHOGONAL:
