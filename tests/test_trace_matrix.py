@@ -1,6 +1,6 @@
 """Four small models with each fault of the parametrization alone: the right verdict, and the culprit by name.
 
-``benchmarks/verdicts.py`` runs the same with many seeds.
+``benchmarks/verdicts.py`` runs the same with many seeds, and at larger widths.
 """
 
 from __future__ import annotations
@@ -10,16 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from mulint.traces import Trace
 from mulint.tracing import building, stages
-from mulint.tracing.request import Request
+from mulint.tracing.request import STAGES
 from tests.fault_matrix import VARIATIONS, Variation, request, write
 from tests.repositories import mulint
 
 
+def quickly_traced(variation: Variation, folder: Path, *, stage: tuple[str, ...] = STAGES) -> Trace:
+    asked = request(variation, write(variation, folder))
+    asked = replace(asked, widths=(32.0, 64.0, 128.0, 256.0), seeds=1, stages=stage)
+    return stages.run(building.plan(asked), asked, lambda _stage, _done: None)
+
+
 @pytest.mark.parametrize("variation", VARIATIONS, ids=str)
 def test_every_variation_has_its_verdict_and_its_culprits(variation: Variation, tmp_path: Path) -> None:
-    asked = replace(request(variation, write(variation, tmp_path)), seeds=1)
-    trace = stages.run(building.plan(asked), asked, lambda _stage, _done: None)
+    trace = quickly_traced(variation, tmp_path)
     found = {(culprit.code, culprit.parameter) for culprit in trace.culprits}
     assert {code for code, _ in found} == variation.codes
     assert trace.verdict == ("fail" if variation.faults else "pass")
@@ -40,10 +46,9 @@ def test_the_declared_rate_of_embeddings_is_read_from_the_configuration(tmp_path
     ("name", "line"), [("one cycle with one peak", "OneCycleLR("), ("an absolute rate", 'group["lr"] = ')]
 )
 def test_a_broken_schedule_is_found_where_it_is_built_or_writes(name: str, line: str, tmp_path: Path) -> None:
-    file = write(next(v for v in VARIATIONS if v.name == name), tmp_path)
-    asked = Request(str(file), "case", str(tmp_path), stages=("roles", "invariants"), seeds=1)
-    trace = stages.run(building.plan(asked), asked, lambda _stage, _done: None)
-    lines = file.read_text().splitlines()
+    variation = next(v for v in VARIATIONS if v.name == name)
+    trace = quickly_traced(variation, tmp_path, stage=("roles", "invariants"))
+    lines = (tmp_path / "mlp.py").read_text().splitlines()
     assert trace.culprits
     assert all(line in lines[culprit.line - 1] for culprit in trace.culprits)
 
@@ -69,8 +74,7 @@ def test_a_failing_trace_says_which_part_of_the_changes_grows(
     name: str, module: str, tending: dict[str, str], tmp_path: Path
 ) -> None:
     variation = next(v for v in VARIATIONS if str(v) == f"transformer: {name}")
-    asked = replace(request(variation, write(variation, tmp_path)), seeds=1)
-    trace = stages.run(building.plan(asked), asked, lambda _stage, _done: None)
+    trace = quickly_traced(variation, tmp_path)
     found = {
         f"{'updates of' if one.part == 'update' else 'initial'} {one.of}": one.tends
         for one in trace.contributions
