@@ -64,6 +64,8 @@ _HEAD_INIT = "nn.init.normal_(self.head.weight, std=0.1)"
 _ZERO_HEAD = (_HEAD_INIT, "nn.init.zeros_(self.head.weight)")
 _PLAIN_HEAD = ("self.head(self.norm(x) / self.ratio)", "self.head(self.norm(x))")
 _HEAD_RATE = (_HEAD, '{"params": [model.head.weight], "lr": RATE / ratio}')
+_QKV = "        y = F.scaled_dot"
+_NORMED = (_QKV, f"        q, k = F.rms_norm(q, q.shape[-1:]), F.rms_norm(k, k.shape[-1:])\n{_QKV}")
 
 TRANSFORMER = (
     Variation("transformer", "table 8"),
@@ -121,6 +123,7 @@ class Attention(""",
             ("self.down = nn.Linear(", "self.down = Unit("),
             ("std=0.1 * self.ratio**-0.5", "std=1.0"),
             (_HIDDEN_RATE, '{"params": hidden, "lr": RATE * ratio**-0.5'),
+            ("DECAY * ratio}", "DECAY * ratio**0.5}"),
         ),
         embedding_lr="sqrt",
     ),
@@ -216,6 +219,40 @@ class Attention(""",
         "the root of the head size",
         ((", scale=self.scale", ""),),
         (("MU405", "blocks.0.attention.qkv.weight"),),
+    ),
+    Variation(
+        "transformer",
+        "RAdam, whose first steps are plain gradients",
+        (
+            (
+                "torch.optim.AdamW(groups, weight_decay=DECAY)",
+                "torch.optim.RAdam(groups, decoupled_weight_decay=True)",
+            ),
+        ),
+    ),
+    Variation("transformer", "normed queries and keys", (_NORMED,)),
+    Variation(
+        "transformer",
+        "normed queries and keys under the root",
+        (_NORMED, (", scale=self.scale", "")),
+        (("MU405", "scaled_dot_product_attention"),),
+    ),
+    Variation(
+        "transformer",
+        "post-norm",
+        (
+            ("x = x + self.attention(self.norm1(x))", "x = self.norm1(x + self.attention(x))"),
+            (
+                "return x + self.down(F.gelu(self.up(self.norm2(x))))",
+                "return self.norm2(x + self.down(F.gelu(self.up(x))))",
+            ),
+        ),
+    ),
+    Variation(
+        "transformer",
+        "decay that grows faster than the rate falls",
+        (("DECAY * ratio}", "DECAY * ratio**2}"),),
+        (("MU112", "blocks.0.up.weight"),),
     ),
     Variation(
         "transformer",
@@ -387,6 +424,17 @@ VIT = (
         "vit",
         "heads of one size under the root",
         (("self.heads = HEADS", "self.heads = HEADS * width // BASE"), ("4 * self.heads / width", "0.25")),
+    ),
+    Variation(
+        "vit",
+        "SGD in μP",
+        (
+            (_HIDDEN_RATE, '{"params": hidden, "lr": RATE'),
+            (_TABLES, '{"params": tables, "lr": RATE * ratio}'),
+            (_HEAD, '{"params": [model.head.weight], "lr": RATE * ratio}'),
+            (_VECTORS, '{"params": vectors, "lr": RATE * ratio'),
+            ("torch.optim.Adam(groups)", "torch.optim.SGD(groups, momentum=0.9)"),
+        ),
     ),
     Variation(
         "vit",

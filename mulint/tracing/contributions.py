@@ -55,10 +55,11 @@ def split(
     factor: float | None = None
     for width in builder.widths:
         prepared = training.prepare(builder.build(width, seed, device))
-        start = training.snapshot(prepared.model)
-        before, _ = forward(prepared)
         factor = training.small_factor(prepared) if factor is None else factor
         training.scale_rates(prepared, factor)
+        training.settle(prepared)
+        start = training.snapshot(prepared.model)
+        before, _ = forward(prepared)
         for _ in range(steps):
             training.step(prepared)
         after, _ = forward(prepared)

@@ -36,7 +36,7 @@ DENOMINATOR = 4
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """What is off, ``init``, ``update`` or ``epsilon``: for one role of the parameter, by which power."""
+    """What is off, as the invariants are called: for one role of the parameter, by which power."""
 
     name: str
     role: Role
@@ -135,8 +135,12 @@ def _audit(
         dims.role, fit((m.width, m.undamped[dims.name]) for m in measured if dims.name in m.undamped)
     )
     invariants = [invariant for invariant, _, _ in judged]
+    departures = [departure for _, departure, _ in judged if departure is not None]
     if decay is not None and rate is not None and family is not None and family.decays_with_rate:
-        invariants.append(Invariant("weight_decay", rate.slope + decay.slope, 0.0, None))
+        product = rate.slope + decay.slope
+        wrong = product > EXACT  # below, it is a matter of the declared policy
+        invariants.append(Invariant("weight_decay", product, 0.0, False if wrong else None))
+        departures += [Departure("weight_decay", dims.role, product, family.kind)] if wrong else []
     return Audit(
         dims,
         Init(None if drawn is None else drawn.slope, None if drawn is None else drawn.interval, zero),
@@ -145,7 +149,7 @@ def _audit(
         Exponent(None if epsilon is None else epsilon.slope),
         _shown_update(dims, update),
         tuple(invariants),
-        tuple(departure for _, departure, _ in judged if departure is not None),
+        tuple(departures),
         tuple(note for _, _, note in judged if note),
         drift,
     )

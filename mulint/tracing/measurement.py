@@ -97,6 +97,9 @@ def measure(
         return found, 1.0
     factor = training.small_factor(prepared) if factor is None else factor
     training.scale_rates(prepared, factor)
+    if training.settle(prepared):
+        start = training.snapshot(model)
+        before, _ = forward(prepared)
     found.losses = [training.step(prepared) for _ in range(steps)]
     found.undamped = training.undamped(prepared)
     after, found.potential = forward(prepared)

@@ -155,6 +155,18 @@ def step(prepared: Prepared) -> float:
     return float(loss.detach())
 
 
+def settle(prepared: Prepared) -> bool:
+    """Take the steps in which the optimizer is not yet what its family is; whether there are any.
+
+    RAdam starts with plain gradients, which need other rates (Tensor Programs V, Appendix B.3). Changes are
+    measured from there.
+    """
+    count = prepared.family.plain_steps if prepared.family else 0
+    for _ in range(count):
+        step(prepared)
+    return count > 0
+
+
 def run(prepared: Prepared, factor: float, steps: int) -> list[float]:
     """Train with every rate multiplied by a factor, those of the schedule too; returns the loss before each step.
 

@@ -11,6 +11,7 @@ from mulint.tracing.invariants import Audit, Departure
 from mulint.tracing.model import Attention
 
 _UPDATE_CODES = {Role.HIDDEN: "MU101", Role.OUTPUT: "MU401", Role.INPUT: "MU105", Role.VECTOR: "MU105"}
+_OTHER_CODES = {"epsilon": "MU111", "weight_decay": "MU112"}
 _INIT_CODES = {Role.HIDDEN: "MU301", Role.OUTPUT: "MU304", Role.INPUT: "MU302"}
 
 
@@ -36,6 +37,8 @@ def telling(audit: Audit) -> Iterator[Departure]:
             continue  # the wrong rate of a table is also that of the readout tied to it
         if departure.name == "init" and departure.role is Role.OUTPUT and update:
             continue  # the missing multiplier explains both
+        if departure.name == "weight_decay" and update:
+            continue  # decay follows the rate, which is wrong itself
         yield departure
 
 
@@ -58,8 +61,8 @@ def _of_schedule(audit: Audit) -> Iterator[Culprit]:
 
 def _code(departure: Departure, audit: Audit, audits: Sequence[Audit]) -> str:
     role = departure.role
-    if departure.name == "epsilon":
-        return "MU111"
+    if departure.name in _OTHER_CODES:
+        return _OTHER_CODES[departure.name]
     tied = role is Role.OUTPUT and audit.dims.role is Role.INPUT
     if tied:
         return "MU409"
@@ -119,6 +122,8 @@ def _place(audit: Audit, code: str) -> tuple[str, int]:
 
 def _what(departure: Departure) -> str:
     off = law(Fraction(departure.by).limit_denominator(4))
+    if departure.name == "weight_decay":
+        return f"what weight decay takes away in a step grows as {off}; learning rate times decay may not grow"
     if departure.name == "epsilon":
         return f"gradients fall below ε and updates shrink as {off}; ε has to follow the gradients"
     if departure.name == "init":
