@@ -53,6 +53,24 @@ def test_a_broken_schedule_is_found_where_it_is_built_or_writes(name: str, line:
     assert all(line in lines[culprit.line - 1] for culprit in trace.culprits)
 
 
+def test_what_the_steps_of_a_schedule_do_not_show_is_said(tmp_path: Path) -> None:
+    cosine = next(v for v in VARIATIONS if str(v) == "mlp: a cosine")
+    long = replace(cosine, changes=tuple((old, new.replace("50", "100_000")) for old, new in cosine.changes))
+    wanting = replace(next(v for v in VARIATIONS if v.name == "an absolute rate"), faults=())
+    wanting = replace(
+        wanting,
+        changes=tuple((old, new.replace("step(self)", "step(self, loss)")) for old, new in wanting.changes),
+    )
+    for variation, seen in (
+        (cosine, []),
+        (long, ["the schedule after step 9999"]),
+        (wanting, ["the schedule after step 0"]),
+    ):
+        trace = quickly_traced(variation, tmp_path, stage=("roles", "invariants"))
+        assert trace.culprits == ()
+        assert [text for text in trace.cannot_see if text.startswith("the schedule after")] == seen
+
+
 @pytest.mark.parametrize(
     ("name", "module", "tending"),
     [

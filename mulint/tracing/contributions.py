@@ -98,13 +98,10 @@ def _parts(
             for own, value in first.items()
         }
         output = _output(after, values)
-        if output is None:
+        below = _output(before, values) if part == "initial" else None
+        if output is None or (part == "initial" and below is None):
             return
-        if part == "initial":
-            below = _output(before, values)
-            assert below is not None
-            output = output - below
-        parts[part, of] = output
+        parts[part, of] = output if below is None else output - below
     change = after.output - before.output
     if rms(sum(parts.values(), -change)) <= INEXACT * rms(change):
         yield from ((key, rms(value)) for key, value in parts.items())

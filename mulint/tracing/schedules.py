@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim.lr_scheduler import CyclicLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import CyclicLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 from torch.optim.swa_utils import SWALR
 
 from mulint.tracing import training
@@ -102,7 +102,7 @@ def follow(builder: Builder, seed: int, device: torch.device, root: Path) -> tup
 
 def length(schedule: Any) -> int:
     """How many steps show all of a schedule, as far as it says so itself."""
-    own = vars(schedule)
+    own = vars(schedule) if isinstance(schedule, LRScheduler) else {}
     known = [int(value) for name in _LENGTHS if isinstance(value := own.get(name), int | float)]
     parts = [part for name in _PARTS for part in own.get(name) or ()]
     known += [part if isinstance(part, int) else length(part) for part in parts]
@@ -134,8 +134,8 @@ def drift(schedules: Sequence[Schedule], found: Mapping[int, float]) -> Drift | 
 
 def unseen(schedules: Sequence[Schedule]) -> tuple[str, ...]:
     """What the steps taken do not show."""
-    steps = {len(rates) - 1 for one in schedules for rates in one.rates.values()}
-    return tuple(f"the schedule after its first {count} steps" for count in steps & {STEPS, MOST_STEPS})
+    steps = {len(rates) - 2 for one in schedules for rates in one.rates.values()}
+    return tuple(f"the schedule after step {count}" for count in steps & {0, STEPS - 1, MOST_STEPS - 1})
 
 
 class _Watched(dict[str, Any]):
@@ -162,5 +162,5 @@ def _rates(schedule: Any, groups: Sequence[Mapping[str, Any]]) -> Iterator[list[
                 schedule.step(1.0)  # a loss that never falls
             else:
                 schedule.step()
-        except ValueError:  # a schedule of torch is over
+        except Exception:  # it is over, or needs something of the training
             return
