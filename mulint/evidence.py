@@ -23,6 +23,7 @@ _OPTIMIZER, _READOUT, _INIT, _ATTENTION = kin("MU101"), kin("MU401"), kin("MU301
 _SETTLED_BY: tuple[tuple[frozenset[str], tuple[str, ...]], ...] = (
     (_OPTIMIZER, ("update",)),
     (_READOUT, ("init", "update")),
+    (kin("MU404"), ("init", "update")),
     (_INIT, ("init",)),
 )
 _NAMES = {rule.code: rule.name for rule in RULES}

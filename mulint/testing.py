@@ -40,6 +40,7 @@ from typing import Any
 import torch
 
 from mulint.case import Case
+from mulint.configuration import load
 from mulint.reporting import trace_failure
 from mulint.source.discovery import project_root, shown_from
 from mulint.tracing import building, devices, stages
@@ -79,15 +80,17 @@ def assert_mup(
     """
     __tracebackhide__ = True
     file, name = _source(case)
+    root = project_root([file])
     request = Request(
         file=str(file),
         name=name,
-        root=str(project_root([file])),
+        root=str(root),
         widths=tuple(float(width) for width in widths),
         device=device,
         steps=steps,
         seeds=seeds,
         seed=seed,
+        embedding_lr=load(root).embedding_lr,
     )
     try:
         request = replace(request, device=devices.chosen(device))

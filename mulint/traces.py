@@ -125,6 +125,24 @@ class ActivationTrace:
 
 
 @dataclass(frozen=True, slots=True)
+class Contribution:
+    """The slope in log width of one part of the change of a module's output in training.
+
+    ``part``: ``initial`` is what the initial weights make of a change from below, ``update`` what their updates
+    add. ``of``: ``matrices`` are the parameters with two dimensions that grow, ``vectors`` all others.
+    ``tends``: ``grows`` beyond what a change in μP may, or, of an update, ``shrinks`` below it.
+    """
+
+    module: str
+    path: str
+    line: int
+    part: Literal["initial", "update"]
+    of: Literal["matrices", "vectors"]
+    slope: float
+    tends: Literal["grows", "shrinks", "stays"]
+
+
+@dataclass(frozen=True, slots=True)
 class Culprit:
     """What decides a failing verdict: a parameter, the rule it breaks, and the place in the user's code."""
 
@@ -154,6 +172,7 @@ class Trace:
     """The whole answer of ``mulint trace``.
 
     ``steady``: products of two activations over a dimension that does not grow, which need no scale.
+    ``contributions``: where the changes of suspicious layers come from; only of a trace that fails.
     """
 
     model: str
@@ -167,6 +186,7 @@ class Trace:
     attention: tuple[AttentionTrace, ...] = ()
     steady: tuple[UseSite, ...] = ()
     activations: tuple[ActivationTrace, ...] = ()
+    contributions: tuple[Contribution, ...] = ()
     limit: Limit = "unknown"
     verdict: Verdict = "inconclusive"
     culprits: tuple[Culprit, ...] = ()

@@ -40,7 +40,7 @@ ROOMS: dict[str, set[str]] = {
     "evidence": {"rules", "findings", "traces"},
     "sweeps": set(),
     "transfer": {"tracing", "sweeps", "source"},
-    "testing": {"case", "reporting", "source", "tracing"},
+    "testing": {"case", "configuration", "reporting", "source", "tracing"},
     "reporting": {"findings", "traces", "sweeps", "rewriting"},
     "rewriting": {
         "rules",

@@ -66,6 +66,69 @@ def test_what_is_measured_as_it_must_be_is_withdrawn(tmp_path: Path) -> None:
     assert "withdrawn" in found["message"]
 
 
+QUERY = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+import mulint
+
+BASE = 64
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.ratio = width / BASE
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(width, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+
+    def split(self, x):
+        return x.unflatten(-1, (4, -1)).transpose(1, 2)
+
+    def forward(self, x):
+        query, key = self.split(self.query(x * self.ratio**-0.5)), self.split(self.key(x))
+        return self.norm(x + F.scaled_dot_product_attention(query, key, self.split(x)).transpose(1, 2).flatten(2))
+
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.ratio = width / BASE
+        self.embed = nn.Embedding(16, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(2))
+        self.head = nn.Linear(width, 16, bias=False)
+        nn.init.normal_(self.head.weight, std=0.1)
+
+    def forward(self, tokens):
+        x = self.embed(tokens)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x / self.ratio)
+
+
+def configure(model):
+    hidden = [weight for block in model.blocks for weight in (block.query.weight, block.key.weight)]
+    others = [model.embed.weight, model.head.weight, *(p for p in model.parameters() if p.ndim == 1)]
+    return torch.optim.Adam([dict(params=hidden, lr=1e-3 / model.ratio), dict(params=others, lr=1e-3)])
+
+
+def case(width):
+    tokens = torch.arange(64).view(4, 16) % 16
+    return mulint.Case(
+        Net(width), tokens, lambda m, t: F.cross_entropy(m(t).flatten(0, 1), t.flatten()), optimizer=configure
+    )
+"""
+
+
+def test_a_factor_on_a_query_that_is_right_is_withdrawn_for_the_embedding_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(QUERY)
+    result = mulint("trace", "net.py:case", "--output-format", "json", "--widths", "64,128,256,512", cwd=tmp_path)
+    trace = json.loads(result.stdout)
+    assert trace["verdict"] == "pass"
+    assert {f["severity"] for f in trace["findings"]} <= {"note"}
+
+
 def test_what_only_the_trace_sees_stands_where_the_layer_is_built(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, mix="vars(nn)['Lin' + 'ear']")
     assert (found["code"], found["evidence"], found["symbol"]) == ("MU301", "trace", "mix.weight")

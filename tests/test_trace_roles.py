@@ -307,6 +307,68 @@ def test_multi_head_attention_is_seen_from_inside(scale: bool, ok: bool) -> None
     assert traced.multiplier("attention.in_proj_weight") == 0
 
 
+class PostNorm(nn.Module):
+    """The query of the first block is the stream itself; ``spread`` scales the stream, not only its query."""
+
+    def __init__(self, width: int, spread: bool = False) -> None:
+        super().__init__()
+        self.tokens = nn.Embedding(11, width)
+        self.memory = nn.Embedding(11, width)
+        self.attention = nn.MultiheadAttention(width, 4, batch_first=True, bias=False)
+        self.norm = nn.LayerNorm(width)
+        self.factor, self.spread = math.sqrt(64 / width), spread
+
+    def forward(self, ids: Tensor) -> Any:
+        x, memory = self.tokens(ids), self.memory(ids)
+        query = x * self.factor
+        mixed, _ = self.attention(query, memory, memory, need_weights=False)
+        return self.norm((query if self.spread else x) + mixed)
+
+
+def test_a_factor_on_the_query_of_an_unnormalised_stream_belongs_to_the_attention() -> None:
+    traced = Traced(PostNorm, tokens)
+    assert [site.ok for site in traced.found.attention] == [True]
+    assert {name: traced.multiplier(name) for name in traced.parameters if "norm" not in name} == {
+        "tokens.weight": 0,
+        "memory.weight": 0,
+        "attention.in_proj_weight": 0,
+        "attention.out_proj.weight": 0,
+    }
+
+
+def test_a_factor_on_the_stream_belongs_to_its_embedding_also_where_the_query_takes_it_in() -> None:
+    traced = Traced(lambda width: PostNorm(width, spread=True), tokens)
+    assert traced.multiplier("tokens.weight") == -HALF
+    assert [site.ok for site in traced.found.attention] == [False]
+
+
+class UnitLinear(nn.Linear):
+    """Unit entries, scaled by the layer itself."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, bias=False)
+        nn.init.normal_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x * self.in_features**-0.5, self.weight)
+
+
+class UnitAttention(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (UnitLinear(width) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Any:
+        x = F.layer_norm(x, x.shape[-1:])
+        return F.scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), scale=1 / x.shape[-1])
+
+
+def test_factors_in_projections_that_scale_themselves_are_theirs() -> None:
+    traced = Traced(UnitAttention, sequence)
+    assert {traced.multiplier(f"{name}.weight") for name in ("query", "key", "value")} == {-HALF}
+    assert [site.ok for site in traced.found.attention] == [True]
+
+
 class Raw(nn.Module):
     """Weights as bare parameters, consumed by different spellings of a product."""
 

@@ -85,7 +85,13 @@ def _certify(root: Path, patch: Patch, configuration: Configuration) -> Mapping[
 
     model = _configured(root, patch, configuration)
     if model is None:
-        certificate = certify(root, patch.files, next(iter(patch.models), None), dict(patch.base))
+        certificate = certify(
+            root,
+            patch.files,
+            next(iter(patch.models), None),
+            dict(patch.base),
+            embedding_lr=configuration.embedding_lr,
+        )
     else:
         certificate = certify(
             root,
@@ -95,6 +101,7 @@ def _certify(root: Path, patch: Patch, configuration: Configuration) -> Mapping[
             knobs=model.knobs,
             follow=model.follow,
             settings=model.settings,
+            embedding_lr=configuration.embedding_lr,
         )
     result: dict[str, Any] = dataclasses.asdict(certificate)
     return result

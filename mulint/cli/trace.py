@@ -99,6 +99,7 @@ def _request(options: dict[str, Any]) -> Request:
     module = path if not path.endswith(".py") and all(map(str.isidentifier, path.split("."))) else ""
     file = (found.folder / path).absolute()
     stages = tuple(stage.strip() for stage in options["stages"].split(",") if stage.strip())
+    root = project_root([file if file.exists() else file.parent])
     wrong = [stage for stage in stages if stage not in STAGES]
     if wrong or not stages:
         raise CannotRun(f"--stages {options['stages']}: choose from {', '.join(STAGES)}")
@@ -107,7 +108,7 @@ def _request(options: dict[str, Any]) -> Request:
         file="" if module else str(file),
         module=module,
         name=name,
-        root=str(project_root([file if file.exists() else file.parent])),
+        root=str(root),
         knobs=options["knobs"] or found.knobs,
         follow={**found.follow, **dict(pair("--follow", text) for text in options["follow"])},
         settings={**found.settings, **{key: _literal(value) for key, value in settings}},
@@ -120,6 +121,7 @@ def _request(options: dict[str, Any]) -> Request:
         seeds=options["seeds"],
         seed=options["seed"],
         stages=stages,
+        embedding_lr="constant" if module else load(root, options["config"]).embedding_lr,
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 
 from mulint.findings import Evidence, Finding
-from mulint.traces import ActivationTrace, AttentionTrace, Culprit, ParameterTrace, Trace, UseSite
+from mulint.traces import ActivationTrace, AttentionTrace, Contribution, Culprit, ParameterTrace, Trace, UseSite
 
 Shown = Callable[[str], str]
 
@@ -38,6 +39,10 @@ def _lines(trace: Trace, shown: Shown) -> Iterator[str]:
         yield ""
         yield "Coordinate check (slopes in log width)"
         yield from _columns(list(_activations(trace.activations, shown)), indent="  ")
+    if trace.contributions:
+        yield ""
+        yield "Where changes come from: initial weights pass them on, updates add to them (slopes in log width)"
+        yield from _columns(list(_contributions(trace.contributions, shown)), indent="  ")
     yield from _section("Culprits", _culprits(trace, shown))
     unmeasured = [f for f in trace.findings if f.evidence is Evidence.STATIC]
     yield from _section("Found by `mulint check`, not measured here", (_brief(f, shown) for f in unmeasured))
@@ -157,6 +162,23 @@ def _activations(activations: Sequence[ActivationTrace], shown: Shown) -> Iterat
         yield quantity, f"{ok} of {len(group)} ok", slope, f"{worst.module} {where}"
 
 
+def _contributions(contributions: Sequence[Contribution], shown: Shown) -> Iterator[tuple[str, ...]]:
+    """Per part of the changes, in how many layers it grows or shrinks, and the one where it does so most."""
+    for name, group in _parts(contributions).items():
+        worst = max(group, key=lambda one: (one.tends != "stays", abs(one.slope)))
+        where = f"{worst.module} at {shown(worst.path)}:{worst.line}" if worst.path else worst.module
+        counts = Counter(one.tends for one in group)
+        course = ", ".join(f"{tends} in {counts[tends]}" for tends in ("grows", "shrinks") if counts[tends])
+        yield name, f"{course or 'stays in all'} of {len(group)}", f"steepest {worst.slope:+.2f}", where
+
+
+def _parts(contributions: Sequence[Contribution]) -> dict[str, list[Contribution]]:
+    found: dict[str, list[Contribution]] = {}
+    for one in contributions:
+        found.setdefault(f"{'initial' if one.part == 'initial' else 'updates of'} {one.of}", []).append(one)
+    return found
+
+
 def _beyond(activation: ActivationTrace) -> float:
     slope, threshold = activation.slope or 0.0, activation.threshold or 0.0
     return threshold - slope if threshold < 0 else slope - threshold
@@ -203,7 +225,16 @@ def closing(trace: Trace) -> str:
         "inconclusive": f"inconclusive: {_missing(trace)}",
     }
     limit = "" if trace.limit == "unknown" else f" (limit as written: {trace.limit})"
-    return f"Verdict {words[trace.verdict]}{limit}"
+    return f"Verdict {words[trace.verdict]}{limit}{_changing(trace.contributions)}"
+
+
+def _changing(contributions: Sequence[Contribution]) -> str:
+    """Which parts of the changes grow, else which shrink."""
+    for tends in ("grows", "shrinks"):
+        names = [name for name, group in _parts(contributions).items() if any(one.tends == tends for one in group)]
+        if names:
+            return f"; what {tends}: {', '.join(names)}"
+    return ""
 
 
 def _missing(trace: Trace) -> str:

@@ -7,7 +7,7 @@ from the family's kind and from the products of ``gauge``, in the Table-8 gauge.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
 from fractions import Fraction
 
@@ -98,7 +98,8 @@ class Optimizer:
     """One optimizer class, possibly under a condition on an argument.
 
     ``width_scaled`` marks classes that apply the width factors themselves. ``per_group_rate`` is False where
-    groups cannot have rates of their own. ``twin`` names the mup package's counterpart.
+    groups cannot have rates of their own. ``twin`` names the mup package's counterpart. ``plain_steps``: the
+    first steps, in which the update is the gradient itself.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Optimizer:
     per_group_rate: bool = True
     width_scaled: bool = False
     twin: str | None = None
+    plain_steps: int = 0
 
     @property
     def is_adaptive(self) -> bool:
@@ -145,6 +147,10 @@ class Optimizer:
             return -HALF
         spent = self.kind.multiplier_weight * gauge.multiplier + self.kind.init_weight * gauge.init
         return required_update(role, Kind.ADAPTIVE) - spent
+
+    def declared_shift(self, role: Role, embedding: EmbeddingPolicy) -> Exponent:
+        """By which exponent a declared policy changes the learning rate of a role, in every gauge."""
+        return self.rate_exponent(role, embedding) - self.rate_exponent(role)
 
     def decay_exponent(self, role: Role, policy: WeightDecayPolicy) -> Exponent:
         """The width exponent of the weight decay of a role under a policy.
@@ -246,8 +252,12 @@ _ROWS: tuple[_Row, ...] = (
     _Row(_LARS, Optimizer("LARS", Kind.RELATIVE, Decay.COUPLED)),
     _Row(("torch.optim.NAdam",), _adam("NAdam", Decay.TIMES_RATE), ("decoupled_weight_decay", True)),
     _Row(("torch.optim.NAdam",), _adam("NAdam")),
-    _Row(("torch.optim.RAdam",), _adam("RAdam", Decay.TIMES_RATE), ("decoupled_weight_decay", True)),
-    _Row(("torch.optim.RAdam",), _adam("RAdam")),
+    _Row(
+        ("torch.optim.RAdam",),
+        replace(_adam("RAdam", Decay.TIMES_RATE), plain_steps=5),
+        ("decoupled_weight_decay", True),
+    ),
+    _Row(("torch.optim.RAdam",), replace(_adam("RAdam"), plain_steps=5)),
     _Row(("torch.optim.Adamax",), _adam("Adamax")),
     _Row(("torch.optim.Adagrad",), _adam("Adagrad", epsilon=1e-10)),
     _Row(("torch.optim.RMSprop",), _adam("RMSprop")),

@@ -119,15 +119,27 @@ def use_roles(
     uses: Sequence[ParameterUse],
     roles: Mapping[ParameterUse, Role],
     assigned: Mapping[ParameterUse, list[tuple[Factor, Fraction]]],
+    lent: Mapping[ParameterUse, list[tuple[Factor, Fraction]]],
 ) -> tuple[UseRole, ...]:
     """Every use with its role and multiplier, equal ones once."""
     found = []
     for use in uses:
         factors = assigned.get(use, ())
         after = [(f, degree) for f, degree in factors if use in f.producers and f.module != use.module]
+        outside = (multiplier(after)[0] or ZERO) - (multiplier(lent.get(use, ()))[0] or ZERO)
         total, places = multiplier(factors)
-        found.append(UseRole(use.use, use.module, roles[use], total, multiplier(after)[0] or ZERO, places))
+        found.append(UseRole(use.use, use.module, roles[use], total, outside, places))
     return tuple(dict.fromkeys(found))
+
+
+def lent(ledger: Ledger) -> dict[ParameterUse, list[tuple[Factor, Fraction]]]:
+    """Factors of attention products that stand in front of a projection, and so in its module's output."""
+    found: dict[ParameterUse, list[tuple[Factor, Fraction]]] = {}
+    for factor in ledger.factors:
+        for use, degree in factor.consumers.items():
+            if factor.sites and all(site.module != use.module for site in factor.sites):
+                found.setdefault(use, []).append((factor, degree))
+    return found
 
 
 def attention_of(ledger: Ledger) -> tuple[Attention, ...]:

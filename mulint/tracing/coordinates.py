@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from mulint.theory import EmbeddingPolicy, Role
 from mulint.traces import ActivationTrace
 from mulint.tracing.measurement import Measurement
 from mulint.tracing.statistics import Fit, tail_slope
@@ -19,12 +20,14 @@ UNCLEAR = 0.06
 class Modules:
     """What is known of the modules by name: where each is built (path, line), and what follows it.
 
-    ``after``: exponent of the factors that the code applies to a module's output, as in ``head(x) / m``: the
-    size of the output is judged together with them.
+    ``after``: exponent of what a module's output still lacks, as in ``head(x) / m``: its size is judged
+    together with that. ``tables``: those that use embeddings, whose rate follows the declared policy.
     """
 
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     after: Mapping[str, float] = field(default_factory=dict)
+    tables: frozenset[str] = frozenset()
+    embedding: EmbeddingPolicy = EmbeddingPolicy.CONSTANT
 
 
 def check(measurements: Sequence[Measurement], modules: Modules) -> tuple[ActivationTrace, ...]:
@@ -56,6 +59,8 @@ def _rows(
         for m in measurements:
             if name in values(m):
                 after = modules.after.get(_module(name), 0.0)
+                if quantity == "local-update" and m.family is not None and _module(name) in modules.tables:
+                    after -= float(m.family.declared_shift(Role.INPUT, modules.embedding))
                 seeds.setdefault(m.seed, {})[m.width] = values(m)[name] * m.width**after
         slope = tail_slope(list(seeds.values()))
         if slope is not None:

@@ -61,8 +61,19 @@ class Flow:
             except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
                 self.ledger.unread.append(operation.event.use)
                 self.set(operation, Value(Kind.ACTIVATION))
+            self.note_spread(operation)
+        self.ledger.settle()
         used = {use.parameter for use in self.ledger.uses}
         self.ledger.uses += [use for use in self.inner if use.parameter not in used]
+
+    def note_spread(self, operation: Aligned) -> None:
+        """Note the factors of the arguments that are lost in the results."""
+        made = [self.value(ref) for ref in operation.event.outputs]
+        kept = {source for value in made for source in (*value.degrees, *value.inner)}
+        for ref in operation.event.tensors():
+            for source in factors_in(self.value(ref).degrees):
+                if isinstance(source, Factor) and source not in kept:
+                    source.spread = True
 
     def value(self, ref: Ref) -> Value:
         """What is known of a tensor; constants unless seen before."""

@@ -7,11 +7,12 @@ those of multipliers from the dimension trace. Only the gauge-invariant products
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from mulint.theory import (
+    EmbeddingPolicy,
     Gauge,
     Kind,
     Optimizer,
@@ -19,11 +20,12 @@ from mulint.theory import (
     init_departure,
     required_init,
     required_update,
-    update_departure,
 )
 from mulint.traces import Exponent, Init, Invariant, Update
+from mulint.tracing import schedules
 from mulint.tracing.measurement import Measurement
 from mulint.tracing.model import ParameterDims
+from mulint.tracing.schedules import Drift, Schedule
 from mulint.tracing.statistics import Fit, fit
 
 # A wrong exponent is off by at least 1/2 except for u-μP's choices; measured inits are good to a tenth.
@@ -34,12 +36,15 @@ DENOMINATOR = 4
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """One product that is off: ``init`` or ``update``, for one role of the parameter, by which power."""
+    """What is off, as the invariants are called: for one role of the parameter, by which power."""
 
     name: str
     role: Role
     by: float
     kind: Kind
+
+
+Judged = tuple[Invariant, Departure | None, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,26 @@ class Audit:
     invariants: tuple[Invariant, ...]
     departures: tuple[Departure, ...]
     notes: tuple[str, ...]
+    drift: Drift | None = None
 
 
 def audit(
-    dims: Sequence[ParameterDims], measurements: Sequence[Measurement], widths: Sequence[float]
+    dims: Sequence[ParameterDims],
+    measurements: Sequence[Measurement],
+    widths: Sequence[float],
+    embedding: EmbeddingPolicy = EmbeddingPolicy.CONSTANT,
+    schedule: Sequence[Schedule] = (),
 ) -> tuple[Audit, ...]:
-    """Judge every parameter from measurements at three widths or more; ``widths`` are those of its shapes."""
-    return tuple(_audit(one, measurements, _scales(one, widths)) for one in dims)
+    """Judge every parameter from measurements at three widths or more.
+
+    Args:
+        dims: the parameters.
+        measurements: one for every width and seed.
+        widths: those of the shapes in ``dims``.
+        embedding: the declared policy for the rate of embeddings.
+        schedule: what the schedule of the case does at every width.
+    """
+    return tuple(_audit(one, measurements, _scales(one, widths), embedding, schedule) for one in dims)
 
 
 def _scales(dims: ParameterDims, widths: Sequence[float]) -> Mapping[float, float]:
@@ -77,7 +95,13 @@ def _scales(dims: ParameterDims, widths: Sequence[float]) -> Mapping[float, floa
     return fans if growth == 1 and len(set(fans.values())) == len(fans) else {width: width for width in widths}
 
 
-def _audit(dims: ParameterDims, measurements: Sequence[Measurement], scales: Mapping[float, float]) -> Audit:
+def _audit(
+    dims: ParameterDims,
+    measurements: Sequence[Measurement],
+    scales: Mapping[float, float],
+    embedding: EmbeddingPolicy,
+    schedule: Sequence[Schedule],
+) -> Audit:
     measured = [m for m in measurements if dims.name in m.init]
     zero = bool(measured) and all(m.init[dims.name] == 0 for m in measured)
     drawn = None if zero else fit((scales[m.width], m.init[dims.name]) for m in measured)
@@ -87,17 +111,36 @@ def _audit(dims: ParameterDims, measurements: Sequence[Measurement], scales: Map
     epsilon = fit((scales[m.width], m.rates[dims.name].epsilon or 0.0) for m in grouped)
     update = fit((m.width, m.update[dims.name]) for m in measured if dims.name in m.update)
     family = measured[0].family if measured else None
-    judged = [
-        one
-        for role, multiplier in _roles(dims)
-        for one in (
-            _init(role, multiplier, drawn, zero=zero),
-            _update(role, multiplier, drawn, rate, update, family),
-        )
-    ]
+    shift = Fraction(0) if family is None else family.declared_shift(dims.role, embedding)
+
+    def judge(rate: Fit | None) -> list[Judged]:
+        return [
+            one
+            for role, multiplier in _roles(dims)
+            for one in (
+                _init(role, multiplier, drawn, zero=zero),
+                _update(role, multiplier, drawn, rate, update, family, shift),
+            )
+        ]
+
+    scheduled = schedules.exponents(schedule, dims.name, scales)
+    drift = schedules.drift(schedule, scheduled)
+    judged = judge(rate)
+    if drift is not None and _is_off(judged):
+        # The optimizer's rates are not those of the training: the schedule brings in the powers of the width.
+        given = [Fit(slope, slope, slope) for step, slope in scheduled.items() if step]
+        rate, judged, drift = given[0], judge(given[0]), None
+        judged = next((other for other in map(judge, given) if _is_off(other)), judged)
+    judged += _damping(
+        dims.role, fit((m.width, m.undamped[dims.name]) for m in measured if dims.name in m.undamped)
+    )
     invariants = [invariant for invariant, _, _ in judged]
+    departures = [departure for _, departure, _ in judged if departure is not None]
     if decay is not None and rate is not None and family is not None and family.decays_with_rate:
-        invariants.append(Invariant("weight_decay", rate.slope + decay.slope, 0.0, None))
+        product = rate.slope + decay.slope
+        wrong = product > EXACT  # below, it is a matter of the declared policy
+        invariants.append(Invariant("weight_decay", product, 0.0, False if wrong else None))
+        departures += [Departure("weight_decay", dims.role, product, family.kind)] if wrong else []
     return Audit(
         dims,
         Init(None if drawn is None else drawn.slope, None if drawn is None else drawn.interval, zero),
@@ -106,9 +149,14 @@ def _audit(dims: ParameterDims, measurements: Sequence[Measurement], scales: Map
         Exponent(None if epsilon is None else epsilon.slope),
         _shown_update(dims, update),
         tuple(invariants),
-        tuple(departure for _, departure, _ in judged if departure is not None),
+        tuple(departures),
         tuple(note for _, _, note in judged if note),
+        drift,
     )
+
+
+def _is_off(judged: Iterable[Judged]) -> bool:
+    return any(departure is not None and departure.name == "update" for _, departure, _ in judged)
 
 
 def _roles(dims: ParameterDims) -> list[tuple[Role, Fraction | None]]:
@@ -116,9 +164,6 @@ def _roles(dims: ParameterDims) -> list[tuple[Role, Fraction | None]]:
     tied = dims.role is Role.INPUT
     readouts = [(use.role, use.multiplier) for use in dims.use_roles if tied and use.role is Role.OUTPUT]
     return list(dict.fromkeys([(dims.role, dims.multiplier), *readouts]))
-
-
-Judged = tuple[Invariant, Departure | None, str]
 
 
 def _init(role: Role, multiplier: Fraction | None, drawn: Fit | None, *, zero: bool) -> Judged:
@@ -146,21 +191,31 @@ def _update(
     rate: Fit | None,
     update: Fit | None,
     family: Optimizer | None,
+    shift: Fraction,
 ) -> Judged:
     if role in (Role.SCALAR, Role.MIXED) or multiplier is None or rate is None:
         return Invariant("update", None, None, None), None, ""
     if family is None or family.kind is Kind.ORTHOGONAL:
         return _measured_update(role, multiplier, update)
     gauge = Gauge(multiplier, Fraction(0) if drawn is None else _near(drawn.slope), _near(rate.slope))
-    value, expected = gauge.update_product(family.kind), _expected(role, family.kind)
-    off = float(update_departure(role, family.kind, gauge)) if family.kind is Kind.SGD else float(value - expected)
+    value, expected = gauge.update_product(family.kind), required_update(role, _rule(family.kind)) + shift
+    off = float(value - expected)
     wrong = abs(off) > EXACT
     departure = Departure("update", role, off, family.kind) if wrong else None
     return Invariant("update", float(value), float(expected), not wrong), departure, ""
 
 
-def _expected(role: Role, kind: Kind) -> Fraction:
-    return required_update(role, Kind.SGD if kind is Kind.SGD else Kind.ADAPTIVE)
+def _rule(kind: Kind) -> Kind:
+    return Kind.SGD if kind is Kind.SGD else Kind.ADAPTIVE
+
+
+def _damping(role: Role, left: Fit | None) -> list[Judged]:
+    """Whether gradients fall below ε as the model gets wider, and the updates with them."""
+    if left is None or left.slope >= -MEASURED:
+        return []
+    return [
+        (Invariant("epsilon", left.slope, 0.0, False), Departure("epsilon", role, left.slope, Kind.ADAPTIVE), "")
+    ]
 
 
 def _measured_update(role: Role, multiplier: Fraction, update: Fit | None) -> Judged:

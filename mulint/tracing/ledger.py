@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TypeGuard
 
@@ -25,6 +25,7 @@ class Ledger:
         self.sites: list[Site] = []
         self.steady: list[Use] = []
         self.unread: list[Use] = []
+        self.inner: list[tuple[Factor, Site, Fraction, Value]] = []  # factors in front of one side's projection
 
     def factor(self, operation: Aligned, degrees: dict[Source, Fraction], law: Law) -> dict[Source, Fraction]:
         """Note a scalar that changes with the width; the degrees with it."""
@@ -36,16 +37,37 @@ class Ledger:
     def site(self, operation: Aligned, sides: Sequence[Value], law: Law, builtin: Fraction | None) -> Value:
         """Note a product of two activations over a growing dimension."""
         made = {source.parameter for side in sides for source in side.degrees if made_by_layer(source)}
-        site = Site(operation.event.use, law, builtin, tuple(sorted(made)))
+        site = Site(operation.event.use, operation.module, law, builtin, tuple(sorted(made)))
         self.sites.append(site)
+        makers = [use for side in sides for use in side.degrees if made_by_layer(use)]
         for source, degree in multiplied(factors_in(side.degrees) for side in sides).items():
-            if isinstance(source, Factor):
+            if isinstance(source, Factor) and not _scales_its_layer(source, source.producers, makers, operation):
                 source.sites[site] = degree
-        first, second = (factors_in(side.inner) for side in sides)
-        for source in first.keys() ^ second.keys():  # a factor on the query alone, in front of its projection
-            if isinstance(source, Factor) and not any(made_by_layer(use) for use in source.producers):
-                source.sites[site] = first.get(source, second.get(source, ONE))
+        for side, other in (sides, sides[::-1]):
+            alone = {source: degree for source, degree in side.inner.items() if source not in other.inner}
+            for source, degree in alone.items():
+                if isinstance(source, Factor) and not _scales_its_layer(
+                    source, source.consumers, makers, operation
+                ):
+                    self.inner.append((source, site, degree, side))
         return Value(Kind.ACTIVATION, {site: ONE})
+
+    def settle(self) -> None:
+        """Give a factor in front of the projection of one side, as of the query alone, to the attention product.
+
+        Only if the scaled tensor goes nowhere else: one that stays in the stream belongs to what made it.
+        """
+        for factor, site, degree, side in self.inner:
+            if not factor.spread and factor.consumers.keys() <= side.degrees.keys():
+                factor.sites[site] = degree
+
+
+def _scales_its_layer(
+    factor: Factor, scaled: Iterable[Source], makers: Sequence[ParameterUse], operation: Aligned
+) -> bool:
+    """Whether a factor stands in the module of a layer, away from the attention, and scales all that it makes."""
+    own = {use for use in makers if use.module == factor.module}
+    return factor.module != operation.module and bool(own) and own <= set(scaled)
 
 
 def made_by_layer(source: Source) -> TypeGuard[ParameterUse]:

@@ -26,7 +26,8 @@ ATTENTION = "attention"
 class Measurement:
     """What one run gave.
 
-    ``init``: RMS of every parameter as built. ``update``: its update norm after all steps. ``sizes``,
+    ``init``: RMS of every parameter as built. ``update``: its update norm after all steps. ``undamped``: the
+    part of it that ε leaves. ``sizes``,
     ``changes``, ``local``: by module output (``name`` or ``name#call``), the RMS at init, the RMS of the
     change after training, and the RMS of the part of it that the module's own update makes on the inputs of
     the trained model. ``potential``: mean norm of queries times mean norm of keys times the scale, by call.
@@ -41,6 +42,7 @@ class Measurement:
     fill: dict[str, bool] = field(default_factory=dict)
     rates: dict[str, Rates] = field(default_factory=dict)
     update: dict[str, float] = field(default_factory=dict)
+    undamped: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)
     changes: dict[str, float] = field(default_factory=dict)
     local: dict[str, float] = field(default_factory=dict)
@@ -49,7 +51,7 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class Call:
     """One call of a module that owns parameters or has no children."""
 
     module: nn.Module
@@ -89,17 +91,21 @@ def measure(
     for name, value in start.items():
         found.init[name] = float(value.float().square().mean().sqrt())
         found.fill[name] = bool(value.numel() > 1 and (value == value.flatten()[0]).all())
-    before, found.potential = _forward(prepared)
-    found.sizes = {name: _rms(call.output) for name, call in before.items()}
+    before, found.potential = forward(prepared)
+    found.sizes = {name: rms(call.output) for name, call in before.items()}
     if prepared.optimizer is None:
         return found, 1.0
     factor = training.small_factor(prepared) if factor is None else factor
     training.scale_rates(prepared, factor)
+    if training.settle(prepared):
+        start = training.snapshot(model)
+        before, _ = forward(prepared)
     found.losses = [training.step(prepared) for _ in range(steps)]
-    after, found.potential = _forward(prepared)
+    found.undamped = training.undamped(prepared)
+    after, found.potential = forward(prepared)
     for name, call in after.items():
         if name in before and before[name].output.shape == call.output.shape:
-            found.changes[name] = _rms(call.output - before[name].output)
+            found.changes[name] = rms(call.output - before[name].output)
         found.local[name] = _local(call, start, prepared)
     now = dict(model.named_parameters())
     for one in dims:
@@ -108,11 +114,12 @@ def measure(
     return found, factor
 
 
-def _rms(value: Tensor) -> float:
+def rms(value: Tensor) -> float:
+    """The root mean square of the entries."""
     return float(value.detach().float().square().mean().sqrt())
 
 
-def _local(call: _Call, start: dict[str, Tensor], prepared: Prepared) -> float:
+def _local(call: Call, start: dict[str, Tensor], prepared: Prepared) -> float:
     """RMS of ``f(x; W) - f(x; W0)`` on the inputs of the trained model; 0 for modules without weights."""
     module = call.module
     own = dict(module.named_parameters(recurse=False))
@@ -122,21 +129,22 @@ def _local(call: _Call, start: dict[str, Tensor], prepared: Prepared) -> float:
     if len(initial) != len(own):
         return 0.0
     with torch.no_grad(), prepared.built.precision(), training.weights_of(module, initial):
-        output = _tensor(module.forward(*call.inputs, **call.keywords))
+        output = tensor(module.forward(*call.inputs, **call.keywords))
     if output is None or output.shape != call.output.shape:
         return 0.0
-    return _rms(call.output - output)
+    return rms(call.output - output)
 
 
-def _tensor(output: Any) -> Tensor | None:
+def tensor(output: Any) -> Tensor | None:
+    """What counts as the output of a module: its first tensor; None if that holds no floating-point numbers."""
     if isinstance(output, tuple | list) and output:
         output = output[0]
     return output if isinstance(output, Tensor) and output.is_floating_point() else None
 
 
-def _forward(prepared: Prepared) -> tuple[dict[str, _Call], dict[str, float]]:
+def forward(prepared: Prepared) -> tuple[dict[str, Call], dict[str, float]]:
     """One pass over the fixed batch, recording the calls of all leaf modules and all fused attention."""
-    calls: dict[str, _Call] = {}
+    calls: dict[str, Call] = {}
     potential = _Potential()
     with torch.no_grad(), _recorded(prepared.model, calls), potential:
         prepared.built.loss(prepared.model, prepared.built.batch)
@@ -144,18 +152,18 @@ def _forward(prepared: Prepared) -> tuple[dict[str, _Call], dict[str, float]]:
 
 
 @contextmanager
-def _recorded(model: nn.Module, calls: dict[str, _Call]) -> Iterator[None]:
+def _recorded(model: nn.Module, calls: dict[str, Call]) -> Iterator[None]:
     count: dict[str, int] = {}
 
     def hook_for(name: str) -> Any:
         def hook(module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], output: Any) -> None:
-            tensor = _tensor(output)
-            if tensor is None or tensor.numel() < 2:
+            found = tensor(output)
+            if found is None or found.numel() < 2:
                 return
             index = count.get(name, 0)
             count[name] = index + 1
             kept = tuple(i.detach().clone() if isinstance(i, Tensor) else i for i in inputs)
-            calls[f"{name}#{index}" if index else name] = _Call(module, kept, keywords, tensor.detach().clone())
+            calls[f"{name}#{index}" if index else name] = Call(module, kept, keywords, found.detach().clone())
 
         return hook
 

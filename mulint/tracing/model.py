@@ -62,8 +62,8 @@ class UseRole:
     """One use with the role it alone would give, and the exponent of the scalar factors on its path.
 
     A tied embedding has one use with role ``input`` and one with role ``output``, each with its multiplier.
-    ``module``: the one whose forward it is. ``after``: the part of the multiplier that stands outside that
-    module, on its output, so that the output as such does not contain it.
+    ``module``: the one whose forward it is. ``after``: exponent of what the output of that module still lacks:
+    the part of the multiplier that stands outside, less a factor of an attention product in front of it.
     """
 
     use: Use

@@ -19,6 +19,7 @@ class Request:
     project's top folder, put on ``sys.path``. ``seeds``: how many, the first of which is ``seed``. ``settings``:
     fields or arguments with the literal value they are to have. ``follow``: fields computed from knobs, as
     expressions. ``fill_base``: give a case's model the base that the case leaves out.
+    ``embedding_lr``: the declared policy for the rate of embeddings, as in the configuration.
     ``autocast``: the type that ``torch.autocast`` computes losses in, empty for none.
     """
 
@@ -39,6 +40,7 @@ class Request:
     fill_base: bool = False
     module: str = ""
     autocast: str = ""
+    embedding_lr: str = "constant"
 
     def to_json(self) -> str:
         """The request as one line of JSON."""

@@ -99,9 +99,11 @@ def _read(recordings: Sequence[Recording], kept: Mapping[str, Law], assumptions:
         for name, found in uses.items()
         for use in found
     }
-    assigned = classification.assign(flow.ledger, roles)
+    assigned, lent = classification.assign(flow.ledger, roles), classification.lent(flow.ledger)
     parameters = tuple(
-        _parameter(name, recordings, laws[name], uses[name], classification.use_roles(uses[name], roles, assigned))
+        _parameter(
+            name, recordings, laws[name], uses[name], classification.use_roles(uses[name], roles, assigned, lent)
+        )
         for name in laws
     )
     unseen = tuple(

@@ -11,14 +11,25 @@ from typing import Any
 import torch
 
 from mulint import traces
-from mulint.theory import Role, law
-from mulint.tracing import building, coordinates, devices, invariants, roles, training, verdict
+from mulint.theory import EmbeddingPolicy, Role, law
+from mulint.tracing import (
+    building,
+    contributions,
+    coordinates,
+    devices,
+    invariants,
+    roles,
+    schedules,
+    training,
+    verdict,
+)
 from mulint.tracing.building import Plan
 from mulint.tracing.invariants import Audit
 from mulint.tracing.measurement import ATTENTION, Measurement, measure
 from mulint.tracing.model import Attention, Builder, ParameterDims, Use
 from mulint.tracing.request import Request
 from mulint.tracing.roles import Dimensions
+from mulint.tracing.schedules import Schedule
 
 Progress = Callable[[str, float], None]
 # Two seeds were enough for Adam on every model measured, three for SGD; more only where it is not clear.
@@ -50,15 +61,31 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     dimensions = roles.trace(
         plan.builder, Path(request.root), lambda: progress("roles", min(next(done) / count, 1.0))
     )
-    modules = _modules(dimensions)
+    embedding = EmbeddingPolicy(request.embedding_lr)
+    modules = _modules(dimensions, embedding)
+    schedule: tuple[Schedule, ...] = ()
+    if "invariants" in request.stages:
+        schedule = schedules.follow(plan.builder, request.seed, torch.device(request.device), Path(request.root))
     measurements = _measure(request, plan.builder, dimensions.parameters, modules, progress)
-    audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths)
+    audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths, embedding, schedule)
     activations: tuple[traces.ActivationTrace, ...] = ()
     if "coordinates" in request.stages:
         activations = coordinates.check(measurements, modules)
     found = verdict.culprits(audits, dimensions.attention) if measurements else ()
     complete = {"invariants", "coordinates"} <= set(request.stages)
     outcome = verdict.overall(found, audits, activations, complete=complete)
+    contributed: tuple[traces.Contribution, ...] = ()
+    if activations and outcome == "fail":
+        progress("training", 0.0)
+        contributed = contributions.split(
+            plan.builder,
+            dimensions.parameters,
+            modules,
+            _suspicious(found, dimensions, activations),
+            request.seed,
+            torch.device(request.device),
+            measurements[0].steps,
+        )
     return traces.Trace(
         model=f"{request.module or Path(request.file).name}:{request.name}",
         widths=tuple(int(width) if width.is_integer() else width for width in plan.builder.widths),
@@ -83,10 +110,11 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         ),
         steady=tuple(map(_site, dimensions.steady)),
         activations=activations,
+        contributions=contributed,
         limit=verdict.limit(audits, activations, outcome),
         verdict=outcome,
         culprits=found,
-        cannot_see=(*CANNOT_SEE, *dimensions.unseen),
+        cannot_see=(*CANNOT_SEE, *schedules.unseen(schedule), *dimensions.unseen),
     )
 
 
@@ -116,7 +144,16 @@ def _measure(
     return found
 
 
-def _modules(dimensions: Dimensions) -> coordinates.Modules:
+def _suspicious(
+    found: Sequence[traces.Culprit], dimensions: Dimensions, activations: Sequence[traces.ActivationTrace]
+) -> set[str]:
+    """The modules that use a parameter at fault, and those whose outputs leave their limits."""
+    named = {name for culprit in found for name in culprit.parameter.split(", ")}
+    users = {use.module for one in dimensions.parameters if one.name in named for use in one.use_roles}
+    return users | {row.module.partition("#")[0] for row in activations if row.verdict == "violates"}
+
+
+def _modules(dimensions: Dimensions, embedding: EmbeddingPolicy) -> coordinates.Modules:
     places = {name: (site.path, site.line) for name, site in dimensions.modules.items()}
     fused = {(a.path, a.line) for a in dimensions.attention if a.op == "scaled_dot_product_attention"}
     if len(fused) == 1:
@@ -126,7 +163,8 @@ def _modules(dimensions: Dimensions) -> coordinates.Modules:
         for use in one.use_roles:
             if use.after and one.role is not Role.VECTOR:
                 after[use.module] = float(use.after)
-    return coordinates.Modules(places, after)
+    tables = {use.module for one in dimensions.parameters if one.role is Role.INPUT for use in one.use_roles}
+    return coordinates.Modules(places, after, frozenset(tables), embedding)
 
 
 def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.ParameterTrace:
@@ -161,7 +199,7 @@ def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.Parameter
 
 
 def _verdict(audit: Audit) -> traces.ParameterVerdict:
-    if audit.departures:
+    if audit.departures or audit.drift:
         return "violates"
     judged = [i.ok for i in audit.invariants if i.name in ("init", "update")]
     settled = audit.dims.role is Role.SCALAR or (audit.dims.role is not Role.VECTOR and all(judged) and judged)

@@ -21,6 +21,8 @@ from mulint.tracing.model import Built, CannotBuild
 # At a small rate the response is linear: nothing saturates, and faults show as whole exponents.
 SMALL_RATE = {"adaptive": 1e-4, "sgd": 1e-3}
 STEPS = 3
+# Sums in float32 are wrong by a few of their last digits; smaller gradients than this part are nothing else.
+ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,27 @@ def rates(prepared: Prepared) -> dict[str, Rates]:
     return found
 
 
+def undamped(prepared: Prepared) -> dict[str, float]:
+    """By parameter, the part of an adaptive update that ε leaves: the median of ``√v / (√v + ε)``.
+
+    Only for optimizers that keep squares of gradients and add ε to their root, as Adam does; after a step. Left
+    out are gradients that are rounding errors, as of the bias of attention keys, which no loss depends on.
+    """
+    roots: dict[str, tuple[Tensor, float]] = {}
+    for group in prepared.optimizer.param_groups if prepared.optimizer else ():
+        for parameter in group["params"]:
+            state = prepared.optimizer.state.get(parameter, {}) if prepared.optimizer else {}
+            if "exp_avg_sq" in state and "betas" in group and "eps" in group and id(parameter) in prepared.names:
+                squares = state["exp_avg_sq"].float() / (1 - group["betas"][1] ** float(state["step"]))
+                roots[prepared.names[id(parameter)]] = squares[squares > 0].sqrt(), group["eps"]
+    largest = max((float(root.median()) for root, _ in roots.values() if len(root)), default=0.0)
+    return {
+        name: float((root / (root + epsilon)).median())
+        for name, (root, epsilon) in roots.items()
+        if len(root) and float(root.median()) > ROUNDING * largest
+    }
+
+
 def small_factor(prepared: Prepared) -> float:
     """The factor that brings the largest rate down to the small one; the same must be used at every width."""
     if prepared.optimizer is None:
@@ -130,6 +153,18 @@ def step(prepared: Prepared) -> float:
     loss.backward()  # type: ignore[no-untyped-call]
     prepared.optimizer.step()
     return float(loss.detach())
+
+
+def settle(prepared: Prepared) -> bool:
+    """Take the steps in which the optimizer is not yet what its family is; whether there are any.
+
+    RAdam starts with plain gradients, which need other rates (Tensor Programs V, Appendix B.3). Changes are
+    measured from there.
+    """
+    count = prepared.family.plain_steps if prepared.family else 0
+    for _ in range(count):
+        step(prepared)
+    return count > 0
 
 
 def run(prepared: Prepared, factor: float, steps: int) -> list[float]:

@@ -45,12 +45,12 @@ class ParameterUse:
 class Site:
     """A product of two activations over a growing dimension, as in attention.
 
-    ``builtin``: exponent of the scale that the operation itself applies, ``None``
-    if unknown. ``makers``: the parameters whose
-    layers made the two activations.
+    ``module``: the one whose forward does it. ``builtin``: exponent of the scale that the operation itself
+    applies, ``None`` if unknown. ``makers``: the parameters whose layers made the two activations.
     """
 
     use: Use
+    module: str
     contracted: Law
     builtin: Fraction | None
     makers: tuple[str, ...] = ()
@@ -61,7 +61,8 @@ class Factor:
     """A scalar that changes with the width, multiplied onto a tensor.
 
     ``producers``: what the tensor was made by, with the power in which it occurs; ``consumers``: the uses that
-    take the scaled tensor in.
+    take the scaled tensor in. ``spread``: the scaled tensor also goes where its powers cannot be followed, as
+    into a sum with one that is not scaled.
     """
 
     law: Law
@@ -70,6 +71,7 @@ class Factor:
     producers: Mapping[Source, Fraction]
     consumers: dict[ParameterUse, Fraction] = field(default_factory=dict)
     sites: dict[Site, Fraction] = field(default_factory=dict)
+    spread: bool = False
 
 
 Source = ParameterUse | Site | Factor

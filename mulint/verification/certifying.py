@@ -34,6 +34,7 @@ def certify(
     knobs: Sequence[str] = (),
     follow: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
+    embedding_lr: str = "constant",
     limits: Limits = Limits(),  # noqa: B008
 ) -> Certificate:
     """Check that a patch keeps the model at its base and gives the invariants of μP at other widths.
@@ -49,6 +50,7 @@ def certify(
         knobs: the settings that are widths, when they are not to be found by name.
         follow: settings computed from knobs, as expressions.
         settings: literal values of other settings.
+        embedding_lr: the declared policy for the rate of embeddings.
         limits: what each process may use.
     """
     if target is None:
@@ -57,7 +59,9 @@ def certify(
     inside = os.path.relpath(root / file, root)
     if not file or inside.startswith(os.pardir):
         return _open(f"{target} is not path/file.py:name inside the project")
-    request = Request(inside, name, "", tuple(knobs), dict(follow or {}), dict(settings or {}))
+    request = Request(
+        inside, name, "", tuple(knobs), dict(follow or {}), dict(settings or {}), embedding_lr=embedding_lr
+    )
     with tempfile.TemporaryDirectory(prefix="mulint-") as folder:
         run = _Run(
             root.resolve(),
