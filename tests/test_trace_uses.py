@@ -72,6 +72,20 @@ def tokens(_: int) -> tuple[Tensor, ...]:
 PRODUCTS: list[tuple[str, Callable[[int], dict[str, tuple[int, ...]]], Function, dict[str, str]]] = [
     ("matmul", lambda w: {"a": (w, w), "b": (w, 3)}, lambda x, a, b: x @ a @ b, {"a": "hidden", "b": "output"}),
     ("mm", lambda w: {"a": (2 * w, w)}, lambda x, a: torch.mm(x, a.t()), {"a": "hidden"}),
+    (
+        "flat weights",
+        lambda w: {"a": (w * w,), "b": (4 * w * w,), "c": (3 * w,), "d": (w * w,)},
+        lambda x, a, b, c, d: (
+            (
+                F.linear(x @ a.view(x.shape[1], -1), b.view(-1, x.shape[1]))[:, : x.shape[1]]
+                @ d.view(x.shape[1], -1).t()
+            )
+            @ c.reshape(-1, 3)
+        ),
+        {"a": "hidden", "b": "hidden", "c": "output", "d": "hidden"},
+    ),
+    ("scale of several numbers", lambda w: {"a": (w, 8)}, lambda x, a: x[..., None] * -a.exp(), {"a": "vector"}),
+    ("table of positions", lambda w: {"a": (5, w)}, lambda x, a: x + a, {"a": "input"}),
     ("mv", lambda w: {"a": (w,)}, torch.mv, {"a": "output"}),
     (
         "addmm",

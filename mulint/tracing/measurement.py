@@ -104,7 +104,10 @@ def measure(
     now = dict(model.named_parameters())
     for one in dims:
         if one.name in now and one.name in start:
-            found.update[one.name] = update_norm(now[one.name] - start[one.name], one.role, one.fan_in_dims)
+            change, contracted = now[one.name] - start[one.name], one.fan_in_dims
+            if one.view and width in one.view.shapes:
+                change, contracted = change.reshape(one.view.shapes[width]), one.view.contracted
+            found.update[one.name] = update_norm(change, one.role, contracted)
     return found, factor
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -26,6 +27,7 @@ class Places:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.positions: dict[tuple[CodeType, int], tuple[int, int]] = {}
+        self.relatives: dict[str, str] = {}
 
     def find(self, op: str) -> tuple[tuple[object, ...], Use]:
         """The whole chain of calls as a key, and the innermost place of the user's code in it."""
@@ -50,8 +52,11 @@ class Places:
 
     def relative(self, filename: str) -> str:
         """A path as results carry it."""
-        path = Path(filename)
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+        if filename not in self.relatives:
+            path = Path(filename)
+            shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+            self.relatives[filename] = shown.as_posix()
+        return self.relatives[filename]
 
 
 class Constructions:
@@ -130,6 +135,7 @@ def _builds(frame: FrameType, module: nn.Module) -> bool:
     return frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is module
 
 
+@cache
 def _is_plumbing(filename: str) -> bool:
     if filename.startswith((TORCH, "<")):
         return True

@@ -147,6 +147,7 @@ def _parameter(
         rows=rows,
         use_roles=use_roles,
         sites=_sites(name, recordings),
+        view=next((use.view for use in uses if use.view), None),
     )
 
 
