@@ -16,7 +16,12 @@ from typing import Any
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _get_current_dispatch_mode,
+    _pop_mode,
+    _push_mode,
+)
 
 from mulint.tracing.catalogue import PRODUCTS, QUERIES
 from mulint.tracing.model import Use
@@ -113,7 +118,7 @@ def record(width: float, model: nn.Module, batch: object, run: Callable[[], obje
     with ExitStack() as stack:
         stack.enter_context(_transparent_functionals())
         stack.enter_context(recorder.follow_modules(model))
-        stack.enter_context(_Products(recorder))
+        stack.enter_context(recorder.products)
         stack.enter_context(recorder)
         run()
     return recorder.recording
@@ -128,6 +133,7 @@ class _Recorder(TorchFunctionMode):
         self.seen: dict[tuple[object, ...], int] = {}
         self.modules: list[str] = [""]
         self.places = Places(root)
+        self.products = _Products(self)
         self.inside = 0
         first, self.recording.aliases = named_parameters(model)
         for name, parameter in first.items():
@@ -191,11 +197,17 @@ class _Recorder(TorchFunctionMode):
         if name in QUERIES:
             return func(*args, **kwargs)
         before = self.ref(args), self.ref(kwargs)  # an operation in place must not hide what it read
+        # No product is looked for inside of a recorded call. Popping the mode saves time.
+        topmost = _get_current_dispatch_mode() is self.products
+        if topmost:
+            _pop_mode()
         self.inside += 1
         try:
             result = func(*args, **kwargs)
         finally:
             self.inside -= 1
+            if topmost:
+                _push_mode(self.products)
         made = [args[0]] if name == "__setitem__" else list(_tensors_in(result))
         if made:
             self.add(name, before, made)
