@@ -100,8 +100,8 @@ def measure(
     for name, call in after.items():
         if name in before and before[name].output.shape == call.output.shape:
             found.changes[name] = _rms(call.output - before[name].output)
-        found.local[name] = _local(call, start, prepared)
-    now = dict(model.named_parameters())
+        found.local[name] = _local(name.partition("#")[0], call, start, prepared)
+    now = training.snapshot(model)
     for one in dims:
         if one.name in now and one.name in start:
             change, contracted = now[one.name] - start[one.name], one.fan_in_dims
@@ -115,14 +115,12 @@ def _rms(value: Tensor) -> float:
     return float(value.detach().float().square().mean().sqrt())
 
 
-def _local(call: _Call, start: dict[str, Tensor], prepared: Prepared) -> float:
+def _local(name: str, call: _Call, start: dict[str, Tensor], prepared: Prepared) -> float:
     """RMS of ``f(x; W) - f(x; W0)`` on the inputs of the trained model; 0 for modules without weights."""
     module = call.module
     own = dict(module.named_parameters(recurse=False))
-    if not own:
-        return 0.0
-    initial = {name: start[prepared.names[id(p)]] for name, p in own.items() if id(p) in prepared.names}
-    if len(initial) != len(own):
+    initial = {key: start[f"{name}.{key}"] for key in own if f"{name}.{key}" in start}
+    if not own or len(initial) != len(own):
         return 0.0
     with torch.no_grad(), prepared.built.precision(), training.weights_of(module, initial):
         output = _tensor(module.forward(*call.inputs, **call.keywords))

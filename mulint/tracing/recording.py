@@ -139,6 +139,11 @@ class _Recorder(TorchFunctionMode):
         for name, parameter in first.items():
             self.recording.shapes[name] = tuple(parameter.shape)
             self.recording.parameters[self.node(parameter)] = name
+        self.named = {
+            full: self.node(first[name])
+            for name, others in self.recording.aliases.items()
+            for full in (name, *others)
+        }
         for name, tensor in kept_numbers(model).items():
             self.recording.kept[self.node(tensor)] = name
         for tensor in _tensors_in(batch):
@@ -175,7 +180,11 @@ class _Recorder(TorchFunctionMode):
         handles = []
 
         def enter(name: str) -> Callable[..., None]:
-            return lambda *_: self.modules.append(name)
+            def entered(module: nn.Module, _: object) -> None:
+                self.modules.append(name)
+                self.gathered(name, module)
+
+            return entered
 
         def leave(*_: object) -> None:
             self.modules.pop()
@@ -188,6 +197,14 @@ class _Recorder(TorchFunctionMode):
         finally:
             for handle in handles:
                 handle.remove()
+
+    def gathered(self, prefix: str, module: nn.Module) -> None:
+        """Sharded parameters are others while their module runs: whole ones, of the same names."""
+        for name, parameter in module._parameters.items():
+            node = self.named.get(f"{prefix}.{name}".lstrip("."))
+            if parameter is not None and node is not None and id(parameter) not in self.nodes:
+                self.nodes[id(parameter)] = node
+                self.keep.append(parameter)
 
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None

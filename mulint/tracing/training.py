@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from mulint.theory import Optimizer as Family
 from mulint.theory import lookup
 from mulint.tracing.model import Built, CannotBuild
+from mulint.tracing.sharding import is_sharded, whole
 
 # At a small rate the response is linear: nothing saturates, and faults show as whole exponents.
 SMALL_RATE = {"adaptive": 1e-4, "sgd": 1e-3}
@@ -182,8 +183,8 @@ def _advance(schedule: Any, loss: float) -> None:
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of every parameter by name."""
-    return {name: p.detach().clone() for name, p in model.named_parameters()}
+    """A copy of every parameter by each of its names."""
+    return {name: whole(p.detach()).clone() for name, p in model.named_parameters(remove_duplicate=False)}
 
 
 @contextmanager
@@ -193,10 +194,16 @@ def weights_of(module: nn.Module, values: dict[str, Tensor]) -> Iterator[None]:
     before = {name: p.detach().clone() for name, p in own.items()}
     with torch.no_grad():
         for name, parameter in own.items():
-            parameter.copy_(values[name])
+            if is_sharded(parameter):  # cannot be computed with outside of the model's own call
+                module._parameters[name] = nn.Parameter(values[name])
+            else:
+                parameter.copy_(values[name])
     try:
         yield
     finally:
         with torch.no_grad():
             for name, parameter in own.items():
-                parameter.copy_(before[name])
+                if is_sharded(parameter):
+                    module._parameters[name] = parameter
+                else:
+                    parameter.copy_(before[name])
