@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 import mulint
 from mulint.tracing import cases, roles
+from mulint.tracing.model import Builder, Built
 from mulint.tracing.process import run
 from mulint.tracing.request import Limits, Request
 
@@ -428,3 +429,32 @@ def test_compiled_modules_and_scripted_kernels(tmp_path: Path) -> None:
     assert found["stem.weight"] == "input"
     assert found["packed.weight"] == "hidden"
     assert found["head.weight"] == "output"
+
+
+class Blocked(nn.Module):
+    """A table that has as many numbers as the width has blocks: one at the smallest width."""
+
+    table: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(7, width)
+        self.register_buffer("table", torch.ones(width // 64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        blocks: Tensor = self.stem(x).view(x.shape[0], -1, 64)
+        return blocks * self.table[:, None]
+
+
+def test_a_table_with_one_number_at_the_smallest_width_needs_no_real_numbers() -> None:
+    def case(width: float) -> mulint.Case:
+        return mulint.Case(Blocked(int(width)), rows(int(width)), lambda model, batch: total(model(*batch)))
+
+    plain, devices = cases.from_case(case, WIDTHS, None), []
+
+    def build(width: float, seed: int, device: torch.device) -> Built:
+        devices.append(device.type)
+        return plain.build(width, seed, device)
+
+    roles.trace(Builder(WIDTHS, build), ROOT)
+    assert devices == ["meta"] * 3

@@ -101,7 +101,7 @@ def measure(
         if name in before and before[name].output.shape == call.output.shape:
             found.changes[name] = _rms(call.output - before[name].output)
         found.local[name] = _local(name.partition("#")[0], call, start, prepared)
-    now = training.snapshot(model)
+    now = training.weights(model)
     for one in dims:
         if one.name in now and one.name in start:
             change, contracted = now[one.name] - start[one.name], one.fan_in_dims

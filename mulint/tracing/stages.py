@@ -97,7 +97,7 @@ def _measure(
     modules: coordinates.Modules,
     progress: Progress,
 ) -> list[Measurement]:
-    """Train at every width, seed by seed, until no statistic is near its threshold or the seeds are used up."""
+    """Train at every width, seed by seed, until the verdict is decided or the seeds are used up."""
     if not {"invariants", "coordinates"} & set(request.stages):
         return []
     torch.set_num_threads(1)
@@ -111,9 +111,14 @@ def _measure(
             measurement, factor = measure(builder, dims, width, request.seed + count - 1, device, factor, steps)
             found.append(measurement)
         few = FEW_SEEDS_SGD if found[0].family is not None and found[0].family.is_sgd else FEW_SEEDS
-        if request.seeds is None and count >= few and coordinates.is_clear(coordinates.check(found, modules)):
+        if request.seeds is None and count >= few and _is_decided(coordinates.check(found, modules)):
             break
     return found
+
+
+def _is_decided(rows: Sequence[traces.ActivationTrace]) -> bool:
+    """Whether more seeds cannot turn the verdict: one statistic fails beyond doubt, or all are clear."""
+    return any(row.verdict == "violates" for row in rows) or coordinates.is_clear(rows)
 
 
 def _modules(dimensions: Dimensions) -> coordinates.Modules:
