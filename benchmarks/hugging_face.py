@@ -35,10 +35,12 @@ swin_tiny_patch4_window7_224 swinv2_tiny_window8_256 pvt_v2_b0 twins_svt_small m
 coatnet_nano_rw_224 convnext_tiny convnextv2_atto resnet18 resnet50 resnetv2_50 regnety_008 densenet121
 efficientnet_b0 mobilenetv3_large_100 vgg11 poolformer_s12 edgenext_xx_small focalnet_tiny_srf
 """.split()
-# Layers that end in something of a fixed size by design: readouts, routers, and gates with one output.
+# Layers that end in something of a fixed size by design: readouts, routers, gates with one output, mixing over
+# positions, stems and hidden layers whose size is written into the library's code.
 FIXED = re.compile(
     r".*(head|lm_head|decoder|classifier|score|fc|embed_out|output_projection|logits|cls_logits|gate|router"
-    r"|shared_expert_gate|relative_attention_bias|relative_position_bias|projection|vocab_projector|predictions\.decoder)(\.fc|\.l\d?|\.flatten)?"
+    r"|shared_expert_gate|mlp_tokens\.fc2|gate\.proj|cpb_mlp\.\d"
+    r"|pre_logits\.fc\d|conv1|relative_attention_bias|relative_position_bias|projection|vocab_projector|predictions\.decoder)(\.fc|\.l\d?|\.flatten)?"
     r"\.(weight|bias)|classifier\.\d\.weight|.*relative_position_bias_table"
 )
 

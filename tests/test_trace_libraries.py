@@ -94,12 +94,54 @@ class Broken(nn.Module):
         raise ValueError("a tokenizer is needed")
 
 
+class Shortcut(nn.Module):
+    def __init__(self, taken, given):
+        super().__init__()
+        self.inner = nn.Conv2d(taken, given, 3, padding=1)
+        self.outer = nn.Conv2d(given, given, 3, padding=1)
+        self.project = nn.Conv2d(taken, given, 1) if taken != given else nn.Identity()
+
+    def forward(self, x):
+        return self.project(x) + self.outer(self.inner(x).relu())
+
+
+class Residual(nn.Module):
+    def __init__(self, channels=(24, 48), classes=10):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 24, 3)
+        sizes = (24, *channels)
+        self.blocks = nn.Sequential(*(Shortcut(a, b) for a, b in zip(sizes, channels)))
+        self.fc = nn.Linear(channels[-1], classes)
+
+    def forward(self, x):
+        return self.fc(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+class Sloped(nn.Module):
+    def __init__(self, start=32, first=32, slope=20.5, classes=10):
+        super().__init__()
+        self.stem = nn.Conv2d(3, start, 3)
+        sizes = [start, *(round((first + slope * i) / 8) * 8 for i in range(3))]
+        self.blocks = nn.ModuleList(nn.Conv2d(a, b, 3) for a, b in zip(sizes, sizes[1:]))
+        self.bridge = nn.Conv2d(sizes[-1], sizes[-1], 1) if first / 2 < slope < first else nn.Identity()
+        self.fc = nn.Linear(sizes[-1], classes)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x).relu()
+        return self.fc(self.bridge(x).mean((2, 3)))
+
+
+FACTORIES = {"stages_small": lambda: Stages(channels=(32, 64)), "residual": Residual, "sloped": Sloped}
+
+
 def is_model(name):
-    return name == "stages_small"
+    return name in FACTORIES
 
 
-def create_model(name, **arguments):
-    return Stages(**{"channels": (32, 64), **arguments})
+def create_model(name):
+    return FACTORIES[name]()
 """
 
 
@@ -148,6 +190,29 @@ def test_a_factory_by_the_class_it_builds() -> None:
     assert roles(found)["next.weight"] == "hidden"
     assert roles(found)["stem.weight"] == "input"
     assert roles(found)["fc.weight"] == "output"
+
+
+def test_a_size_that_equals_a_fixed_one_by_chance() -> None:
+    found = trace("zoo:residual")
+    assert found["base"].keys() == {"channels.0", "channels.1"}
+    of = roles(found)
+    assert {of[f"blocks.{i}.{name}.weight"] for i in (0, 1) for name in ("inner", "outer", "project")} == {
+        "input",
+        "hidden",
+    }
+    assert [name for name, role in of.items() if role == "input"] == [
+        "blocks.0.inner.weight",
+        "blocks.0.project.weight",
+    ]
+    assert of["stem.weight"] == "scalar"
+
+
+def test_sizes_that_follow_from_a_start_and_a_slope() -> None:
+    found = trace("zoo:sloped")
+    assert found["base"].keys() == {"start", "first", "slope"}
+    of = roles(found)
+    assert {of[f"blocks.{i}.weight"] for i in range(3)} == {"hidden"}
+    assert of["bridge.weight"] == "hidden"
 
 
 def test_all_stages_of_a_library_model() -> None:

@@ -75,8 +75,11 @@ def processes_in(folder: Path, patience: int = 50) -> list[int]:
         ("return mulint.Case('gpt', 1, len)", "must be a torch.nn.Module"),
         ("return mulint.Case(nn.Linear(3, 3), 1, 'mse')", "pass a function of (model, batch)"),
         ("return mulint.Case(nn.Linear(3, 3), torch.randn(2, 4), lambda m, b: m(b).mean())", "width 8"),
-        ("input('go on? ')", "EOF"),
-        ("os.chdir('/'); raise ValueError('no such head')", "ValueError: no such head"),
+        ("input('go on? ')", "remove the call of input"),
+        ("breakpoint()", "remove the call of input or breakpoint"),
+        ("raise KeyboardInterrupt", "raised KeyboardInterrupt"),
+        ("os.chdir('/'); raise ValueError('no such head')", "ValueError: no such head (cases.py:7)"),
+        ("import tempfile as t; gone = t.mkdtemp(); os.chdir(gone); os.rmdir(gone); 1 / 0", "zero (cases.py:7)"),
     ],
 )
 def test_code_that_fails(tmp_path: Path, statement: str, expected: str) -> None:
@@ -103,6 +106,23 @@ def test_code_that_takes_all_memory(tmp_path: Path) -> None:
 def test_children_are_ended_too(tmp_path: Path) -> None:
     statement = "import subprocess; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)']); 1/0"
     assert "ZeroDivisionError" in failure(tmp_path, BODY.format(before=statement))
+
+
+def test_children_in_a_session_of_their_own_are_ended_too(tmp_path: Path) -> None:
+    start = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True)"
+    assert "ZeroDivisionError" in failure(tmp_path, BODY.format(before=f"import subprocess; {start}; 1/0"))
+
+
+@pytest.mark.parametrize("statement", ["os.chdir('/')", "sys.stdin.read()", "sys.stdout.close()"])
+def test_code_that_meddles_with_the_process(tmp_path: Path, statement: str) -> None:
+    found = []
+    for before in ("pass", statement):
+        (tmp_path / "cases.py").write_text(HEAD + BODY.format(before=before), encoding="utf-8")
+        arguments = ["cases.py:case", "--widths", "8,16,32", "--stages", "roles", "--output-format", "json"]
+        found.append(json.loads(CliRunner().invoke(group, ["trace", *arguments]).stdout))
+    assert found[0] == found[1]
+    assert [use["path"] for use in found[1]["parameters"][0]["uses"]] == ["cases.py"]
+    assert processes_in(tmp_path) == []
 
 
 def test_the_worker_ends_with_the_command_line(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 import mulint
 from mulint.tracing import cases, roles
+from mulint.tracing.model import Builder, Built
 from mulint.tracing.process import run
 from mulint.tracing.request import Limits, Request
 
@@ -72,6 +73,20 @@ def tokens(_: int) -> tuple[Tensor, ...]:
 PRODUCTS: list[tuple[str, Callable[[int], dict[str, tuple[int, ...]]], Function, dict[str, str]]] = [
     ("matmul", lambda w: {"a": (w, w), "b": (w, 3)}, lambda x, a, b: x @ a @ b, {"a": "hidden", "b": "output"}),
     ("mm", lambda w: {"a": (2 * w, w)}, lambda x, a: torch.mm(x, a.t()), {"a": "hidden"}),
+    (
+        "flat weights",
+        lambda w: {"a": (w * w,), "b": (4 * w * w,), "c": (3 * w,), "d": (w * w,)},
+        lambda x, a, b, c, d: (
+            (
+                F.linear(x @ a.view(x.shape[1], -1), b.view(-1, x.shape[1]))[:, : x.shape[1]]
+                @ d.view(x.shape[1], -1).t()
+            )
+            @ c.reshape(-1, 3)
+        ),
+        {"a": "hidden", "b": "hidden", "c": "output", "d": "hidden"},
+    ),
+    ("scale of several numbers", lambda w: {"a": (w, 8)}, lambda x, a: x[..., None] * -a.exp(), {"a": "vector"}),
+    ("table of positions", lambda w: {"a": (5, w)}, lambda x, a: x + a, {"a": "input"}),
     ("mv", lambda w: {"a": (w,)}, torch.mv, {"a": "output"}),
     (
         "addmm",
@@ -414,3 +429,32 @@ def test_compiled_modules_and_scripted_kernels(tmp_path: Path) -> None:
     assert found["stem.weight"] == "input"
     assert found["packed.weight"] == "hidden"
     assert found["head.weight"] == "output"
+
+
+class Blocked(nn.Module):
+    """A table that has as many numbers as the width has blocks: one at the smallest width."""
+
+    table: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.stem = nn.Linear(7, width)
+        self.register_buffer("table", torch.ones(width // 64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        blocks: Tensor = self.stem(x).view(x.shape[0], -1, 64)
+        return blocks * self.table[:, None]
+
+
+def test_a_table_with_one_number_at_the_smallest_width_needs_no_real_numbers() -> None:
+    def case(width: float) -> mulint.Case:
+        return mulint.Case(Blocked(int(width)), rows(int(width)), lambda model, batch: total(model(*batch)))
+
+    plain, devices = cases.from_case(case, WIDTHS, None), []
+
+    def build(width: float, seed: int, device: torch.device) -> Built:
+        devices.append(device.type)
+        return plain.build(width, seed, device)
+
+    roles.trace(Builder(WIDTHS, build), ROOT)
+    assert devices == ["meta"] * 3

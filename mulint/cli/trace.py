@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,8 @@ def trace(**options: Any) -> None:
     a timm model `timm:vit_tiny_patch16_224`, a class or a case function `package.module:name`. They need no
     case: their widths are found by building them on the meta device.
 
+    A case that shards its model with fully_shard runs under `torchrun --nproc-per-node 2 -m mulint trace`.
+
     Exit codes: 0 the trace passes, 1 it fails, 2 the model cannot be built or the trace is inconclusive.
     """
     plotted = planned(options["html"], options["plot"])
@@ -75,6 +78,8 @@ def trace(**options: Any) -> None:
         result = dataclasses.replace(result, findings=merge(static, result))
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
+    if os.environ.get("RANK", "0") != "0":
+        return  # under torchrun every process has the same result, and the first one tells it
     root = Path(request.root)
     _show(result, root, options["output_format"])
     if options["html"] is not None:

@@ -6,6 +6,7 @@ homogeneous pass degrees on, a normalisation cancels them, any other function en
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -16,6 +17,7 @@ from mulint.tracing.elementwise import degrees as degrees_of
 from mulint.tracing.elementwise import number_of
 from mulint.tracing.exponents import CONSTANT, Law
 from mulint.tracing.ledger import Ledger, factors_in
+from mulint.tracing.model import View
 from mulint.tracing.operations import (
     Operand,
     Product,
@@ -42,6 +44,7 @@ class Flow:
 
     def __init__(self, reference: Recording, kept: Mapping[str, Law]) -> None:
         self.values: dict[int, Value] = {}
+        self.shapes = reference.shapes
         self.ledger = Ledger()
         self.inner: list[ParameterUse] = []  # of products of weights alone, as long as nothing else uses them
         for node, name in reference.parameters.items():
@@ -164,15 +167,36 @@ class Flow:
         for name in sorted(value.parameters):
             contracted = _axes_of(name, operand.contracted, value)
             produced = _axes_of(name, operand.out, value)
+            view = self.view(operation, operand) if contracted & produced and len(value.parameters) == 1 else None
             inner = frozenset(axis for other, axis in value.summed if other == name)
             # In x (A B) the sum inside is over what A gives out and B takes in.
             contracted, produced = (contracted, produced | inner) if contracted else (inner, produced)
             uses.append(
                 ParameterUse(
-                    name, operation.event.use, operation.module, contracted, produced=produced - contracted
+                    name,
+                    operation.event.use,
+                    operation.module,
+                    contracted,
+                    produced=produced - contracted,
+                    view=view,
                 )
             )
         return uses
+
+    def view(self, operation: Aligned, operand: Operand) -> View | None:
+        """What a parameter is consumed as, if that has all its numbers and no others."""
+        ref = operand.ref
+        (name,) = self.value(ref).parameters
+        if math.prod(ref.shape) != math.prod(self.shapes[name]):
+            return None
+        sizes = zip(*(operation.sizes(ref, axis) for axis in range(len(ref.shape))), strict=True)
+        growing = {axis for axis, law in enumerate(operation.laws(ref)) if law.grows}
+        return View(
+            dict(zip(operation.widths, sizes, strict=True)),
+            operand.contracted,
+            contracts=bool(growing & {*operand.contracted}),
+            produces=bool(growing & operand.out.keys()),
+        )
 
     def reach(self, degrees: Degrees, use: ParameterUse) -> None:
         for source, degree in degrees.items():

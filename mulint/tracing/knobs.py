@@ -62,19 +62,24 @@ REQUIRED = (
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The value of every setting as a function of the width of the first knob."""
+    """The value of every setting as a function of the width of the first knob.
+
+    ``real``: knobs that are not rounded to whole numbers.
+    """
 
     knobs: tuple[str, ...]
     fixed: Mapping[str, Any]
     ratios: Mapping[str, Fraction]
     follow: Mapping[str, ast.expr]
+    real: frozenset[str] = frozenset()
 
     def at(self, width: float) -> dict[str, Any]:
         """All values at one width."""
         values = dict(self.fixed)
         for name, ratio in self.ratios.items():
             exact = ratio * Fraction(width)
-            values[name] = int(exact) if exact.denominator == 1 else float(exact) if exact < 4 else round(exact)
+            small = exact < 4 and exact.denominator != 1
+            values[name] = float(exact) if small or name in self.real else round(exact)
         for name, expression in self.follow.items():
             values[name] = _evaluate(expression, values, name)
         return values

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -221,7 +221,9 @@ def _constructed() -> Iterator[dict[int, dict[str, Any]]]:
     def initialised(module: nn.Module, *arguments: object, **keywords: object) -> None:
         frame = sys._getframe(1)
         if frame.f_code is getattr(type(module).__init__, "__code__", None):
-            calls[id(module)] = copy.deepcopy(_arguments(type(module), frame.f_locals))  # some take them apart
+            found = _arguments(type(module), frame.f_locals)
+            with suppress(TypeError):  # of a layer that takes a generator; no factory's model does
+                calls[id(module)] = copy.deepcopy(found)  # some take them apart
         initialise(module, *arguments, **keywords)
 
     nn.Module.__init__ = initialised  # type: ignore[method-assign, assignment]

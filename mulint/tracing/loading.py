@@ -10,6 +10,8 @@ from typing import Any
 
 from mulint.tracing.model import CannotBuild
 
+HERE = Path.cwd()  # read before the user's code runs, which may go elsewhere
+
 
 def load(file: Path, name: str, root: Path) -> Any:
     """The object ``name`` of a file, with the file's folder and the project's root on ``sys.path``.
@@ -92,14 +94,15 @@ def describe_briefly(error: BaseException) -> str:
 
 
 def shown_path(file: Path) -> str:
-    """A path as messages print it: relative to the working directory where it lies below it."""
-    here = Path.cwd()
-    return file.relative_to(here).as_posix() if file.is_relative_to(here) else str(file)
+    """A path as messages print it: relative to the directory where mulint was called, if below it."""
+    return file.relative_to(HERE).as_posix() if file.is_relative_to(HERE) else str(file)
 
 
 def _remedy(kind: str, text: str) -> str:
     if kind in ("ModuleNotFoundError", "ImportError"):
         return "; install it into the environment of mulint, or run mulint from the model's environment"
+    if kind in ("EOFError", "BdbQuit"):
+        return "; nobody answers in a trace: remove the call of input or breakpoint"
     if "CUDA" in text or "cuda" in text or "NVIDIA" in text:
         return "; the model needs CUDA: pass --device cuda where there is one, or take the device from its tensors"
     return ""

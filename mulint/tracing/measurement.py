@@ -106,11 +106,14 @@ def measure(
     for name, call in after.items():
         if name in before and before[name].output.shape == call.output.shape:
             found.changes[name] = rms(call.output - before[name].output)
-        found.local[name] = _local(call, start, prepared)
-    now = dict(model.named_parameters())
+        found.local[name] = _local(name.partition("#")[0], call, start, prepared)
+    now = training.weights(model)
     for one in dims:
         if one.name in now and one.name in start:
-            found.update[one.name] = update_norm(now[one.name] - start[one.name], one.role, one.fan_in_dims)
+            change, contracted = now[one.name] - start[one.name], one.fan_in_dims
+            if one.view and width in one.view.shapes:
+                change, contracted = change.reshape(one.view.shapes[width]), one.view.contracted
+            found.update[one.name] = update_norm(change, one.role, contracted)
     return found, factor
 
 
@@ -119,14 +122,12 @@ def rms(value: Tensor) -> float:
     return float(value.detach().float().square().mean().sqrt())
 
 
-def _local(call: Call, start: dict[str, Tensor], prepared: Prepared) -> float:
+def _local(name: str, call: Call, start: dict[str, Tensor], prepared: Prepared) -> float:
     """RMS of ``f(x; W) - f(x; W0)`` on the inputs of the trained model; 0 for modules without weights."""
     module = call.module
     own = dict(module.named_parameters(recurse=False))
-    if not own:
-        return 0.0
-    initial = {name: start[prepared.names[id(p)]] for name, p in own.items() if id(p) in prepared.names}
-    if len(initial) != len(own):
+    initial = {key: start[f"{name}.{key}"] for key in own if f"{name}.{key}" in start}
+    if not own or len(initial) != len(own):
         return 0.0
     with torch.no_grad(), prepared.built.precision(), training.weights_of(module, initial):
         output = tensor(module.forward(*call.inputs, **call.keywords))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
@@ -58,6 +58,20 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A matrix, or a stack of them, whose numbers a parameter holds in fewer axes, such as a flat one.
+
+    ``shapes``: one for every width. ``contracted``: the axes of the view that are summed over.
+    ``contracts`` and ``produces``: whether those, and whether the others, grow with the width.
+    """
+
+    shapes: Mapping[float, tuple[int, ...]]
+    contracted: tuple[int, ...]
+    contracts: bool
+    produces: bool
+
+
+@dataclass(frozen=True, slots=True)
 class UseRole:
     """One use with the role it alone would give, and the exponent of the scalar factors on its path.
 
@@ -86,6 +100,7 @@ class ParameterDims:
     ``sites``: where the parameter's layers are constructed in the user's code, one for every name.
     ``rows``: (start, end, role) for packed tensors, else ``None``.
     ``shapes``: one per width; empty at a width at which the parameter does not exist.
+    ``view``: what it is consumed as, where that has other axes; ``fan_in_dims`` are then those that hold fan-in.
     """
 
     name: str
@@ -100,6 +115,7 @@ class ParameterDims:
     rows: tuple[tuple[int, int, Role], ...] | None = None
     use_roles: tuple[UseRole, ...] = ()
     sites: tuple[Use, ...] = ()
+    view: View | None = None
 
 
 @dataclass(frozen=True, slots=True)

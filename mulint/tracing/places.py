@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -14,6 +15,7 @@ from torch import nn
 from mulint.tracing.model import Use
 
 TORCH = str(Path(torch.__file__).parent)
+MODULE_CALL = nn.Module._call_impl.__code__
 MULINT = str(Path(__file__).parent)
 STANDARD = str(Path(contextlib.__file__).parent)
 # Installed packages whose layers stand for the line that calls them.
@@ -26,12 +28,23 @@ class Places:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.positions: dict[tuple[CodeType, int], tuple[int, int]] = {}
+        self.relatives: dict[str, str] = {}
 
     def find(self, op: str) -> tuple[tuple[object, ...], Use]:
-        """The whole chain of calls as a key, and the innermost place of the user's code in it."""
-        chain = list(_frames())
-        key = tuple((frame.f_code.co_filename, frame.f_lasti) for frame in chain)
-        return key, self.innermost(chain, op)
+        """The calls inside the module at work as a key, and the innermost place of the user's code."""
+        key: list[tuple[str, int]] = []
+        use: Use | None = None
+        inside = True
+        for frame in _frames():
+            code = frame.f_code
+            inside = inside and code is not MODULE_CALL
+            if inside:
+                key.append((code.co_filename, frame.f_lasti))
+            if use is None and not _is_plumbing(code.co_filename):
+                use = Use(self.relative(code.co_filename), *self.position(frame), op)
+            if use is not None and not inside:
+                break
+        return tuple(key), use or Use("", 0, 0, op)
 
     def innermost(self, frames: Iterable[FrameType], op: str) -> Use:
         """The first of some frames that is the user's code."""
@@ -50,8 +63,11 @@ class Places:
 
     def relative(self, filename: str) -> str:
         """A path as results carry it."""
-        path = Path(filename)
-        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+        if filename not in self.relatives:
+            path = Path(filename)
+            shown = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+            self.relatives[filename] = shown.as_posix()
+        return self.relatives[filename]
 
 
 class Constructions:
@@ -130,6 +146,7 @@ def _builds(frame: FrameType, module: nn.Module) -> bool:
     return frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is module
 
 
+@cache
 def _is_plumbing(filename: str) -> bool:
     if filename.startswith((TORCH, "<")):
         return True

@@ -1,7 +1,7 @@
 """Runs a task in a worker process with limits. User code never runs in the process of the command line.
 
 The worker gets its own session, no standard input, and a private pipe for its answer; what the user's code
-prints is read and bounded. Whatever happens, the whole process group is killed at the end.
+prints is read and bounded. Whatever happens, the whole process group is killed at the end, and what left it too.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import selectors
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,7 @@ from mulint.traces import Trace
 from mulint.tracing.request import Limits, Request
 
 POLL = 0.1
+MARK = "MULINT_WORKER"  # in the environment of the worker and of all that it starts
 KEPT_OUTPUT = 20_000
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -83,13 +85,14 @@ def call(
     """
     read, write = os.pipe()
     command = [sys.executable, "-P", "-m", "mulint.tracing.worker", task, str(write)]
+    mark = secrets.token_hex(16)
     try:
         worker = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **ENVIRONMENT, "MULINT_REQUEST": request},
+            env={**os.environ, **ENVIRONMENT, "MULINT_REQUEST": request, MARK: mark},
             cwd=folder,
             pass_fds=(write,),
             start_new_session=True,
@@ -100,7 +103,7 @@ def call(
         with os.fdopen(read, "rb", buffering=0) as answers:
             return _Watch(worker, answers, limits, progress, stopped).result()
     finally:
-        _end(worker)
+        _end(worker, mark)
 
 
 @dataclass(slots=True)
@@ -206,10 +209,22 @@ def _resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _end(worker: subprocess.Popen[bytes]) -> None:
+def _marked(mark: str) -> Iterator[int]:
+    """The processes that inherited a mark, where the system tells."""
+    entry = f"{MARK}={mark}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if entry in (process / "environ").read_bytes():
+                yield int(process.name)
+
+
+def _end(worker: subprocess.Popen[bytes], mark: str) -> None:
     """Kill the worker and everything it started, and collect it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
+    for pid in _marked(mark):  # a process in a session of its own
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
     if worker.stdout is not None:
         worker.stdout.close()

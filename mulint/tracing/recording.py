@@ -16,7 +16,12 @@ from typing import Any
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _get_current_dispatch_mode,
+    _pop_mode,
+    _push_mode,
+)
 
 from mulint.tracing.catalogue import PRODUCTS, QUERIES
 from mulint.tracing.model import Use
@@ -113,7 +118,7 @@ def record(width: float, model: nn.Module, batch: object, run: Callable[[], obje
     with ExitStack() as stack:
         stack.enter_context(_transparent_functionals())
         stack.enter_context(recorder.follow_modules(model))
-        stack.enter_context(_Products(recorder))
+        stack.enter_context(recorder.products)
         stack.enter_context(recorder)
         run()
     return recorder.recording
@@ -128,11 +133,17 @@ class _Recorder(TorchFunctionMode):
         self.seen: dict[tuple[object, ...], int] = {}
         self.modules: list[str] = [""]
         self.places = Places(root)
+        self.products = _Products(self)
         self.inside = 0
         first, self.recording.aliases = named_parameters(model)
         for name, parameter in first.items():
             self.recording.shapes[name] = tuple(parameter.shape)
             self.recording.parameters[self.node(parameter)] = name
+        self.named = {
+            full: self.node(first[name])
+            for name, others in self.recording.aliases.items()
+            for full in (name, *others)
+        }
         for name, tensor in kept_numbers(model).items():
             self.recording.kept[self.node(tensor)] = name
         for tensor in _tensors_in(batch):
@@ -169,7 +180,11 @@ class _Recorder(TorchFunctionMode):
         handles = []
 
         def enter(name: str) -> Callable[..., None]:
-            return lambda *_: self.modules.append(name)
+            def entered(module: nn.Module, _: object) -> None:
+                self.modules.append(name)
+                self.gathered(name, module)
+
+            return entered
 
         def leave(*_: object) -> None:
             self.modules.pop()
@@ -183,6 +198,14 @@ class _Recorder(TorchFunctionMode):
             for handle in handles:
                 handle.remove()
 
+    def gathered(self, prefix: str, module: nn.Module) -> None:
+        """Sharded parameters are others while their module runs: whole ones, of the same names."""
+        for name, parameter in module._parameters.items():
+            node = self.named.get(f"{prefix}.{name}".lstrip("."))
+            if parameter is not None and node is not None and id(parameter) not in self.nodes:
+                self.nodes[id(parameter)] = node
+                self.keep.append(parameter)
+
     def __torch_function__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -191,11 +214,17 @@ class _Recorder(TorchFunctionMode):
         if name in QUERIES:
             return func(*args, **kwargs)
         before = self.ref(args), self.ref(kwargs)  # an operation in place must not hide what it read
+        # No product is looked for inside of a recorded call. Popping the mode saves time.
+        topmost = _get_current_dispatch_mode() is self.products
+        if topmost:
+            _pop_mode()
         self.inside += 1
         try:
             result = func(*args, **kwargs)
         finally:
             self.inside -= 1
+            if topmost:
+                _push_mode(self.products)
         made = [args[0]] if name == "__setitem__" else list(_tensors_in(result))
         if made:
             self.add(name, before, made)

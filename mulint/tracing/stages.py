@@ -125,7 +125,7 @@ def _measure(
     modules: coordinates.Modules,
     progress: Progress,
 ) -> list[Measurement]:
-    """Train at every width, seed by seed, until no statistic is near its threshold or the seeds are used up."""
+    """Train at every width, seed by seed, until the verdict is decided or the seeds are used up."""
     if not {"invariants", "coordinates"} & set(request.stages):
         return []
     torch.set_num_threads(1)
@@ -139,7 +139,7 @@ def _measure(
             measurement, factor = measure(builder, dims, width, request.seed + count - 1, device, factor, steps)
             found.append(measurement)
         few = FEW_SEEDS_SGD if found[0].family is not None and found[0].family.is_sgd else FEW_SEEDS
-        if request.seeds is None and count >= few and coordinates.is_clear(coordinates.check(found, modules)):
+        if request.seeds is None and count >= few and _is_decided(coordinates.check(found, modules)):
             break
     return found
 
@@ -151,6 +151,11 @@ def _suspicious(
     named = {name for culprit in found for name in culprit.parameter.split(", ")}
     users = {use.module for one in dimensions.parameters if one.name in named for use in one.use_roles}
     return users | {row.module.partition("#")[0] for row in activations if row.verdict == "violates"}
+
+
+def _is_decided(rows: Sequence[traces.ActivationTrace]) -> bool:
+    """Whether more seeds cannot turn the verdict: one statistic fails beyond doubt, or all are clear."""
+    return any(row.verdict == "violates" for row in rows) or coordinates.is_clear(rows)
 
 
 def _modules(dimensions: Dimensions, embedding: EmbeddingPolicy) -> coordinates.Modules:

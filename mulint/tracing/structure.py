@@ -40,6 +40,7 @@ HEAD_SIZES = re.compile(
     r".*(head_(dim|size)|d_kv|kv_channels|dim_head|qk_rope_head_dim|qk_nope_head_dim|v_head_dim)"
 )
 SMALL_HEAD = 16
+FEW = 6  # numbers that are tried in pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def find(plan: Blueprint, given: Change, asked: tuple[str, ...]) -> Iterator[Cho
     search = Search(plan)
     values: dict[str, Any] = {**given, **_repaired(search, given)}
     shallow = {**values, **_shallow(search, values)}
-    knobs = _knobs(search, shallow, asked)
+    shallow, knobs = _knobs(search, shallow, asked)
     if not knobs:
         raise CannotBuild(f"no number of {plan.name} was recognised as its width; name one with --knob")
     heads = tuple(
@@ -91,7 +92,8 @@ def _choices(search: Search, values: dict[str, Any], knobs: tuple[str, ...], giv
     first = next(iter(sizes))
     ratios = {name: Fraction(size) / Fraction(sizes[first]) for name, size in sizes.items()}
     fixed = {name: value for name, value in {**plan.defaults, **values}.items() if name not in ratios}
-    shallow = Settings(tuple(ratios), fixed, ratios, {})
+    real = frozenset(name for name, size in sizes.items() if isinstance(size, float))
+    shallow = Settings(tuple(ratios), fixed, ratios, {}, real)
     settings = replace(shallow, fixed={**fixed, **{name: given[name] for name in given if name in fixed}})
     said = [f"the width is {first}" + "".join(f", and {name} grows with it" for name in list(ratios)[1:])]
     said += [
@@ -131,27 +133,34 @@ def _value(plan: Blueprint, values: Change, name: str) -> Any:
     return values.get(name, plan.defaults[name])
 
 
-def _knobs(search: Search, values: dict[str, Any], asked: tuple[str, ...]) -> tuple[str, ...]:
+def _knobs(
+    search: Search, values: dict[str, Any], asked: tuple[str, ...]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The values to start from, and the names of the widths."""
     before = search.build(values)
     assert before is not None
     numbers = {
         name: value
         for name in search.plan.defaults
-        if _is_size(value := _value(search.plan, values, name))
+        if (_is_size(value := _value(search.plan, values, name)) or _is_slope(value))
         and not OTHER.fullmatch(_last(name))
         and not any(kind.fullmatch(_last(name)) for kind in (TOKENS, CONTEXTS, LAYERS))
     }
     if asked:
-        return asked
+        return values, asked
     trial = Trial(search, values, numbers, before)
-    effects = {name: trial.effect(name) for name in numbers}
+    effects = {name: trial.effect(name) for name, value in numbers.items() if _is_size(value)}
     chosen = [name for name, effect in effects.items() if effect.is_width]
     chosen = _without_products(trial, effects, chosen)
     chosen = _completed(trial, effects, chosen)
+    if trial.penalty(chosen) > (0, 0):
+        effects.update((name, trial.effect(name)) for name in numbers if name not in effects)
+        chosen = _completed(trial, effects, chosen)
+    trial, chosen = _apart(trial, effects, chosen)
     chosen = _needed(trial, chosen)
     if any(HEADS.fullmatch(_last(name)) for name in chosen):  # all kinds of heads grow together
         chosen += [name for name in numbers if HEADS.fullmatch(_last(name)) and name not in chosen]
-    return tuple(sorted(chosen, key=lambda name: -len(effects[name].axes or ())))
+    return dict(trial.values), tuple(sorted(chosen, key=lambda name: -len(effects[name].axes or ())))
 
 
 def _without_products(trial: Trial, effects: Mapping[str, Effect], chosen: list[str]) -> list[str]:
@@ -194,6 +203,8 @@ def _completed(trial: Trial, effects: Mapping[str, Effect], chosen: list[str]) -
         trials += [[other for other in chosen if other != name] for name in chosen]
         named = [name for name in order if WIDTH.fullmatch(_last(name)) or HEADS.fullmatch(_last(name))]
         trials += [list(dict.fromkeys([*chosen, *named]))]
+        if len(stuck) <= FEW:
+            trials += [[*chosen, *pair] for pair in combinations(stuck, 2) if not {*pair} & {*chosen}]
         scored = [(trial.penalty(names), index) for index, names in enumerate(trials) if names]
         lowest = min(scored, default=(best, 0))
         if lowest[0] >= best:
@@ -205,6 +216,27 @@ def _completed(trial: Trial, effects: Mapping[str, Effect], chosen: list[str]) -
         if not set(group) & set(chosen) and (score := trial.penalty([*chosen, *group])) <= best:
             best, chosen = score, [*chosen, *group]
     return chosen
+
+
+def _apart(trial: Trial, effects: Mapping[str, Effect], chosen: list[str]) -> tuple[Trial, list[str]]:
+    """Start from other sizes where one of them cannot grow because it equals a fixed one by chance.
+
+    A shortcut, say, is a projection only between different sizes. Doubling never meets three halves of a size.
+    """
+    best = trial.penalty(chosen)
+    for name, effect in effects.items() if best > (0, 0) else ():
+        if effect.axes is not None or name in chosen:
+            continue
+        together = [*chosen, name]
+        larger = {each: trial.numbers[each] * 3 // 2 for each in together}
+        values = {**trial.values, **larger}
+        before = trial.search.build(values)
+        if before is None:
+            continue
+        apart = Trial(trial.search, values, {**trial.numbers, **larger}, before)
+        if apart.penalty(together) < best:
+            return apart, together
+    return trial, chosen
 
 
 def _needed(trial: Trial, chosen: list[str]) -> list[str]:
@@ -281,7 +313,8 @@ def _widths(
     reference = search.build(values)
     assert reference is not None
     start = last = Fraction(default)
-    while start / 2 >= SMALLEST and all((start / 2 * r).denominator == 1 for r in settings.ratios.values()):
+    whole = [ratio for name, ratio in settings.ratios.items() if name not in settings.real]
+    while start / 2 >= SMALLEST and all((start / 2 * ratio).denominator == 1 for ratio in whole):
         start /= 2
     while start <= last:
         ladder = [search.build({**values, **_sized(settings, start * 2**i)}) for i in range(4)]
@@ -296,6 +329,11 @@ def _sized(settings: Settings, width: Fraction) -> dict[str, Any]:
 
 def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 1
+
+
+def _is_slope(value: Any) -> bool:
+    """What may be a slope of sizes along the layers."""
+    return isinstance(value, float) and value > 1
 
 
 def _last(name: str) -> str:

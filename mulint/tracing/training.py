@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -17,6 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from mulint.theory import Optimizer as Family
 from mulint.theory import lookup
 from mulint.tracing.model import Built, CannotBuild
+from mulint.tracing.sharding import is_sharded, whole
 
 # At a small rate the response is linear: nothing saturates, and faults show as whole exponents.
 SMALL_RATE = {"adaptive": 1e-4, "sgd": 1e-3}
@@ -216,22 +216,33 @@ def _advance(schedule: Any, loss: float) -> None:
         ) from error
 
 
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """All numbers of every parameter by each of its names."""
+    once = {id(p): whole(p.detach()) for p in model.parameters()}
+    return {name: once[id(p)] for name, p in model.named_parameters(remove_duplicate=False)}
+
+
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of every parameter by name."""
-    return {name: p.detach().clone() for name, p in model.named_parameters()}
+    """The weights as they are now; tied ones share their copy."""
+    copies: dict[int, Tensor] = {}
+    return {name: copies.setdefault(id(w), w.clone()) for name, w in weights(model).items()}
 
 
 @contextmanager
 def weights_of(module: nn.Module, values: dict[str, Tensor]) -> Iterator[None]:
     """The module's own parameters replaced by other values, and put back."""
     own = dict(module.named_parameters(recurse=False))
-    before = {name: p.detach().clone() for name, p in own.items()}
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(values[name])
+    before = {name: parameter.data for name, parameter in own.items() if not is_sharded(parameter)}
+    for name, parameter in own.items():
+        if is_sharded(parameter):  # cannot be computed with outside of the model's own call
+            module._parameters[name] = nn.Parameter(values[name])
+        else:
+            parameter.data = values[name]  # the parameter itself stays, with what other packages hang on it
     try:
         yield
     finally:
-        with torch.no_grad():
-            for name, parameter in own.items():
-                parameter.copy_(before[name])
+        for name, parameter in own.items():
+            if name in before:
+                parameter.data = before[name]
+            else:
+                module._parameters[name] = parameter

@@ -135,12 +135,13 @@ class Trial:
         if not grown:
             return (1, 0)
         behind = 0
-        last = [name for name, sides in before.sides.items() if sides == ("out", "in")][-2:]
-        for name, sides in before.sides.items():
-            if "in" not in sides or len(sides) != 2 or name in last:
+        layers = [name for name, sides in before.sides.items() if {*sides[:2]} == {"in", "out"}]
+        last = [name for name in layers if len(before.sides[name]) == 2][-2:]
+        for name in layers:
+            if name in last:
                 continue
-            growing = {side for axis, side in enumerate(sides) if (name, axis) in grown}
-            small = min(before.sizes[name]) == 1
+            growing = {side for axis, side in enumerate(before.sides[name][:2]) if (name, axis) in grown}
+            small = min(before.sizes[name][:2]) == 1
             behind += (growing != {"in", "out"} and not small and "in" in growing) or not growing
         behind += sum(ratio != 2 and ratio.denominator == 1 for ratio in grown.values())
         return (0, behind)

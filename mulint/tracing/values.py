@@ -8,7 +8,7 @@ from enum import Enum, auto
 from fractions import Fraction
 
 from mulint.tracing.exponents import Law
-from mulint.tracing.model import Use
+from mulint.tracing.model import Use, View
 
 
 class Kind(Enum):
@@ -25,6 +25,7 @@ class ParameterUse:
 
     ``module``: the one whose forward does it. ``contracted``: the parameter's axes that are summed over.
     ``pieces``: sizes at each width of the rows into which the result is cut afterwards, as (starts, ends).
+    ``view``: as what a parameter is consumed of which one axis holds both sides of a matrix.
     """
 
     parameter: str
@@ -34,6 +35,7 @@ class ParameterUse:
     lookup: bool = False
     produced: frozenset[int] = frozenset()
     pieces: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
+    view: View | None = None
 
     @property
     def elementwise(self) -> bool:

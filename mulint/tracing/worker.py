@@ -62,6 +62,8 @@ def _answer(task: str, request: str, progress: Callable[[str, float], None]) -> 
         )
     except MemoryError:
         return _error("the model does not fit into memory; pass smaller --widths or --set a smaller vocabulary")
+    except (KeyboardInterrupt, GeneratorExit) as error:
+        return _error(f"the model's code raised {type(error).__name__}; remove the raise", of_code=True)
     except BaseException:
         traceback.print_exc()
         return _error("mulint failed in its worker; run with --verbose and report what it shows (MU905)")
