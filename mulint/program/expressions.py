@@ -24,7 +24,6 @@ from mulint.program.values import (
     SuperValue,
     Unknown,
     Value,
-    as_number,
     join,
     options,
 )
@@ -169,7 +168,7 @@ def _boolean(run: Run, node: s.Boolean, scope: Scope) -> Value:
         if known is None and node.operator == "or":
             rest = [run.evaluate(o, scope) for o in node.operands[node.operands.index(operand) + 1 :]]
             if isinstance(result, Knob):
-                run.stand_ins[result.symbol] = as_number(join_all(rest))
+                run.stand_in(result.symbol, join_all(rest))
                 return result
             present = [o for o in options(result) if not (isinstance(o, Constant) and o.value is None)]
             return join_all([*present, *rest])
@@ -210,7 +209,7 @@ def _given(run: Run, node: s.Conditional, scope: Scope) -> Value | None:
     value = run.evaluate(branch, scope)
     if not isinstance(value, Number | Knob):
         return None
-    run.stand_ins[option.symbol] = as_number(run.evaluate(other, scope))
+    run.stand_in(option.symbol, run.evaluate(other, scope))
     return value
 
 

@@ -151,6 +151,11 @@ class Run(ABC):
                     found.setdefault(inner.value.id, set()).add(inner.name)
         return found
 
+    def stand_in(self, option: Symbol, value: Value) -> None:
+        """Note what is taken where an option is not given."""
+        known = self.stand_ins.get(option)
+        self.stand_ins[option] = as_number(value if known is None else join(known, value))
+
     @contextmanager
     def uncertain(self) -> Iterator[None]:
         """Everything inside happens only under a condition that is not known."""

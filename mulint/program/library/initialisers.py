@@ -5,9 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mulint.program.dimensions import Dimension
 from mulint.program.records import InitCall, Weight
 from mulint.program.run import Arguments, Run, number_argument
-from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, FunctionValue, Number, Site, Tensor, Value
+from mulint.program.values import (
+    ONE,
+    UNKNOWN_NUMBER,
+    Constant,
+    FunctionValue,
+    Number,
+    Site,
+    Tensor,
+    Value,
+    as_number,
+    join,
+)
 
 # Which argument carries the scale of the entries: (name, position, value when it is not given).
 _SCALES: dict[str, tuple[str, int, float]] = {
@@ -91,7 +103,17 @@ def _scale(name: str, arguments: Arguments, shift: int) -> Number:
 def record(run: Run, weight: Weight, name: str, site: Site, scale: Number, mode: str, package: str) -> None:
     """Write an init to its weight."""
     certain = run.uncertainty <= weight.level
-    weight.inits.append(InitCall(name, site, scale, certain, run.moment, mode, package))
+    weight.inits.append(InitCall(name, site, _either(run, scale), certain, run.moment, mode, package))
+
+
+def _either(run: Run, scale: Number) -> Number:
+    """A scale that an option may give, or what stands in for it (``std or dim ** -0.5``)."""
+    several = scale
+    for size in scale.alternatives:
+        for option in size.symbols & run.stand_ins.keys():
+            rest = Number((size,)) / Number((Dimension.of(option),))
+            several = as_number(join(several, rest * run.stand_ins[option]))
+    return several if several.alternatives else scale
 
 
 def factory(name: str, arguments: Arguments, dims: tuple[Number, ...], complete: bool) -> Tensor:
