@@ -40,8 +40,8 @@ efficientnet_b0 mobilenetv3_large_100 vgg11 poolformer_s12 edgenext_xx_small foc
 FIXED = re.compile(
     r".*(head|lm_head|decoder|classifier|score|fc|embed_out|output_projection|logits|cls_logits|gate|router"
     r"|shared_expert_gate|mlp_tokens\.fc2|gate\.proj|cpb_mlp\.\d"
-    r"|pre_logits\.fc\d|conv1|relative_attention_bias|relative_position_bias|projection|vocab_projector|predictions\.decoder)(\.fc|\.l\d?|\.flatten)?"
-    r"\.(weight|bias)|classifier\.\d\.weight|.*relative_position_bias_table"
+    r"|pre_logits\.fc\d|relative_attention_bias|relative_position_bias|projection|vocab_projector|predictions\.decoder)(\.fc|\.l\d?|\.flatten)?"
+    r"\.(weight|bias)|classifier\.\d\.weight|.*relative_position_bias_table|conv1\.weight"
 )
 
 
