@@ -11,7 +11,7 @@ from mulint.facts import syntax as s
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
 from mulint.program.interpreter import Interpreter
-from mulint.program.models import factories, parts, unapplied
+from mulint.program.models import helpers, makers, parts, unapplied
 from mulint.program.records import Application, Failure
 from mulint.program.run import Arguments, OutOfBudget
 from mulint.program.scopes import Files
@@ -39,9 +39,12 @@ def observe(files: Files) -> Interpreter:
         for path in files.by_path:
             _attempt(run, path, 1, lambda path=path: run.module_scope(path))  # type: ignore[misc]
         kinds = list(_module_classes(run))
-        for function in list(factories(run)):
+        made = makers(run)
+        within = helpers(run, made)
+        # Those that a script calls with numbers are followed with knobs all the same.
+        for function in (f for f in made if f not in within):
             _attempt(run, function.path, function.node.span[0], lambda f=function: _call_with_knobs(run, f))  # type: ignore[misc]
-        inner = parts(run, kinds)
+        inner = parts(run, kinds, within)
         built = {id(m.kind) for m in run.built}
         for kind in kinds:
             if id(kind) not in inner:

@@ -11,14 +11,14 @@ from mulint.program.library.modules import named_modules
 from mulint.program.values import ClassValue, FunctionValue, ModuleValue, options
 
 
-def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
+def parts(run: Interpreter, kinds: Sequence[ClassValue], helpers: Sequence[FunctionValue]) -> set[int]:
     """The identities of the classes that are parts of others: named, handed over, or built inside them.
 
-    What derives from a class that another one constructs is a part as well.
+    What derives from a class that another one constructs is a part as well, and what ``helpers`` construct.
     """
     mentioned = [item for kind in kinds for item in _mentioned(kind)]
     found = {id(child) for child, _ in mentioned} | {id(k) for k in _passed(run)}
-    found |= {id(child) for helper in _helpers(run).values() for child in _constructed(helper)}
+    found |= {id(child) for helper in helpers for child in _constructed(helper)}
     constructed = {id(child) for child, is_called in mentioned if is_called}
     inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
     alone = {id(m.kind) for m in run.built if id(m) not in inside}
@@ -27,17 +27,14 @@ def parts(run: Interpreter, kinds: Sequence[ClassValue]) -> set[int]:
     return found | derived
 
 
-def factories(run: Interpreter) -> Iterator[FunctionValue]:
-    """Functions that construct models: followed with knobs, even if a script calls them with numbers.
-
-    Not those that only module classes call: they construct parts.
-    """
-    helpers = _helpers(run)
-    for path in run.files.by_path:
-        for value in list(run.module_scope(path).names.values()):
-            own = isinstance(value, FunctionValue) and value.path == path and id(value) not in helpers
-            if own and isinstance(value, FunctionValue) and any(_constructed(value)):
-                yield value
+def makers(run: Interpreter) -> list[FunctionValue]:
+    """Functions that construct modules."""
+    return [
+        value
+        for path in run.files.by_path
+        for value in run.module_scope(path).names.values()
+        if isinstance(value, FunctionValue) and value.path == path and any(_constructed(value))
+    ]
 
 
 def _constructed(function: FunctionValue) -> Iterator[ClassValue]:
@@ -49,23 +46,20 @@ def _constructed(function: FunctionValue) -> Iterator[ClassValue]:
                 yield value
 
 
-def _helpers(run: Interpreter) -> dict[int, FunctionValue]:
-    """Functions, by identity, that methods of module classes call and nothing else in the project names."""
-    inside: dict[int, FunctionValue] = {}
+def helpers(run: Interpreter, made: Sequence[FunctionValue]) -> list[FunctionValue]:
+    """Those of some functions that only module classes call: what they construct are parts."""
+    names = {function.name for function in made}
+    inside: set[int] = set()
     outside: set[int] = set()
     for path, facts in run.files.by_path.items():
         scope = run.module_scope(path)
         for statement in facts.body:
             kind = scope.names.get(statement.name) if isinstance(statement, s.Class) else None
-            in_module = isinstance(kind, ClassValue) and classes.is_module_class(kind)
+            users = inside if isinstance(kind, ClassValue) and classes.is_module_class(kind) else outside
             for node in s.walk((statement,)):
-                value = scope.find(node.id) if isinstance(node, s.Name) else None
-                if isinstance(value, FunctionValue) and value.owner is None:
-                    if in_module:
-                        inside[id(value)] = value
-                    else:
-                        outside.add(id(value))
-    return {key: value for key, value in inside.items() if key not in outside}
+                if type(node) is s.Name and node.id in names:
+                    users.add(id(scope.find(node.id)))
+    return [function for function in made if id(function) in inside - outside]
 
 
 def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
