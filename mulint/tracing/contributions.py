@@ -63,11 +63,12 @@ def split(
         for _ in range(steps):
             training.step(prepared)
         after, _ = forward(prepared)
+        trained = training.weights(prepared.model)
         with torch.no_grad(), prepared.built.precision():
             for call in after.keys() & before.keys():
                 name = call.partition("#")[0]
                 if name in names:
-                    for part, value in _parts(name, before[call], after[call], start, matrices):
+                    for part, value in _parts(name, before[call], after[call], start, trained, matrices):
                         found.setdefault((call, *part), {})[width] = value * width ** modules.after.get(name, 0.0)
     slopes = {key: tail_slope([values]) for key, values in found.items()}
     return tuple(_contribution(key, fit.slope, modules) for key, fit in sorted(slopes.items()) if fit is not None)
@@ -81,16 +82,20 @@ def _contribution(key: Key, slope: float, modules: Modules) -> Contribution:
 
 
 def _parts(
-    name: str, before: Call, after: Call, start: Mapping[str, Tensor], matrices: Collection[str]
+    name: str,
+    before: Call,
+    after: Call,
+    start: Mapping[str, Tensor],
+    trained: Mapping[str, Tensor],
+    matrices: Collection[str],
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """The sizes of the parts of one call's change, by part and kind of parameters."""
-    trained = dict(after.module.named_parameters(recurse=False))
-    initial = {own: start.get(f"{name}.{own}") for own in trained}
-    if not trained or list(after.module.children()) or any(value is None for value in initial.values()):
+    own_names = [own for own, _ in after.module.named_parameters(recurse=False)]
+    if not own_names or list(after.module.children()) or any(f"{name}.{own}" not in start for own in own_names):
         return
-    first = {own: value for own, value in initial.items() if value is not None}
-    updates = {own: parameter - first[own] for own, parameter in trained.items()}
-    kinds = {own: "matrices" if f"{name}.{own}" in matrices else "vectors" for own in trained}
+    first = {own: start[f"{name}.{own}"] for own in own_names}
+    updates = {own: trained[f"{name}.{own}"] - value for own, value in first.items()}
+    kinds = {own: "matrices" if f"{name}.{own}" in matrices else "vectors" for own in own_names}
     parts: dict[tuple[str, str], Tensor] = {}
     for part, of in product(("initial", "update"), dict.fromkeys(kinds.values())):
         values = {

@@ -113,7 +113,7 @@ def undamped(prepared: Prepared) -> dict[str, float]:
         for parameter in group["params"]:
             state = prepared.optimizer.state.get(parameter, {}) if prepared.optimizer else {}
             if "exp_avg_sq" in state and "betas" in group and "eps" in group and id(parameter) in prepared.names:
-                squares = state["exp_avg_sq"].float() / (1 - group["betas"][1] ** float(state["step"]))
+                squares = whole(state["exp_avg_sq"]).float() / (1 - group["betas"][1] ** float(state["step"]))
                 roots[prepared.names[id(parameter)]] = squares[squares > 0].sqrt(), group["eps"]
     largest = max((float(root.median()) for root, _ in roots.values() if len(root)), default=0.0)
     return {
