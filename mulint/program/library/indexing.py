@@ -83,6 +83,11 @@ def group_item(run: Run, key: str) -> Value:
     run.group_reads.add(key)
     if key == "params":
         return Unknown("the weights of a group")
+    return of_group(key)
+
+
+def of_group(key: str) -> Knob:
+    """Something that every parameter group has its own value of."""
     return Knob(Symbol(f"group.{key}", kind="group"))
 
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 from mulint.program import classes
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.library import command_line
-from mulint.program.library.indexing import unpacked
+from mulint.program.library.indexing import of_group, unpacked
 from mulint.program.library.methods import make_dict
 from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
 from mulint.program.values import (
@@ -17,6 +17,7 @@ from mulint.program.values import (
     Constant,
     DictValue,
     External,
+    GroupsValue,
     Knob,
     ListValue,
     ModuleValue,
@@ -58,7 +59,12 @@ def _enumerate(run: Run, arguments: Arguments) -> Value:
 
 def _zip(run: Run, arguments: Arguments) -> Value:
     del run
-    columns = [iterate(v) for v in arguments.positional]
+    # What is not known and runs beside parameter groups holds a value for each of them.
+    beside = any(isinstance(v, GroupsValue) for v in arguments.positional)
+    columns = [
+        ([of_group("value")], False) if beside and isinstance(v, Knob | Unknown) else iterate(v)
+        for v in arguments.positional
+    ]
     complete = all(known for _, known in columns) and arguments.complete
     rows = zip(*(items for items, _ in columns), strict=False)
     return ListValue([ListValue(list(row)) for row in rows], complete)
