@@ -154,7 +154,7 @@ def _not_understood(
 def _because(weight: Weight, undecided: frozenset[Symbol]) -> str:
     if weight.contracted is None:
         return "no use of it was seen"
-    doubtful = {s.short for size in weight.dims for a in size.alternatives for s in a.symbols & undecided}
+    doubtful = {s.short for size in weight.dims for s in size.symbols & undecided}
     if doubtful:
         names = " and ".join(sorted(doubtful))
         return f"nothing shows whether {names} grows; name it under knobs or fixed in [tool.mulint.widths]"

@@ -9,7 +9,6 @@ from math import inf
 
 from mulint.facts import syntax as s
 from mulint.program import classes
-from mulint.program.dimensions import Symbol
 from mulint.program.interpreter import Interpreter
 from mulint.program.models import helpers, makers, parts, unapplied
 from mulint.program.records import Application, Failure
@@ -21,7 +20,6 @@ from mulint.program.values import (
     ClassValue,
     FunctionValue,
     ModuleValue,
-    Number,
     Site,
     Tensor,
     Value,
@@ -157,16 +155,12 @@ def _keep_stream(run: Interpreter, applications: Sequence[Application]) -> None:
     Sizes that are a handful by default are channels of data, which do leave as they came. An option whose
     stand-in is a size that came in is that size.
     """
-    entering = {symbol for a in applications if not a.sources for symbol in _symbols(a.fan_in)}
+    entering = {symbol for a in applications if not a.sources for symbol in a.fan_in.symbols}
     entering = {s for s in entering if (run.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > _FEW_CHANNELS}
-    entering |= {option for option, size in run.stand_ins.items() if entering & _symbols(size)}
+    entering |= {option for option, size in run.stand_ins.items() if entering & size.symbols}
     for application in applications:
-        if application.returned and any(entering & _symbols(size) for size in application.produced):
+        if application.returned and any(entering & size.symbols for size in application.produced):
             application.returned = False
-
-
-def _symbols(size: Number) -> set[Symbol]:
-    return {symbol for a in size.alternatives for symbol in a.symbols}
 
 
 def _apply_the_rest(run: Interpreter) -> None:

@@ -35,7 +35,7 @@ class Parameter:
     @property
     def is_written(self) -> bool:
         """Whether what could grow in it is written as numbers."""
-        symbols = {s for size in self.weight.dims for a in size.alternatives for s in a.symbols}
+        symbols = {s for size in self.weight.dims for s in size.symbols}
         return any(s.kind == "written" for s in symbols)
 
     @property

@@ -70,6 +70,11 @@ class Number:
         return self.alternatives[0] if len(self.alternatives) == 1 else None
 
     @property
+    def symbols(self) -> frozenset[Symbol]:
+        """All symbols that occur in some alternative."""
+        return frozenset(symbol for size in self.alternatives for symbol in size.symbols)
+
+    @property
     def constant(self) -> Fraction | float | None:
         """The plain value, if it is one constant."""
         return None if self.only is None else self.only.value

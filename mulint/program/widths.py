@@ -147,7 +147,7 @@ def _growing(number: Number, *, sums: bool, known: Collection[Symbol]) -> set[Sy
 
 def growth(number: Number, widths: frozenset[Symbol]) -> Fraction | None:
     """The width exponent of a number, or None if it is unknown or its alternatives differ."""
-    if any(symbol.kind == "size" for size in number.alternatives for symbol in size.symbols):
+    if any(symbol.kind == "size" for symbol in number.symbols):
         return None
     exponents = {size.growth(widths) for size in number.alternatives}
     return exponents.pop() if len(exponents) == 1 else None
@@ -166,4 +166,4 @@ def size_symbols(seen: Observations) -> frozenset[Symbol]:
     """All symbols that occur in the shapes of weights and in head dimensions."""
     numbers = [size for weight in seen.weights for size in weight.dims]
     numbers += [attention.head_dim for attention in seen.attentions]
-    return frozenset(symbol for number in numbers for size in number.alternatives for symbol in size.symbols)
+    return frozenset(symbol for number in numbers for symbol in number.symbols)

@@ -52,7 +52,7 @@ def proportional(exponent: Fraction, width: str, constant: str = "constant in th
 
 def origin(program: Program, near: str, sizes: Iterable[Number]) -> list[tuple[Site, str]]:
     """Where the width inside some sizes is declared, in the file ``near`` if it is declared there."""
-    symbols = {s for number in sizes for size in number.alternatives for s in size.symbols if s in program.widths}
+    symbols = {s for number in sizes for s in number.symbols & program.widths}
     declared = sorted((s.path != near, s) for s in symbols if s.line)
     return [
         (Site(s.path, (s.line, 1, s.line, 1)), f"the width {s.short} comes from here") for _, s in declared[:1]

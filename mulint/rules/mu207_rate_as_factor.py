@@ -68,7 +68,7 @@ def find(program: Program) -> Iterator[Finding]:
         record = scheduler.optimizer
         if record is None:
             continue
-        rates = {symbol for group in record.groups for symbol in _symbols(rate_of(record, group))}
+        rates = {symbol for group in record.groups for symbol in rate_of(record, group).symbols}
         if not any(_grows_with(factor, rates) for factor in scheduler.factors):
             continue
         yield RULE.finding(
@@ -80,10 +80,6 @@ def find(program: Program) -> Iterator[Finding]:
             found=f"{scheduler.factors[0]}",
             related=[(record.site, "the optimizer is built here")],
         )
-
-
-def _symbols(number: Number) -> frozenset[Symbol]:
-    return frozenset(symbol for size in number.alternatives for symbol in size.symbols)
 
 
 def _grows_with(factor: Number, rates: set[Symbol]) -> bool:

@@ -83,7 +83,7 @@ def find(program: Program) -> Iterator[Finding]:
 def _wrong(program: Program) -> Iterator[Draw]:
     due = required_init(Role.HIDDEN)
     right = kept_right(program.parameters, Role.HIDDEN, program.growth)
-    heads = {s for a in program.seen.attentions for d in a.head_dim.alternatives for s in d.symbols}
+    heads = {s for a in program.seen.attentions for s in a.head_dim.symbols}
     counts = heads - program.widths
     for parameter in program.parameters:
         # The fans that a function reads off a stack of matrices are another fault.

@@ -288,8 +288,7 @@ def unpacked(value: Value, count: int) -> list[Value]:
 
 
 def _group_keys(value: Value) -> set[str]:
-    symbols = (symbol for size in as_number(value).alternatives for symbol in size.symbols)
-    return {symbol.short for symbol in symbols if symbol.kind == "group"}
+    return {symbol.short for symbol in as_number(value).symbols if symbol.kind == "group"}
 
 
 def _axes(count: int, missing: int) -> list[Value]:

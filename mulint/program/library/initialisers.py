@@ -107,12 +107,16 @@ def record(run: Run, weight: Weight, name: str, site: Site, scale: Number, mode:
 
 
 def _either(run: Run, scale: Number) -> Number:
-    """A scale that an option may give, or what stands in for it (``std or dim ** -0.5``)."""
+    """A scale that an option may give, or what stands in for it (``std or dim ** -0.5``).
+
+    Not where the option only takes part in the scale (``0.02 * (base or width) / width``).
+    """
     several = scale
     for size in scale.alternatives:
         for option in size.symbols & run.stand_ins.keys():
-            rest = Number((size,)) / Number((Dimension.of(option),))
-            several = as_number(join(several, rest * run.stand_ins[option]))
+            rest, stand_in = Number((size,)) / Number((Dimension.of(option),)), run.stand_ins[option]
+            if not rest.symbols & stand_in.symbols:
+                several = as_number(join(several, rest * stand_in))
     return several if several.alternatives else scale
 
 
