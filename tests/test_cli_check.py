@@ -228,6 +228,17 @@ def test_unusual_but_valid_files_give_the_same_finding(project: Path, change: ob
     assert "self.head" in text.split("\n")[line - 1]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["'a b'.split('')", "'%c' % 0x110000", "range(10**30)", "range(0, 4, 0)", "'%d' % 'a'"],
+)
+def test_expressions_that_fail_when_they_run_are_no_failure_of_the_check(project: Path, line: str) -> None:
+    (project / "odd.py").write_text(f"import torch\n\n\ndef f():\n    for x in {line}:\n        print(x)\n")
+    report = check(project)
+    assert report["errors"] == []
+    assert [f["code"] for f in report["findings"]] == ["MU401"]
+
+
 def test_a_missing_path(project: Path) -> None:
     result = mulint("check", "net.py", "nothing.py", cwd=project)
     assert result.returncode == 2

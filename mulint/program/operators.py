@@ -101,7 +101,7 @@ def _percent(text: str, right: Value) -> Value:
         return Unknown("a string built from unknown parts")
     try:
         return Constant(text % tuple(_plain(v) for v in values))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return Unknown("a string format that does not fit")
 
 

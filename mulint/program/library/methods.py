@@ -108,7 +108,7 @@ def _text_method(text: str, name: str, arguments: Arguments) -> Value:
         return Number.of(text.find(words[0]))
     if name in _TEXT_MAPS and not arguments.positional:
         return Constant(getattr(text, name)())
-    if name == "split" and len(words) == 1:
+    if name == "split" and len(words) == 1 and words[0]:
         return ListValue([Constant(part) for part in text.split(words[0])])
     if name == "replace" and len(words) == 2:
         return Constant(text.replace(words[0], words[1]))

@@ -43,8 +43,10 @@ def _range(run: Run, arguments: Arguments) -> Value:
     bounds = [as_number(v).whole for v in arguments.positional]
     known = [b for b in bounds if b is not None]
     # Longer repetitions build the same thing again: one round stands for all.
-    if len(known) == len(bounds) and 1 <= len(known) <= 3 and len(range(*known)) <= _FEW_ROUNDS:
-        return ListValue([Number.of(i) for i in range(*known)])
+    if len(known) == len(bounds) and 1 <= len(known) <= 3 and 0 not in known[2:]:
+        rounds = range(*known)[: _FEW_ROUNDS + 1]  # its own length may be more than Python can count
+        if len(rounds) <= _FEW_ROUNDS:
+            return ListValue([Number.of(i) for i in rounds])
     return ListValue([UNKNOWN_NUMBER], complete=False)
 
 
