@@ -69,14 +69,21 @@ class Program:
         """Whether a weight is a readout in any context: where text is only sampled, nothing shows it."""
         return any(p.is_readout for p in self.built_at(parameter.key))
 
+    @cached_property
+    def _imported_by(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for importer, imported in self.imports:
+            found.setdefault(importer, set()).add(imported)
+        return found
+
     def near(self, path: str) -> frozenset[str]:
         """A file, the files that import it, and everything that any of them imports."""
-        near = {path}
-        for importer, imported in self.imports:
-            if imported == path:
-                near.add(importer)
-        while grown := {imported for importer, imported in self.imports if importer in near} - near:
-            near |= grown
+        near = {path, *(importer for importer, imported in self.imports if imported == path)}
+        waiting = list(near)
+        while waiting:
+            further = self._imported_by.get(waiting.pop(), set()) - near
+            near |= further
+            waiting.extend(further)
         return frozenset(near)
 
     def reachable(self, path: str, *roles: Role) -> list[Parameter]:
