@@ -82,7 +82,12 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
 def rescale(run: Run, tensor: Tensor, factor: Number, site: Site) -> None:
     """``weight.mul_(factor)`` after a draw: the same draw with another scale."""
     weight = tensor.weight
-    if weight is None or not weight.inits:
+    # By a plain option weights are averaged over time; no power of a width comes in with it.
+    if (
+        weight is None
+        or not weight.inits
+        or (factor.constant is None and factor.alternatives and not factor.computed)
+    ):
         return
     last = weight.inits[-1]
     record(run, weight, last.function, site, last.std * factor, last.mode, last.origin)
