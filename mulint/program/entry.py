@@ -160,11 +160,15 @@ def _keep_stream(run: Interpreter, applications: Sequence[Application]) -> None:
     Sizes that are a handful by default are channels of data, which do leave as they came. An option whose
     stand-in is a size that came in is that size.
     """
+    leaving = [a for a in applications if a.returned]
+    if not leaving:
+        return
     entering = {symbol for a in applications if not a.sources for symbol in a.fan_in.symbols}
     entering = {s for s in entering if (run.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > _FEW_CHANNELS}
-    entering |= {option for option, size in run.stand_ins.items() if entering & size.symbols}
-    for application in applications:
-        if application.returned and any(entering & size.symbols for size in application.produced):
+    produced = {symbol for a in leaving for size in a.produced for symbol in size.symbols}
+    entering |= {o for o in produced & run.stand_ins.keys() if entering & run.stand_ins[o].symbols}
+    for application in leaving:
+        if any(entering & size.symbols for size in application.produced):
             application.returned = False
 
 

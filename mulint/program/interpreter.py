@@ -29,10 +29,12 @@ from mulint.program.values import (
     Choice,
     ClassValue,
     Constant,
+    DictValue,
     External,
     FunctionValue,
     GroupValue,
     Knob,
+    ListValue,
     Method,
     ModuleValue,
     Number,
@@ -45,11 +47,19 @@ from mulint.program.values import (
 )
 
 _STEPS_PER_ENTRY = 40_000
+# What a model computes of its options before it builds its layers takes far fewer.
+_STEPS_WITHOUT_SIGHT = 3_000
 _DEEPEST_CALL = 40
 # A zoo builds one class from dozens of functions; a few such entry points show all there is.
 _MOST_BUILDS = 6
+_OF_MODELS = (ModuleValue, Tensor, OptimizerValue, ListValue, DictValue)
+_LASTING = (Constant, External, ClassValue, FunctionValue)
 _INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup"}
 _TORCH_ROOTS = ("torch.", "flash_attn.", "xformers.", "einops.")
+
+
+class _Fruitless(Exception):
+    """A call was followed for long, and nothing of a model was seen in it."""
 
 
 class Interpreter(Run):
@@ -60,6 +70,10 @@ class Interpreter(Run):
         self._scopes: dict[str, Scope] = {}
         self._active: list[int] = []
         self._steps = 0
+        self._limit = _STEPS_PER_ENTRY
+        self._seen_before: int | None = None  # when the call aside that is being followed began
+        self._fruitless: set[int] = set()
+        self._answers: dict[object, Value] = {}
         self._applied = 0
         self._building = 0
         self._builds: Counter[int] = Counter()
@@ -70,6 +84,8 @@ class Interpreter(Run):
     def begin(self) -> None:
         """Start a new entry point with a full budget."""
         self._steps = 0
+        self._limit = _STEPS_PER_ENTRY
+        self._seen_before = None
         self.entry += 1
         self.arms = ()
         self._active.clear()
@@ -82,16 +98,23 @@ class Interpreter(Run):
 
     def spend(self) -> None:
         self._steps += 1
-        if self._steps > _STEPS_PER_ENTRY:
-            raise OutOfBudget
+        if self._steps > self._limit:
+            self._run_out()
 
     def evaluate(self, expression: Expression, scope: Scope) -> Value:
         # As `spend` does, without a call.
         self._steps += 1
-        if self._steps > _STEPS_PER_ENTRY:
-            raise OutOfBudget
+        if self._steps > self._limit:
+            self._run_out()
         follow = expressions.FOLLOWED.get(type(expression))
         return follow(self, expression, scope) if follow else Unknown("syntax that is not followed")
+
+    def _run_out(self) -> None:
+        if self._steps > _STEPS_PER_ENTRY:
+            raise OutOfBudget
+        if self.seen.count == self._seen_before:
+            raise _Fruitless
+        self._limit = _STEPS_PER_ENTRY
 
     def execute(self, body: Sequence[Statement], scope: Scope, frame: Frame) -> bool:
         return statements.execute(self, body, scope, frame)
@@ -107,7 +130,9 @@ class Interpreter(Run):
             scope = Scope(path)
             self._scopes[path] = scope  # before it runs, so that circular imports end
             depth, self._active = self._active, []
-            steps, self._steps = self._steps, 0  # an import is paid for by the file that is imported
+            # An import is paid for by the file that is imported.
+            steps, self._steps = self._steps, 0
+            limit, self._limit = self._limit, _STEPS_PER_ENTRY
             try:
                 statements.execute(self, self.files.by_path[path].body, scope, Frame())
             except OutOfBudget:
@@ -115,7 +140,7 @@ class Interpreter(Run):
                     Site(path, (1, 1, 1, 1)), "the rest of this file", "it is too large to be followed whole"
                 )
             finally:
-                self._active, self._steps = depth, steps
+                self._active, self._steps, self._limit = depth, steps, limit
         return self._scopes[path]
 
     def call(self, function: Value, arguments: Arguments) -> Value:
@@ -138,6 +163,8 @@ class Interpreter(Run):
         from_knobs = not arguments.complete and not arguments.values
         if not self._building and not from_knobs and self._builds[id(kind)] >= _MOST_BUILDS:
             return Unknown(f"{kind.name} was built often enough")
+        if classes.is_module_class(kind):
+            self._limit = _STEPS_PER_ENTRY  # what is computed aside is a part of a model
         self._building += 1
         helper, self.helper = self.helper, None
         try:
@@ -154,6 +181,10 @@ class Interpreter(Run):
     def _guarded(self, function: FunctionValue | Bound, arguments: Arguments) -> Value:
         inner = function.function if isinstance(function, Bound) else function
         key = id(inner.node)
+        request = _request(function, arguments)
+        if request in self._answers:
+            return self._answers[request]
+        before = self.seen.count
         if self._active.count(key) > 1 or len(self._active) > _DEEPEST_CALL:
             return sources_of(arguments.values) or Unknown("recursion")
         self.called.add(key)
@@ -166,15 +197,50 @@ class Interpreter(Run):
         if self._building and isinstance(function, FunctionValue) and inner.owner is None:
             self.helper = helper or arguments.site
         try:
-            with initialisers.copied(self, inner, arguments):
-                result = calls.call(self, function, arguments)
+            result = self._follow(function, inner, arguments)
         finally:
             self._active.pop()
             self._applied -= model
             self.helper = helper
         if isinstance(receiver, ModuleValue) and self._applied == 0 and _has_no_forward(receiver):
             tensors.mark_output(self, result)
+        if request is not None and isinstance(result, _LASTING) and self.seen.count == before:
+            self._answers[request] = result
         return result
+
+    def _follow(self, function: FunctionValue | Bound, inner: FunctionValue, arguments: Arguments) -> Value:
+        if initialisers.is_copy(inner):
+            with initialisers.copied(self, inner, arguments):
+                return calls.call(self, function, arguments)
+        if self._is_aside(function, arguments):
+            return self._aside(function, id(inner.node), arguments)
+        return calls.call(self, function, arguments)
+
+    def _is_aside(self, function: FunctionValue | Bound, arguments: Arguments) -> bool:
+        """Whether a model that is being built computes something in which no part of a model takes part."""
+        return (
+            self._building > 0
+            and self._seen_before is None
+            and not (isinstance(function, Bound) and isinstance(function.receiver, _OF_MODELS))
+            and not any(isinstance(v, _OF_MODELS) for v in arguments.values)
+        )
+
+    def _aside(self, function: FunctionValue | Bound, key: int, arguments: Arguments) -> Value:
+        """Follow a call aside for a while; one that shows nothing is given up, here and wherever it is made."""
+        if key in self._fruitless:
+            return Unknown("it is too long to be followed while a model is built")
+        self._seen_before = self.seen.count
+        self._limit = min(self._steps + _STEPS_WITHOUT_SIGHT, _STEPS_PER_ENTRY)
+        try:
+            return calls.call(self, function, arguments)
+        except _Fruitless:
+            self._fruitless.add(key)
+            because = "it is too long to be followed while a model is built"
+            self.note(arguments.site, "what this call gives", because)
+            return Unknown(because)
+        finally:
+            self._seen_before = None
+            self._limit = _STEPS_PER_ENTRY
 
     def _apply(self, module: ModuleValue, arguments: Arguments) -> Value:
         """Apply a module; what the outermost one returns is the output of a model."""
@@ -247,6 +313,15 @@ class Interpreter(Run):
                 return join_all([self._method(Method(o, method.name), arguments) for o in several])
             case _:
                 return methods.call_method(self, method, arguments)
+
+
+def _request(function: FunctionValue | Bound, arguments: Arguments) -> object:
+    """What tells a call whose answer is the same each time: of a function at the top of a file, on constants."""
+    if not isinstance(function, FunctionValue) or function.scope.parent is not None or not arguments.complete:
+        return None
+    if not all(isinstance(v, _LASTING) for v in arguments.values):
+        return None
+    return function, arguments.positional, tuple(arguments.keywords.items())
 
 
 def _has_no_forward(module: ModuleValue) -> bool:

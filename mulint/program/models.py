@@ -20,7 +20,10 @@ def parts(run: Interpreter, kinds: Sequence[ClassValue], helpers: Sequence[Funct
     found = {id(child) for child, _ in mentioned} | {id(k) for k in _passed(run)}
     found |= {id(child) for helper in helpers for child in _constructed(helper)}
     constructed = {id(child) for child, is_called in mentioned if is_called}
-    inside = {id(m): m for b in run.built for name, m in named_modules(b) if name and m.kind is not b.kind}
+    inside: dict[int, ModuleValue] = {}
+    for model in reversed(run.built):
+        if id(model) not in inside:
+            inside |= {id(m): m for name, m in named_modules(model) if name and m.kind is not model.kind}
     alone = {id(m.kind) for m in run.built if id(m) not in inside}
     found |= {id(m.kind) for m in inside.values()} - alone
     derived = {id(kind) for kind in kinds if any(id(base) in constructed for base in classes.ancestry(kind))}
@@ -53,6 +56,8 @@ def helpers(run: Interpreter, made: Sequence[FunctionValue]) -> list[FunctionVal
     outside: set[int] = set()
     for path, facts in run.files.by_path.items():
         scope = run.module_scope(path)
+        if names.isdisjoint(scope.names):
+            continue
         for statement in facts.body:
             kind = scope.names.get(statement.name) if isinstance(statement, s.Class) else None
             users = inside if isinstance(kind, ClassValue) and classes.is_module_class(kind) else outside
@@ -76,12 +81,13 @@ def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
 def _passed(run: Interpreter) -> Iterator[ClassValue]:
     """Module classes that are values: given to a call (``ResNet(Bottleneck)``), returned, a default, listed."""
     for path, facts in run.files.by_path.items():
-        scope = run.module_scope(path)
-        for node in s.walk(facts.body):
-            for item in _handed(node):
-                value = scope.find(item.id) if isinstance(item, s.Name) else None
-                if isinstance(value, ClassValue) and classes.is_module_class(value):
-                    yield value
+        known = {
+            name: value
+            for name, value in run.module_scope(path).names.items()
+            if isinstance(value, ClassValue) and classes.is_module_class(value)
+        }
+        for node in s.walk(facts.body) if known else ():
+            yield from (known[i.id] for i in _handed(node) if isinstance(i, s.Name) and i.id in known)
 
 
 def _handed(node: object) -> Sequence[s.Expression]:

@@ -372,3 +372,15 @@ class Observations:
     def rate_writes(self) -> list[RateWrite]:
         """The writes of learning rates among those to groups."""
         return [w for w in self.group_writes if w.key == "lr"]
+
+    @property
+    def count(self) -> int:
+        """How much of models, their uses and their training was seen."""
+        return (
+            len(self.layers)
+            + len(self.weights)
+            + len(self.applications)
+            + len(self.attentions)
+            + len(self.optimizers)
+            + len(self.modules)
+        )

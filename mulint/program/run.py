@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mulint.facts.syntax import Attribute, Expression, Function, Lambda, Name, Span, Statement, walk
@@ -73,6 +72,22 @@ class Frame:
     """One active call of a user's function."""
 
     returns: list[Value] = field(default_factory=list)
+
+
+class _Meanwhile:
+    """Gives a part of a run's state another value for a while; entered too often for a generator."""
+
+    __slots__ = ("_before", "_name", "_run", "_value")
+
+    def __init__(self, run: Run, name: str, value: object) -> None:
+        self._run, self._name, self._value = run, name, value
+
+    def __enter__(self) -> None:
+        self._before = getattr(self._run, self._name)
+        setattr(self._run, self._name, self._value)
+
+    def __exit__(self, *_: object) -> None:
+        setattr(self._run, self._name, self._before)
 
 
 class Run(ABC):
@@ -156,32 +171,17 @@ class Run(ABC):
         known = self.stand_ins.get(option)
         self.stand_ins[option] = as_number(value if known is None else join(known, value))
 
-    @contextmanager
-    def uncertain(self) -> Iterator[None]:
+    def uncertain(self) -> _Meanwhile:
         """Everything inside happens only under a condition that is not known."""
-        self.uncertainty += 1
-        try:
-            yield
-        finally:
-            self.uncertainty -= 1
+        return _Meanwhile(self, "uncertainty", self.uncertainty + 1)
 
-    @contextmanager
-    def reading_groups(self) -> Iterator[None]:
+    def reading_groups(self) -> _Meanwhile:
         """One assignment, apart from those in functions that its value calls."""
-        before, self.group_reads = self.group_reads, set()
-        try:
-            yield
-        finally:
-            self.group_reads = before
+        return _Meanwhile(self, "group_reads", set())
 
-    @contextmanager
-    def arm(self, condition: int, number: int) -> Iterator[None]:
+    def arm(self, condition: int, number: int) -> _Meanwhile:
         """Everything inside happens in one arm of an unknown condition; its other arms exclude it."""
-        before, self.arms = self.arms, (*self.arms, (condition, number))
-        try:
-            yield
-        finally:
-            self.arms = before
+        return _Meanwhile(self, "arms", (*self.arms, (condition, number)))
 
     @property
     def moment(self) -> Moment:

@@ -52,12 +52,17 @@ def call(run: Run, package: str, name: str, arguments: Arguments) -> Value:
     return tensor if tensor is not None else Constant(None)
 
 
+def is_copy(function: FunctionValue) -> bool:
+    """Whether a function of the user's may be a copy of torch's."""
+    return function.owner is None and function.name in FUNCTIONS
+
+
 @contextmanager
 def copied(run: Run, function: FunctionValue, arguments: Arguments) -> Iterator[None]:
     """What a copy of torch's function in the user's code draws inside counts as a call of torch's."""
     tensor = arguments.get("tensor", 0)
     weight = tensor.weight if isinstance(tensor, Tensor) else None
-    if weight is None or function.owner is not None or function.name not in FUNCTIONS:
+    if weight is None:
         yield
         return
     draws = len(weight.inits)
