@@ -14,6 +14,7 @@ from mulint.analysis import analyse
 from mulint.checking import load_sources
 from mulint.cli import CannotRun
 from mulint.configuration import Configuration, ConfigurationError, load_from
+from mulint.facts.spans import line_of
 from mulint.program.values import Site
 from mulint.rewriting.patch import FilePatch
 from mulint.rewriting.writing import CannotWrite, write
@@ -90,7 +91,7 @@ def _said(found: Sequence[proposing.Found], optimizers: Sequence[tuple[str, Site
     if not found:
         yield "No model with a size that can be followed to a knob was found: the table names no model."
     for model in found[:1]:
-        yield f"Model: {model.kind.name} ({model.kind.path}:{model.kind.node.span[0]})."
+        yield f"Model: {model.kind.name} ({model.kind.path}:{line_of(model.kind.node.span)})."
         yield f"Width: {', '.join(setting.name for setting in model.widths)}."
         sizes = ", ".join(f"{name} = {size:g}" for name, size in model.base.items())
         yield f"Base: {sizes or 'not known'}."

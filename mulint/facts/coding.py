@@ -18,9 +18,9 @@ _KINDS: tuple[type, ...] = (
 )
 _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 _FIELDS = {kind: tuple(getattr(kind, "__dataclass_fields__")) for kind in _KINDS}  # noqa: B009 - not in its type
-_SPANNED = [fields[0] == "span" for fields in _FIELDS.values()]
 # What JSON has no word for, in place of the number of a kind.
 _TUPLE, _BYTES, _COMPLEX, _LONG = -1, -2, -3, -4
+_LONGEST = 128
 
 
 def dumps(facts: s.FileFacts) -> str:
@@ -52,8 +52,6 @@ def _encoded(value: Any) -> Any:
     number = _NUMBERS.get(type(value))
     if number is not None:
         fields = _FIELDS[type(value)]
-        if _SPANNED[number]:
-            return [number, value.span, *[_encoded(getattr(value, name)) for name in fields[1:]]]
         return [number, *[_encoded(getattr(value, name)) for name in fields]]
     if isinstance(value, tuple):
         return [_TUPLE, *map(_encoded, value)]
@@ -61,7 +59,7 @@ def _encoded(value: Any) -> Any:
         return [_BYTES, value.hex()]
     if isinstance(value, complex):
         return [_COMPLEX, value.real, value.imag]
-    if type(value) is int and value.bit_length() > 64:  # Python refuses to write long ones in decimal
+    if type(value) is int and value.bit_length() > _LONGEST:  # Python refuses to write long ones in decimal
         return [_LONG, hex(value)]
     return value
 
@@ -69,9 +67,6 @@ def _encoded(value: Any) -> Any:
 def _decoded(value: Any) -> Any:
     number = value[0]
     if number >= 0:
-        if _SPANNED[number]:
-            inner = [_decoded(item) if type(item) is list else _shared(item) for item in value[2:]]
-            return _KINDS[number](s.span(*value[1]), *inner)
         return _KINDS[number](*[_decoded(item) if type(item) is list else _shared(item) for item in value[1:]])
     if number == _TUPLE:
         return tuple([_decoded(item) if type(item) is list else _shared(item) for item in value[1:]])

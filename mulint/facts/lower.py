@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import Span, span_of
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.Add: "+",
@@ -56,13 +57,13 @@ class Lowering:
         """Lower a block; statements that say nothing are dropped."""
         return tuple(lowered for node in statements for lowered in self._statement(node))
 
-    def span(self, node: ast.AST) -> s.Span:
+    def span(self, node: ast.AST) -> Span:
         """The range of a node in 1-based lines and character columns."""
         line, end_line = node.lineno, node.end_lineno  # type: ignore[attr-defined]
         start, end = node.col_offset, node.end_col_offset  # type: ignore[attr-defined]
         if self._ascii:
-            return s.span(line, start + 1, end_line, end + 1)
-        return s.span(line, self._column(line, start), end_line, self._column(end_line, end))
+            return span_of(line, start + 1, end_line, end + 1)
+        return span_of(line, self._column(line, start), end_line, self._column(end_line, end))
 
     def _column(self, line: int, offset: int) -> int:
         return len(self._lines[line - 1].encode()[:offset].decode(errors="replace")) + 1
@@ -112,7 +113,7 @@ class Lowering:
             case _:
                 return self._compound(span, node)
 
-    def _compound(self, span: s.Span, node: ast.stmt) -> Sequence[s.Statement]:
+    def _compound(self, span: Span, node: ast.stmt) -> Sequence[s.Statement]:
         match node:
             case ast.If():
                 return (s.If(span, self.expression(node.test), self.body(node.body), self.body(node.orelse)),)
@@ -139,20 +140,20 @@ class Lowering:
             case _:  # assert, del, pass, global, nonlocal, type aliases
                 return ()
 
-    def _cases(self, span: s.Span, cases: Sequence[ast.match_case]) -> tuple[s.Statement, ...]:
+    def _cases(self, span: Span, cases: Sequence[ast.match_case]) -> tuple[s.Statement, ...]:
         """Read ``match`` as a chain of tests whose outcome is not known."""
         if not cases:
             return ()
         unknown = s.Opaque(span, "match")
         return (s.If(span, unknown, self.body(cases[0].body), self._cases(span, cases[1:])),)
 
-    def _import(self, span: s.Span, alias: ast.alias) -> s.Import:
+    def _import(self, span: Span, alias: ast.alias) -> s.Import:
         if alias.asname:
             return s.Import(span, alias.name, None, alias.asname, 0)
         top = alias.name.partition(".")[0]
         return s.Import(span, top, None, top, 0)
 
-    def _class(self, span: s.Span, node: ast.ClassDef) -> s.Class:
+    def _class(self, span: Span, node: ast.ClassDef) -> s.Class:
         return s.Class(
             span,
             node.name,
@@ -223,7 +224,7 @@ class Lowering:
             case _:
                 return self._collection(span, node)
 
-    def _collection(self, span: s.Span, node: ast.expr) -> s.Expression:
+    def _collection(self, span: Span, node: ast.expr) -> s.Expression:
         match node:
             case ast.List(elts=items):
                 return s.Display(span, "list", tuple(self.expression(i) for i in items))

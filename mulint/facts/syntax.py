@@ -2,7 +2,7 @@
 
 A small subset of Python's grammar: whatever can say how a model is built, initialised, applied and
 optimised. Everything else becomes ``Opaque``, which keeps its place so that later rooms can say what
-was not understood. Spans are (line, column, end line, end column), 1-based, in characters.
+was not understood.
 """
 
 from __future__ import annotations
@@ -12,17 +12,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, get_args
 
-Span = tuple[int, int, int, int]
-
-# Numbers of lines that all spans share: otherwise they take a third of the memory of facts.
-_SHARED = tuple(range(1 << 15))
-
-
-def span(line: int, column: int, end_line: int, end_column: int) -> Span:
-    """A range; every node has one, so the numbers in it are not to be objects of its own."""
-    if end_line < len(_SHARED):
-        return (_SHARED[line], column, _SHARED[end_line], end_column)
-    return (line, column, end_line, end_column)
+from mulint.facts.spans import Span
 
 
 @dataclass(frozen=True, slots=True)

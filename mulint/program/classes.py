@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import line_of
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS, canonical
 from mulint.program.run import Arguments, Run
@@ -147,7 +148,7 @@ def knob_instance(run: Run, kind: ClassValue) -> ObjectValue:
         if isinstance(annotated, ClassValue) and is_dataclass(annotated) and annotated is not kind:
             result.attributes[name] = knob_instance(run, annotated)
         else:
-            symbol = Symbol(f"{owner.name}.{name}", owner.path, node.span[0])
+            symbol = Symbol(f"{owner.name}.{name}", owner.path, line_of(node.span))
             text = default if default is not None and _is_text(default) else None
             result.attributes[name] = text or Knob(symbol, default)
     return result
@@ -188,7 +189,7 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
     default = run.evaluate(parameter.default, function.scope) if parameter.default else None
     if default is not None and (isinstance(default, External | ClassValue | FunctionValue) or _is_text(default)):
         return default
-    symbol = Symbol(f"{owner}.{parameter.name}", path, parameter.span[0])
+    symbol = Symbol(f"{owner}.{parameter.name}", path, line_of(parameter.span))
     if isinstance(default, Number):
         run.defaults[symbol] = default
     return Knob(symbol, default)

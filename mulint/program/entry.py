@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from math import inf
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import line_of, whole_line
 from mulint.program import classes
 from mulint.program.interpreter import Interpreter
 from mulint.program.models import helpers, makers, parts, unapplied
@@ -41,7 +42,7 @@ def observe(files: Files) -> Interpreter:
         within = helpers(run, made)
         # Those that a script calls with numbers are followed with knobs all the same.
         for function in (f for f in made if f not in within):
-            _attempt(run, function.path, function.node.span[0], lambda f=function: _call_with_knobs(run, f))  # type: ignore[misc]
+            _follow(run, function)
         inner = parts(run, kinds, within)
         built = {id(m.kind) for m in run.built}
         for kind in kinds:
@@ -49,7 +50,7 @@ def observe(files: Files) -> Interpreter:
                 _build_from_knobs(run, kind, is_used=id(kind) in built)
         for function in list(_functions(run)):
             if id(function.node) not in run.called:
-                _attempt(run, function.path, function.node.span[0], lambda f=function: _call_with_knobs(run, f))  # type: ignore[misc]
+                _follow(run, function)
         _apply_the_rest(run)
     return run
 
@@ -74,9 +75,9 @@ def _attempt(run: Interpreter, path: str, line: int, action: Callable[[], object
     try:
         action()
     except OutOfBudget:
-        run.note(Site(path, (line, 1, line, 1)), "code reached from here", "it is too large to be followed whole")
+        run.note(Site(path, whole_line(line)), "code reached from here", "it is too large to be followed whole")
     except RecursionError:
-        run.note(Site(path, (line, 1, line, 1)), "code reached from here", "it nests too deeply to be followed")
+        run.note(Site(path, whole_line(line)), "code reached from here", "it nests too deeply to be followed")
     except Exception as error:  # one entry point must not end the run; reported as MU905
         run.seen.failures.append(Failure(path, line, error))
 
@@ -107,7 +108,7 @@ def _build_from_knobs(run: Interpreter, kind: ClassValue, *, is_used: bool) -> N
 
     A class that nothing in the project uses may be a model or a block that others are meant to use.
     """
-    line = kind.node.span[0]
+    line = line_of(kind.node.span)
     arguments = Arguments((), {}, _site(kind), complete=False)
     instances: list[Value] = []
     _attempt(run, kind.path, line, lambda: instances.append(run.call(kind, arguments)))
@@ -144,6 +145,10 @@ def _forward(run: Interpreter, instance: ModuleValue) -> None:
         if parameter.kind in ("positional", "keyword") and (default is None or absent):
             inputs[parameter.name] = Tensor()
     run.call(instance, Arguments((), inputs, instance.site))
+
+
+def _follow(run: Interpreter, function: FunctionValue) -> None:
+    _attempt(run, function.path, line_of(function.node.span), lambda: _call_with_knobs(run, function))
 
 
 def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | None = None) -> Value:

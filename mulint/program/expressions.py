@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import line_of
 from mulint.program.dimensions import Symbol
 from mulint.program.library import indexing
 from mulint.program.operators import binary, compare, text_of, unary
@@ -263,7 +264,7 @@ def setting(name: object, value: Value, node: s.Expression, scope: Scope) -> Val
     whole = value.whole if isinstance(value, Number) and isinstance(node, s.Literal) else None
     if not isinstance(name, str) or whole is None or whole < SMALLEST_SIZE:
         return value
-    return Knob(Symbol(name, scope.path, node.span[0]), value)
+    return Knob(Symbol(name, scope.path, line_of(node.span)), value)
 
 
 def _comprehension(run: Run, node: s.Comprehension, scope: Scope) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from mulint.facts.spans import whole_line
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, classes, expressions, statements
 from mulint.program.dimensions import Symbol
@@ -137,7 +138,7 @@ class Interpreter(Run):
                 statements.execute(self, self.files.by_path[path].body, scope, Frame())
             except OutOfBudget:
                 self.note(
-                    Site(path, (1, 1, 1, 1)), "the rest of this file", "it is too large to be followed whole"
+                    Site(path, whole_line(1)), "the rest of this file", "it is too large to be followed whole"
                 )
             finally:
                 self._active, self._steps, self._limit = depth, steps, limit

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.facts.syntax import Span
+from mulint.facts.spans import Span
 from mulint.program.library import tensors
 from mulint.program.run import Run, join_all, site_of, sources_of, truth
 from mulint.program.scopes import Scope

@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mulint.facts.syntax import Attribute, Expression, Function, Lambda, Name, Span, Statement, walk
+from mulint.facts.spans import Span
+from mulint.facts.syntax import Attribute, Expression, Function, Lambda, Name, Statement, walk
 from mulint.findings import NotUnderstood
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.records import Moment, Observations

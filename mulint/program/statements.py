@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import line_of, whole_line
 from mulint.program.dimensions import Symbol
 from mulint.program.library.indexing import assign
 from mulint.program.operators import binary
@@ -89,7 +90,7 @@ def _module_constant(value: Value, target: s.Name, node: s.Expression, scope: Sc
     if not isinstance(node, s.Literal) or not (isinstance(value, Number) or is_flag):
         return value
     module = scope.path.rpartition("/")[2].removesuffix(".py")
-    return Knob(Symbol(f"{module}.{target.id}", scope.path, target.span[0]), value)
+    return Knob(Symbol(f"{module}.{target.id}", scope.path, line_of(target.span)), value)
 
 
 def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
@@ -207,7 +208,7 @@ def _import(run: Run, node: s.Import, scope: Scope) -> None:
 def _module(run: Run, path: str) -> Value:
     """A file of the project as a value: a class whose attributes are the file's global names."""
     scope = run.module_scope(path)
-    empty = s.Class((1, 1, 1, 1), path, (), (), (), ())
+    empty = s.Class(whole_line(1), path, (), (), (), ())
     return ClassValue(path, path, empty, (), scope)
 
 

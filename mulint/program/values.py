@@ -9,7 +9,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mulint.facts.syntax import Class, Function, Lambda, Span
+from mulint.facts.spans import Span, line_of
+from mulint.facts.syntax import Class, Function, Lambda
 from mulint.program.dimensions import Dimension, Symbol
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Site:
     @property
     def line(self) -> int:
         """First line, 1-based."""
-        return self.span[0]
+        return line_of(self.span)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mulint.facts import FileFacts
 from mulint.facts import syntax as s
+from mulint.facts.spans import contains
 from mulint.program import Program, classes
 from mulint.program.dimensions import Symbol
 from mulint.program.records import Construction
@@ -84,7 +85,7 @@ def _is_part(construction: Construction, kinds: Iterable[ClassValue]) -> bool:
     """Whether it stands in the code of a module class, and so builds a part of that."""
     site = construction.site
     return any(
-        kind.path == site.path and kind.node.span[:2] < site.span[:2] and site.span[2:] <= kind.node.span[2:]
+        kind.path == site.path and kind.node.span != site.span and contains(kind.node.span, site.span)
         for kind in kinds
     )
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import line_of
 from mulint.program import Program
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.records import Construction
@@ -198,6 +199,6 @@ def _first_layer(document: Document, function: s.Function, program: Program) -> 
         if any(isinstance(n, s.Call) and n.span in here for n in s.walk(statement)):
             return statement
     raise CannotRewrite(
-        f"the constructor at line {function.span[0]} builds no layer",
+        f"the constructor at line {line_of(function.span)} builds no layer",
         "compute the ratio to the base there by hand",
     )

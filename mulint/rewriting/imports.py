@@ -6,6 +6,7 @@ import posixpath
 from dataclasses import dataclass, field
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import line_of
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.tree import Document, Tree
 
@@ -61,7 +62,7 @@ class Imports:
             first = next((n for n in document.body if isinstance(n, s.Import) and n.module != "__future__"), None)
             if first is None:
                 raise CannotRewrite(f"{path} imports nothing", f"import {', '.join(modules)} in {path}")
-            start = document.offset(first.span[0], 1)
+            start = document.offset(line_of(first.span), 1)
             self.tree.insert(path, start, "".join(f"import {m}{document.newline}" for m in modules))
         for path, names in self._names.items():
             document = self.tree.documents[path]

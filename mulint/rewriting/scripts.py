@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import Span, line_of
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.tree import Document, Tree
 
@@ -133,13 +134,13 @@ class Scripts:
         if not isinstance(argument, s.Literal):
             if _trains(document):
                 raise CannotRewrite(
-                    f"the base of {name} is not known ({document.path}:{argument.span[0]})",
+                    f"the base of {name} is not known ({document.path}:{line_of(argument.span)})",
                     f"run again with --base-width {name}=N, the size whose hyperparameters were tuned",
                     question=True,
                 )
             self.notes.append(
-                f"{document.path}:{argument.span[0]}: the base of {name} is not known here, so the model is its "
-                f"own base; pass base_{name}, or run again with --base-width {name}=N"
+                f"{document.path}:{line_of(argument.span)}: the base of {name} is not known here, so the model is "
+                f"its own base; pass base_{name}, or run again with --base-width {name}=N"
             )
         return None
 
@@ -209,7 +210,7 @@ class Scripts:
             bases = [f"{quote}base_{name}{quote}" for name in names if name in listed]
             if isinstance(copied, s.Subscript):
                 key = loop.target.id
-                inner = document.indent(loop.body[0].span[0])[len(document.indent(loop.span[0])) :]
+                inner = document.indent(line_of(loop.body[0].span))[len(document.indent(line_of(loop.span))) :]
                 self.tree.add_line_after(
                     document.path,
                     loop,
@@ -228,7 +229,7 @@ def _trains(document: Document) -> bool:
     return any(isinstance(function, s.Attribute) and function.name == "backward" for function in calls)
 
 
-def _assignment(document: Document, variable: str, use: s.Span) -> tuple[s.Assign, float] | None:
+def _assignment(document: Document, variable: str, use: Span) -> tuple[s.Assign, float] | None:
     """The statement that sets a variable to a number, in the function of its use or at the top of the file."""
     function = document.innermost(use, s.Function)
     for body in ([function.body] if function else []) + [document.body]:

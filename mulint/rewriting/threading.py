@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import line_of
 from mulint.program import classes
 from mulint.program.intent import base_widths
 from mulint.program.values import ClassValue, ObjectValue, options
@@ -104,16 +105,16 @@ def _handed_on(bases: Bases, kind: ClassValue, argument: s.Expression, path: str
     parameters = {p.name: p for p in function.parameters[1:]}
     match argument:
         case s.Name(id=name) if name in parameters:
-            return Spelling(name, None, parameters[name].span[0])
+            return Spelling(name, None, line_of(parameters[name].span))
         case s.Attribute(value=s.Name(id=holder), name=name) if holder in parameters:
-            return Spelling(name, holder, argument.span[0])
+            return Spelling(name, holder, line_of(argument.span))
         case s.Attribute(value=s.Name(id="self"), name=name):
             for node in s.walk(function.body):
                 if isinstance(node, s.Assign) and node.value is not None and _sets(node, name):
                     return _handed_on(bases, kind, node.value, path)
     source = bases.tree.documents[path].source(argument)
     raise CannotRewrite(
-        f"{source} at line {argument.span[0]} of {path} is computed on the way",
+        f"{source} at line {line_of(argument.span)} of {path} is computed on the way",
         f"pass the base of {source} there by hand",
     )
 

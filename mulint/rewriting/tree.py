@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 
 from mulint.facts import FileFacts
 from mulint.facts import syntax as s
+from mulint.facts.spans import Span, contains, end_of, line_of, start_of
 from mulint.program.scopes import Files
 from mulint.program.values import Site
 from mulint.rewriting.edits import CannotRewrite, TextEdit, apply
@@ -52,9 +53,9 @@ class Document:
         """The position of a 1-based line and column."""
         return self._starts[line - 1] + column - 1
 
-    def range(self, span: s.Span) -> tuple[int, int]:
+    def range(self, span: Span) -> tuple[int, int]:
         """The positions of a span's start and end."""
-        return self.offset(*span[:2]), self.offset(*span[2:])
+        return self.offset(*start_of(span)), self.offset(*end_of(span))
 
     def source(self, node: s.Expression | s.Statement) -> str:
         """The text of a node."""
@@ -87,29 +88,29 @@ class Document:
                 return ".".join((root, *attributes))
         return None
 
-    def around(self, span: s.Span) -> list[s.Expression | s.Statement]:
+    def around(self, span: Span) -> list[s.Expression | s.Statement]:
         """All nodes that contain a span, outermost first."""
-        found = [n for n in s.walk(self.body) if hasattr(n, "span") and _contains(n.span, span)]
+        found = [n for n in s.walk(self.body) if hasattr(n, "span") and contains(n.span, span)]
         return cast("list[s.Expression | s.Statement]", found)
 
-    def class_at(self, span: s.Span) -> s.Class | None:
+    def class_at(self, span: Span) -> s.Class | None:
         """The innermost class around a span."""
-        return next((n for n in reversed(self.classes) if _contains(n.span, span)), None)
+        return next((n for n in reversed(self.classes) if contains(n.span, span)), None)
 
-    def innermost(self, span: s.Span, kind: type[N]) -> N | None:
+    def innermost(self, span: Span, kind: type[N]) -> N | None:
         """The innermost node of a kind around a span."""
         return next((n for n in reversed(self.around(span)) if isinstance(n, kind)), None)
 
-    def exactly(self, span: s.Span, kind: type[N]) -> N | None:
+    def exactly(self, span: Span, kind: type[N]) -> N | None:
         """The node of a kind with exactly this span."""
         found = [n for n in self.around(span) if isinstance(n, kind) and n.span == span]
         return found[0] if found else None
 
-    def statement(self, span: s.Span) -> s.Statement:
+    def statement(self, span: Span) -> s.Statement:
         """The innermost statement around a span."""
         found = [n for n in self.around(span) if isinstance(n, _STATEMENTS)]
         if not found:
-            raise CannotRewrite(f"line {span[0]} is no plain statement", "rewrite that line by hand")
+            raise CannotRewrite(f"line {line_of(span)} is no plain statement", "rewrite that line by hand")
         return found[-1]
 
     def quote(self) -> str:
@@ -125,10 +126,6 @@ class Document:
         return frozenset(found)
 
 
-def _contains(outer: s.Span, inner: s.Span) -> bool:
-    return outer[:2] <= inner[:2] and inner[2:] <= outer[2:]
-
-
 class Tree:
     """All files of a project, and the edits that one unit wants to make."""
 
@@ -136,7 +133,7 @@ class Tree:
         self.documents = {f.path: Document(f, texts[f.path]) for f in facts}
         self.files = Files(facts)
         self._edits: list[TextEdit] = []
-        self._named: dict[tuple[str, s.Span, str], str] = {}
+        self._named: dict[tuple[str, Span, str], str] = {}
 
     def at(self, site: Site) -> Document:
         """The file of a site."""
@@ -144,7 +141,7 @@ class Tree:
 
     # What edits are made of
 
-    def replace(self, path: str, span: s.Span, text: str) -> None:
+    def replace(self, path: str, span: Span, text: str) -> None:
         """Put a text in place of a span."""
         start, end = self.documents[path].range(span)
         self._edits.append(TextEdit(path, start, end, text))
@@ -173,29 +170,29 @@ class Tree:
     def add_line_after(self, path: str, statement: s.Statement, *lines: str) -> None:
         """Insert lines after a statement, indented as it is."""
         document = self.documents[path]
-        last = statement.span[2]
+        last = end_of(statement.span)[0]
         rest = document.text[
-            document.offset(*statement.span[2:]) : document.offset(last, 1) + len(document.line(last))
+            document.offset(*end_of(statement.span)) : document.offset(last, 1) + len(document.line(last))
         ]
         if rest.strip() and not rest.strip().startswith("#"):
             raise CannotRewrite(f"line {last} holds several statements", "put each on a line of its own")
-        indent = document.indent(statement.span[0])
+        indent = document.indent(line_of(statement.span))
         position = document.offset(last, 1) + len(document.line(last))
         self.insert(path, position, "".join(f"{document.newline}{indent}{line}" for line in lines))
 
     def add_line_before(self, path: str, statement: s.Statement, *lines: str) -> None:
         """Insert lines before a statement and the comments that belong to it, indented as it is."""
         document = self.documents[path]
-        first = statement.span[0]
+        first = line_of(statement.span)
         indent = document.indent(first)
-        if len(indent) != statement.span[1] - 1:
+        if len(indent) != start_of(statement.span)[1] - 1:
             raise CannotRewrite(f"line {first} holds several statements", "put each on a line of its own")
         while first > 1 and document.line(first - 1).strip().startswith("#"):
             first -= 1
         position = document.offset(first, 1)
         self.insert(path, position, "".join(f"{indent}{line}{document.newline}" for line in lines))
 
-    def name_before(self, path: str, span: s.Span, name: str, value: str) -> str:
+    def name_before(self, path: str, span: Span, name: str, value: str) -> str:
         """Give a value a name on a line before the statement around a span; the value itself if that cannot be."""
         document = self.documents[path]
         statement = document.statement(span)
@@ -210,32 +207,31 @@ class Tree:
     def add_decorator(self, path: str, node: s.Class, line: str) -> None:
         """Insert a decorator directly above a class."""
         document = self.documents[path]
-        first = node.span[0]
+        first = line_of(node.span)
         self.insert(path, document.offset(first, 1), f"{document.indent(first)}{line}{document.newline}")
 
     def add_keywords(self, path: str, call: s.Call, *texts: str) -> None:
         """Add ``name=value`` as the last arguments of a call, on lines of their own where the others have them."""
         document = self.documents[path]
         close = document.range(call.span)[1] - 1
-        spans = [a.span for a in call.arguments] + [k.value.span for k in call.keywords]
-        if not spans:
+        given = [a.span for a in call.arguments] + [k.value.span for k in call.keywords]
+        if not given:
             self.insert(path, close, ", ".join(texts))
             return
-        last = max(spans, key=lambda span: span[2:])
-        end = document.offset(*last[2:])
+        last = max(given, key=end_of)
+        line, column = start_of(last)
+        end = document.offset(*end_of(last))
         # A parenthesis around the last argument belongs to it.
         end += _closed(document.text[end:close])
-        below = f",{document.newline}{document.indent(last[0])}"
-        begun = document.line(last[0])[: last[1] - 1].strip()
-        if (
-            last[0] == last[2]
-            and last[0] > call.span[0]
-            and (not begun or (begun.endswith("=") and begun.count("=") == 1))
+        below = f",{document.newline}{document.indent(line)}"
+        begun = document.line(line)[: column - 1].strip()
+        if line_of(call.span) < line == end_of(last)[0] and (
+            not begun or (begun.endswith("=") and begun.count("=") == 1)
         ):
             self.insert(path, end, "".join(f"{below}{text}" for text in texts))
             return
         added = "".join(f", {text}" for text in texts)
-        wide = len(document.line(last[2])) + len(added) > LONGEST_LINE and last[0] > call.span[0]
+        wide = len(document.line(end_of(last)[0])) + len(added) > LONGEST_LINE and line > line_of(call.span)
         self.insert(path, end, below + ", ".join(texts) if wide else added)
 
     def add_parameter(self, path: str, function: s.Function, text: str) -> None:
@@ -245,10 +241,11 @@ class Tree:
         starred = [p for p in function.parameters if p.kind in ("*", "**")]
         if any(p.kind == "*" for p in starred) or not plain:
             raise CannotRewrite(
-                f"{function.name} at line {function.span[0]} takes *args", f"add the parameter {text} by hand"
+                f"{function.name} at line {line_of(function.span)} takes *args",
+                f"add the parameter {text} by hand",
             )
         last = plain[-1]
-        end = max(node.span[2:] for node in (last, last.annotation, last.default) if node is not None)
+        end = max(end_of(node.span) for node in (last, last.annotation, last.default) if node is not None)
         self.insert(path, document.offset(*end), f", {text}")
 
     # What comes out
@@ -286,5 +283,5 @@ def _closed(rest: str) -> int:
     return depth
 
 
-def _starts_line(document: Document, span: s.Span) -> bool:
-    return document.line(span[0])[: span[1] - 1].strip() == ""
+def _starts_line(document: Document, span: Span) -> bool:
+    return document.line(line_of(span))[: start_of(span)[1] - 1].strip() == ""

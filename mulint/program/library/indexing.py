@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mulint.facts import syntax as s
+from mulint.facts.spans import Span
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.records import RateWrite
 from mulint.program.run import Run, iterate, join_all, site_of, sources_of
@@ -297,7 +298,7 @@ def _axes(count: int, missing: int) -> list[Value]:
     return [Number((Dimension.of(Symbol(name, kind="size")),)) for name in names]
 
 
-def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scope, span: s.Span) -> None:
+def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scope, span: Span) -> None:
     for option in options(holder):
         match option:
             case DictValue():
