@@ -106,7 +106,8 @@ def named(configuration: Configuration) -> Named:
 
 def _identified(findings: Sequence[Finding], sources: Iterable[SourceFile]) -> list[Finding]:
     """Give every finding a fingerprint that survives moved lines."""
-    lines = {s.path: s.lines for s in sources}
+    places = {finding.place.path for finding in findings}
+    lines = {s.path: s.lines for s in sources if s.path in places}
     count: dict[str, int] = {}
     result: list[Finding] = []
     for finding in sorted(findings, key=lambda f: (f.place, f.code)):
