@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from math import inf
 
 from mulint.facts import syntax as s
-from mulint.facts.spans import line_of, whole_line
+from mulint.facts.spans import line_of
 from mulint.program import classes
 from mulint.program.interpreter import Interpreter
 from mulint.program.models import helpers, makers, parts, unapplied
@@ -75,9 +75,9 @@ def _attempt(run: Interpreter, path: str, line: int, action: Callable[[], object
     try:
         action()
     except OutOfBudget:
-        run.note(Site(path, whole_line(line)), "code reached from here", "it is too large to be followed whole")
+        run.note(Site.of_line(path, line), "code reached from here", "it is too large to be followed whole")
     except RecursionError:
-        run.note(Site(path, whole_line(line)), "code reached from here", "it nests too deeply to be followed")
+        run.note(Site.of_line(path, line), "code reached from here", "it nests too deeply to be followed")
     except Exception as error:  # one entry point must not end the run; reported as MU905
         run.seen.failures.append(Failure(path, line, error))
 

@@ -277,6 +277,8 @@ def _comprehension(run: Run, node: s.Comprehension, scope: Scope) -> Value:
     for key, element in results:
         if isinstance(key, Constant):
             result.entries[key.value] = element
+        elif isinstance(key, Number) and key.whole is not None:
+            result.entries[key.whole] = element
         else:
             result.complete = False
     return result

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mulint.facts.spans import whole_line
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, classes, expressions, statements
 from mulint.program.dimensions import Symbol
@@ -17,6 +16,7 @@ from mulint.program.library import (
     modules,
     mup_package,
     optimizers,
+    practices,
     python,
     tensors,
     torch_calls,
@@ -137,9 +137,7 @@ class Interpreter(Run):
             try:
                 statements.execute(self, self.files.by_path[path].body, scope, Frame())
             except OutOfBudget:
-                self.note(
-                    Site(path, whole_line(1)), "the rest of this file", "it is too large to be followed whole"
-                )
+                self.note(Site.of_line(path, 1), "the rest of this file", "it is too large to be followed whole")
             finally:
                 self._active, self._steps, self._limit = depth, steps, limit
         return self._scopes[path]
@@ -264,6 +262,7 @@ class Interpreter(Run):
     def _external(self, name: str, arguments: Arguments) -> Value:
         package, _, last = name.rpartition(".")
         mup_package.observe_function(self, name, arguments)
+        practices.observe_function(self, name, arguments)
         if name in python.FUNCTIONS:
             return python.FUNCTIONS[name](self, arguments)
         if package in _INIT_PACKAGES and last.rstrip("_") + "_" in initialisers.FUNCTIONS:
@@ -300,6 +299,7 @@ class Interpreter(Run):
                 return torch_calls.method(self, receiver, method.name, arguments)
             case ModuleValue():
                 mup_package.observe_method(self, receiver, method.name, arguments)
+                practices.observe_method(self, method.name, arguments)
                 return modules.call_method(self, receiver, method.name, arguments)
             case OptimizerValue():
                 return optimizers.call_method(self, receiver, method.name, arguments)

@@ -337,6 +337,19 @@ class ModelEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Practice:
+    """A step of a training script that a transfer of hyperparameters depends on.
+
+    ``kind`` is coordinate-check, half-precision, loss-scaling or pretrained.
+    """
+
+    kind: str
+    name: str
+    site: Site
+    arguments: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """An error of mulint's own while it followed the code that starts at a place."""
 
@@ -361,6 +374,7 @@ class Observations:
     manual_updates: list[ManualUpdate] = field(default_factory=list)
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     model_events: list[ModelEvent] = field(default_factory=list)
+    practices: list[Practice] = field(default_factory=list)
     shape_writes: list[Site] = field(default_factory=list)
     left_arms: set[tuple[int, int]] = field(default_factory=set)
     modules: set[tuple[str, str]] = field(default_factory=set)

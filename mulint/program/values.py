@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mulint.facts.spans import Span, line_of
+from mulint.facts.spans import Span, end_of, line_of, start_of, whole_line
 from mulint.facts.syntax import Class, Function, Lambda
 from mulint.program.dimensions import Dimension, Symbol
 
@@ -31,6 +31,16 @@ class Site:
     def line(self) -> int:
         """First line, 1-based."""
         return line_of(self.span)
+
+    @property
+    def ends(self) -> tuple[int, int, int, int]:
+        """Line and column, 1-based, of its start and of its end."""
+        return (*start_of(self.span), *end_of(self.span))
+
+    @staticmethod
+    def of_line(path: str, line: int) -> Site:
+        """A whole line."""
+        return Site(path, whole_line(line))
 
 
 @dataclass(frozen=True, slots=True)

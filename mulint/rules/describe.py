@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from mulint.facts.spans import whole_line
 from mulint.findings import Severity
 from mulint.program import Program
 from mulint.program.parameters import Parameter, same_site
@@ -55,4 +54,4 @@ def origin(program: Program, near: str, sizes: Iterable[Number]) -> list[tuple[S
     """Where the width inside some sizes is declared, in the file ``near`` if it is declared there."""
     symbols = {s for number in sizes for s in number.symbols & program.widths}
     declared = sorted((s.path != near, s) for s in symbols if s.line)
-    return [(Site(s.path, whole_line(s.line)), f"the width {s.short} comes from here") for _, s in declared[:1]]
+    return [(Site.of_line(s.path, s.line), f"the width {s.short} comes from here") for _, s in declared[:1]]

@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from mulint.facts.spans import end_of, start_of
 from mulint.findings import Finding, Place, Related, Severity
 from mulint.program import Program
 from mulint.program.values import Site
@@ -55,8 +54,7 @@ class Header:
         severity: Severity | None = None,
     ) -> Finding:
         """A finding of this rule at a site; related places on the anchor's own line are left out."""
-        line, column = start_of(site.span)
-        end_line, end_column = end_of(site.span)
+        line, column, end_line, end_column = site.ends
         judged = severity or self.severity
         places = dict.fromkeys(
             Related(other.path, other.line, what)
@@ -80,7 +78,7 @@ class Header:
 
 def subject(kind: str, site: Site) -> str:
     """The identity of a thing at fault: its kind and where it is built."""
-    return f"{kind} {site.path}:{':'.join(map(str, (*start_of(site.span), *end_of(site.span))))}"
+    return f"{kind} {site.path}:{':'.join(map(str, site.ends))}"
 
 
 def page_of(docstring: str | None) -> str:

@@ -1,0 +1,57 @@
+"""Steps of a training script that a transfer of hyperparameters depends on, whatever model they are about."""
+
+from __future__ import annotations
+
+import re
+
+from mulint.program.library.layers import canonical
+from mulint.program.records import Practice
+from mulint.program.run import Arguments, Run
+from mulint.program.values import Constant, External, Value
+
+_AUTOCAST = {
+    "torch.autocast": ("device_type", "dtype"),
+    "torch.amp.autocast": ("device_type", "dtype"),
+    "torch.cuda.amp.autocast": ("enabled", "dtype"),
+}
+_SCALERS = frozenset({"torch.amp.GradScaler", "torch.cuda.amp.GradScaler", "torch.GradScaler"})
+_CHECK = "mup.get_coord_data"
+_SIGNATURE = ("models", "dataloader", "optimizer", "lr", "mup")
+# Models, not tokenizers or configurations.
+_PRETRAINED = re.compile(r"transformers\.(.+\.)?(AutoModel\w*|\w+Model|\w+For[A-Z]\w+)\.from_pretrained")
+_HALF = frozenset({"torch.float16", "torch.half"})
+
+
+def observe_function(run: Run, name: str, arguments: Arguments) -> None:
+    """Keep a call of a library's function that changes what a check or a transfer can say."""
+    public = canonical(name)
+    if public in _AUTOCAST:
+        given = arguments.bind(_AUTOCAST[public])
+        if _is_half(public, given):
+            _keep(run, "half-precision", public, arguments, given)
+    elif public in _SCALERS:
+        _keep(run, "loss-scaling", public, arguments, {})
+    elif public == _CHECK:
+        _keep(run, "coordinate-check", public, arguments, arguments.bind(_SIGNATURE))
+    elif _PRETRAINED.fullmatch(public):
+        _keep(run, "pretrained", public, arguments, {})
+
+
+def observe_method(run: Run, name: str, arguments: Arguments) -> None:
+    """Keep a call of ``model.half()``."""
+    if name == "half":
+        _keep(run, "half-precision", "half", arguments, {})
+
+
+def _is_half(name: str, given: dict[str, Value]) -> bool:
+    """Whether autocast runs in float16, which is what it does on CUDA if nothing is said."""
+    if given.get("enabled") == Constant(False):
+        return False
+    dtype = given.get("dtype")
+    if dtype is None or dtype == Constant(None):
+        return name == "torch.cuda.amp.autocast" or given.get("device_type") == Constant("cuda")
+    return isinstance(dtype, External) and dtype.name in _HALF
+
+
+def _keep(run: Run, kind: str, name: str, arguments: Arguments, given: dict[str, Value]) -> None:
+    run.seen.practices.append(Practice(kind, name, arguments.site, given))
