@@ -77,7 +77,7 @@ def _culprits(trace: Trace, shown: Shown) -> Iterator[str]:
 
 
 def _contributions(trace: Trace, shown: Shown) -> Iterator[str]:
-    """Every layer with the parts of its change, in the order of the trace; nothing for a trace that did not fail."""
+    """Every layer with the parts of its change, in the order of the trace; only failing traces have them."""
     if not trace.contributions:
         return
     yield "<h2>Where changes come from</h2>"
