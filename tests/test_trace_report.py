@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 import mulint as package
 from mulint.cli import group
-from mulint.reporting import plots, plots_png, trace_html, trace_plot
+from mulint.reporting import plots, plots_png, trace_html, trace_plot, trace_text
 from mulint.reporting.plots import Axis, Line, Panel
 from mulint.traces import ActivationTrace, Multiplier, ParameterTrace, Trace
 
@@ -109,7 +109,7 @@ def test_the_page_is_whole_and_loads_nothing(reports: Reports) -> None:
 
 
 def test_the_page_has_every_parameter_with_its_numbers(reports: Reports) -> None:
-    header, *rows = Page(reports.html).rows
+    header, *rows = (row for row in Page(reports.html).rows if len(row) == len(trace_text.HEADER))
     assert header[0] == "parameter"
     by_name = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
     assert set(by_name) == {p["name"] for p in reports.data["parameters"]}
@@ -124,6 +124,16 @@ def test_the_page_names_culprits_and_limits(reports: Reports) -> None:
     for text in reports.data["cannot_see"]:
         assert text.replace("'", "&#x27;") in reports.html
     assert f"limit as written: {reports.data['limit']}" in reports.html
+
+
+def test_the_page_says_of_every_layer_where_its_change_comes_from(reports: Reports) -> None:
+    assert reports.data["contributions"]
+    rows = [(row[0], Path(row[1]).name, *row[2:]) for row in Page(reports.html).rows]
+    for one in reports.data["contributions"]:
+        part = ("initial " if one["part"] == "initial" else "updates of ") + one["of"]
+        place = f"{Path(one['path']).name}:{one['line']}"
+        assert (one["module"], place, part, f"{one['slope']:+.2f}", one["tends"]) in rows
+    assert reports.html.index("Culprits") < reports.html.index("Where changes come from")
 
 
 def test_every_module_has_a_plot_with_its_fitted_slope(reports: Reports) -> None:

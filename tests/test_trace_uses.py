@@ -431,6 +431,56 @@ def test_compiled_modules_and_scripted_kernels(tmp_path: Path) -> None:
     assert found["head.weight"] == "output"
 
 
+class StateSpace(nn.Module):
+    """One projection feeds a gate, a convolved branch that is cut again into three, and a step size per head."""
+
+    def __init__(self, width: int, *, heads: int, narrow: bool) -> None:
+        super().__init__()
+        self.heads, self.narrow = heads, narrow
+        self.inner, self.convolved = 2 * width, 2 * width + 16
+        self.stem = nn.Linear(7, width)
+        self.enter = nn.Linear(width, self.inner + self.convolved + heads, bias=False)
+        self.convolution = nn.Conv1d(self.convolved, self.convolved, 3, padding=2, groups=self.convolved)
+        self.leave = nn.Linear(self.inner, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, length, _ = x.shape
+        made = self.enter(self.stem(x))
+        sizes = [0, self.inner, self.convolved, self.heads]
+        if self.narrow:
+            ends = [sum(sizes[: i + 1]) for i in range(4)]
+            pieces = [made.narrow(-1, end - size, size) for end, size in zip(ends, sizes, strict=True)][1:]
+        else:
+            pieces = list(torch.split(made, sizes, dim=-1))[1:]
+        gate, branch, step = pieces
+        branch = F.silu(self.convolution(branch.transpose(1, 2))[..., :length].transpose(1, 2))
+        value, key, query = torch.split(branch, [self.inner, 8, 8], dim=-1)
+        mixed = torch.tril(query @ key.transpose(1, 2)) @ value
+        mixed = mixed.view(rows, length, self.heads, -1) * F.softplus(step)[..., None]
+        result: Tensor = self.leave(mixed.reshape(rows, length, -1) * F.silu(gate))
+        return result
+
+
+@pytest.mark.parametrize("narrow", [False, True], ids=["split", "narrow"])
+@pytest.mark.parametrize(("growing", "steps"), [(False, "output"), (True, "hidden")], ids=["heads", "more heads"])
+def test_rows_of_a_projection_that_is_cut_twice(growing: bool, steps: str, narrow: bool) -> None:
+    def case(width: float) -> mulint.Case:
+        model = StateSpace(int(width), heads=int(width) // 16 if growing else 4, narrow=narrow)
+        return mulint.Case(model, (torch.randn(2, 5, 7),), lambda model, batch: total(model(*batch)))
+
+    found = {p.name: p for p in roles.trace(cases.from_case(case, WIDTHS, None), ROOT).parameters}
+    assert found["enter.weight"].role == found["convolution.weight"].role == "mixed"
+    assert found["enter.weight"].rows == (
+        (0, 128, "hidden"),  # the gate
+        (128, 256, "hidden"),
+        (256, 264, "output"),
+        (264, 272, "output"),
+        (272, 276, steps),
+    )
+    assert found["convolution.weight"].rows == ((0, 128, "input"), (128, 136, "scalar"), (136, 144, "scalar"))
+    assert found["leave.weight"].role == "hidden"
+
+
 class Blocked(nn.Module):
     """A table that has as many numbers as the width has blocks: one at the smallest width."""
 

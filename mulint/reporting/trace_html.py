@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from html import escape
 
 from mulint.reporting import page, trace_plot, trace_text
-from mulint.traces import ParameterTrace, Trace
+from mulint.traces import Contribution, ParameterTrace, Trace
 
 Shown = Callable[[str], str]
+CONTRIBUTIONS = ("layer", "built at", "part", "slope", "course")
 KINDS = {"pass": "ok", "fail": "violates", "inconclusive": "unknown"}
 
 
@@ -25,6 +26,7 @@ def _parts(trace: Trace, shown: Shown) -> Iterator[str]:
     yield f'<p class="soft">{escape(how)}</p>'
     yield page.verdict(trace_text.closing(trace), KINDS[trace.verdict])
     yield page.listing("Culprits", _culprits(trace, shown))
+    yield from _contributions(trace, shown)
     yield page.listing("Findings", _findings(trace, shown))
     yield "<h2>Parameters</h2>"
     yield "<p>Powers of the width: found (want expected), ! where they differ; update is its measured slope.</p>"
@@ -72,6 +74,31 @@ def _culprits(trace: Trace, shown: Shown) -> Iterator[str]:
             f"<code>{escape(place)}</code> <strong>{escape(culprit.code)}</strong> "
             f"<code>{escape(culprit.parameter)}</code>: {escape(culprit.what)}"
         )
+
+
+def _contributions(trace: Trace, shown: Shown) -> Iterator[str]:
+    """Every layer with the parts of its change, in the order of the trace; only failing traces have them."""
+    if not trace.contributions:
+        return
+    yield "<h2>Where changes come from</h2>"
+    yield (
+        "<p>Initial weights pass on what changes below a layer, updates add to it. Slopes in log width; "
+        "in μP none grows, and no update shrinks.</p>"
+    )
+    yield page.table(CONTRIBUTIONS, [_contribution(one, shown) for one in trace.contributions])
+
+
+def _contribution(one: Contribution, shown: Shown) -> list[tuple[str, str, str]]:
+    place = f"{shown(one.path)}:{one.line}" if one.path else "-"
+    part = trace_text.part(one)
+    slope = f"{one.slope:+.2f}"
+    return [
+        (one.module, one.module, ""),
+        (place, place, ""),
+        (part, part, ""),
+        (slope, _key(one.slope), ""),
+        (one.tends, one.tends, "ok" if one.tends == "stays" else "violates"),
+    ]
 
 
 def _findings(trace: Trace, shown: Shown) -> Iterator[str]:

@@ -175,8 +175,13 @@ def _contributions(contributions: Sequence[Contribution], shown: Shown) -> Itera
 def _parts(contributions: Sequence[Contribution]) -> dict[str, list[Contribution]]:
     found: dict[str, list[Contribution]] = {}
     for one in contributions:
-        found.setdefault(f"{'initial' if one.part == 'initial' else 'updates of'} {one.of}", []).append(one)
+        found.setdefault(part(one), []).append(one)
     return found
+
+
+def part(one: Contribution) -> str:
+    """The part of a change in words."""
+    return f"{'initial' if one.part == 'initial' else 'updates of'} {one.of}"
 
 
 def _beyond(activation: ActivationTrace) -> float:

@@ -52,6 +52,10 @@ KEEPS = _words(
 )
 # Choices of rows by the numbers in a tensor.
 CHOICES = _words("__getitem__ index_select gather take_along_dim")
+# Of what KEEPS, those that may give the rows of one axis another order.
+REORDER = _words("index_select gather take_along_dim roll flip sort topk _pad pad constant_pad_nd fold unfold")
+# Functions of every number by itself that are not homogeneous.
+ACTIVATIONS = _words("silu silu_ gelu gelu_ sigmoid tanh softplus elu elu_ selu mish hardswish logsigmoid exp")
 JOINS = _words("cat concat concatenate stack hstack vstack column_stack")
 # Queries that produce no tensor of the model's computation.
 QUERIES = _words(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -54,14 +54,27 @@ def rows_of(widths: Sequence[float], laws: Sequence[Law], uses: Sequence[Paramet
         rows = []
         for starts, ends in use.pieces:
             sizes = [end - start for start, end in zip(starts, ends, strict=True)]
-            if len(sizes) != len(widths):
+            if len(sizes) != len(widths) or not sizes[0]:
                 continue
             grows = of_sizes(widths, sizes).grows
             role = (Role.HIDDEN if grows else Role.OUTPUT) if contracts else Role.INPUT if grows else Role.SCALAR
             rows.append((starts[0], ends[0], role))
-        if len({role for _, _, role in rows}) > 1:
-            return tuple(sorted(set(rows)))
+        finest = _finest(rows)
+        if len({role for _, _, role in finest}) > 1:
+            return tuple(sorted(finest))
     return None
+
+
+def _finest(rows: Iterable[Row]) -> set[Row]:
+    """Rows without those that others cut apart again."""
+    found = set(rows)
+    for row in sorted(found, key=lambda row: row[0] - row[1]):
+        inside = [
+            (start, end) for start, end, _ in found if (start, end) != row[:2] and row[0] <= start < end <= row[1]
+        ]
+        if len({i for start, end in inside for i in range(start, end)}) == row[1] - row[0]:
+            found.remove(row)
+    return found
 
 
 def is_packed(laws: Sequence[Law], uses: Sequence[ParameterUse]) -> bool:

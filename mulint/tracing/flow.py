@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
+from mulint.tracing import packing
 from mulint.tracing.alignment import Aligned
 from mulint.tracing.catalogue import ADD, CHOICES, DIVIDE, KEEPS, LOOKUPS, MULTIPLY, NORMALISERS, ONE
 from mulint.tracing.elementwise import degrees as degrees_of
@@ -24,13 +25,13 @@ from mulint.tracing.operations import (
     moved_axes,
     product_of,
     recurrent_weights,
-    split_axis,
 )
 from mulint.tracing.recording import Recording, Ref, refs_in
 from mulint.tracing.values import (
     Degrees,
     Factor,
     Kind,
+    Packed,
     ParameterUse,
     Source,
     Value,
@@ -109,7 +110,6 @@ class Flow:
     # Products ---------------------------------------------------------------------------------------------
 
     def product(self, operation: Aligned, product: Product) -> Value:
-        output = operation.event.outputs[0]
         weights = [operand for operand in product.operands if self.is_weight(operand, product)]
         others = [operand for operand in product.operands if operand not in weights]
         biases = [self.consume(operation, ref, lookup=False) for ref in product.added if self.weighs(ref)]
@@ -126,11 +126,10 @@ class Flow:
             if self.weighs(operand.ref):
                 self.consume(operation, operand.ref, lookup=False)
         degrees: dict[Source, Fraction] = dict.fromkeys([*uses, *biases], ONE)
-        packed = None
-        if len(weights) == 1:
-            produced = [axis for axis in weights[0].out.values() if axis >= 0]
-            if produced and uses:
-                packed = uses[0], max(produced) - len(output.shape)
+        packed: tuple[Packed, ...] = ()
+        if len(weights) == 1 and uses:
+            below = self.value(others[0].ref).packed
+            packed = packing.of_product(operation, weights[0], uses[0], others[0], below)
         return Value(Kind.ACTIVATION, degrees, inner=factors_in(incoming), packed=packed)
 
     def chained(self, operation: Aligned, weights: list[Operand]) -> Value:
@@ -307,9 +306,10 @@ class Flow:
         elif chosen:
             kind = Kind.WEIGHT
         degrees = degrees_of(self.ledger, operation, refs, values, uses)
-        for output in event.outputs:
-            self.values[output.node] = self.transformed(operation, output, refs, values, kind, degrees)
-        self.cut(operation, refs[0], values[0])
+        rows = packing.passed(operation, refs[0], values[0].packed)
+        for output, packed in zip(event.outputs, rows, strict=True):
+            value = self.transformed(operation, output, refs, values, kind, degrees)
+            self.values[output.node] = replace(value, packed=packed)
 
     def transformed(
         self,
@@ -330,7 +330,6 @@ class Flow:
                         for axis in axes:
                             merged[out] |= value.origins[axis]
             origins = tuple(merged)
-        same = all(ref.shape == output.shape for ref in refs[:1])
         keeps = event.op in KEEPS or event.op in ADD or event.op in MULTIPLY or event.op in DIVIDE
         pending: tuple[tuple[frozenset[tuple[str, int]], ...], ...] = ()
         if event.op in MULTIPLY and kind is Kind.ACTIVATION:
@@ -354,7 +353,6 @@ class Flow:
             origins,
             _parameters(values) if kind is Kind.WEIGHT else frozenset(),
             inner=first.inner if keeps else {},
-            packed=first.packed if keeps and same else None,
             pending=pending,
             pair=pair,
             number=number,
@@ -366,30 +364,6 @@ class Flow:
         for output in operation.event.outputs:
             single = operation.event.op in ("tensor", "as_tensor", "scalar_tensor") and len(laws) == 1
             self.values[output.node] = Value(Kind.CONSTANT, number=laws[0] if single else CONSTANT)
-
-    def cut(self, operation: Aligned, ref: Ref, value: Value) -> None:
-        """Rows of a packed weight: its result is cut into pieces along the rows."""
-        axis = split_axis(operation.event, ref)
-        if value.packed is None or axis is None or axis - len(ref.shape) != value.packed[1]:
-            return
-        use = value.packed[0]
-        starts = self.first_starts(operation, ref, axis)
-        for output in operation.event.outputs:
-            sizes = operation.sizes(output, axis)
-            if len(sizes) != len(starts):
-                return
-            ends = tuple(start + size for start, size in zip(starts, sizes, strict=True))
-            use.pieces.append((starts, ends))
-            starts = ends
-
-    def first_starts(self, operation: Aligned, ref: Ref, axis: int) -> tuple[int, ...]:
-        if operation.event.op != "__getitem__":
-            return tuple(0 for _ in operation.peers)
-        starts = []
-        for peer, size in zip(operation.peers, operation.sizes(ref, axis), strict=True):
-            index = peer.args[1][-1] if isinstance(peer.args[1], tuple) else peer.args[1]
-            starts.append(index.indices(size)[0])
-        return tuple(starts)
 
 
 def _axes_of(name: str, axes: Iterable[int], value: Value) -> frozenset[int]:

@@ -130,6 +130,17 @@ def split_axis(event: Event, source: Ref) -> int | None:
     return None
 
 
+def first_index(event: Event, size: int) -> int:
+    """Where along an axis of some size the first piece of a cut starts."""
+    if event.op == "narrow":
+        start = int(_argument(event, 2, "start"))
+        return start % size if size else 0
+    if event.op != "__getitem__":
+        return 0
+    index = event.args[1][-1] if isinstance(event.args[1], tuple) else event.args[1]
+    return int(index.indices(size)[0])
+
+
 def reduced_axes(event: Event, source: Ref) -> Axes:
     """The axes that a reduction such as ``sum`` or ``norm`` removes."""
     rank = len(source.shape)

@@ -76,6 +76,15 @@ class Factor:
     spread: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Rows of a weight that lie along an axis of what it made, counted from the end; ``starts`` at each width."""
+
+    use: ParameterUse
+    axis: int
+    starts: tuple[int, ...]
+
+
 Source = ParameterUse | Site | Factor
 Degrees = Mapping[Source, Fraction]
 
@@ -88,7 +97,8 @@ class Value:
     homogeneous in it (a normalisation brings it to 0, a softmax ends it). ``parameters`` and ``origins``: for a
     weight, what it is made of, and the parameter axes held by each of its axes. ``inner``: factors of the
     input of the layer that made it. ``summed``: axes that a product of weights has summed over.
-    ``packed``: the use whose rows lie along an axis. ``pending``: elementwise factors that a later sum contracts.
+    ``packed``: the weights whose rows lie along an axis. ``pending``: elementwise factors that a later sum
+    contracts.
     """
 
     kind: Kind
@@ -96,7 +106,7 @@ class Value:
     origins: tuple[frozenset[tuple[str, int]], ...] = ()
     parameters: frozenset[str] = frozenset()
     inner: Degrees = field(default_factory=dict)
-    packed: tuple[ParameterUse, int] | None = None
+    packed: tuple[Packed, ...] = ()
     pending: tuple[tuple[frozenset[tuple[str, int]], ...], ...] = ()
     pair: bool = False
     number: Law | None = None
