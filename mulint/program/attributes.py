@@ -50,7 +50,7 @@ def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
                 return Method(value, name)
             if name not in value.attributes:
                 symbol = Symbol(f"{value.symbol.name}.{name}", value.symbol.path, site.line)
-                value.attributes[name] = Knob(symbol)
+                value.attributes[name] = Knob(symbol, foreign=value.foreign)
             return value.attributes[name]
         case External():
             return External(f"{value.name}.{name}")

@@ -29,6 +29,9 @@ from mulint.program.values import (
     Value,
 )
 
+# Their methods without arguments give no size.
+_NO_SIZES = (str, bytes, dict, list, set)
+
 
 def invoke(run: Run, function: FunctionValue, arguments: Arguments, receiver: Value | None = None) -> Value:
     """Run a user's function on abstract arguments; with a receiver, as its method."""
@@ -186,11 +189,16 @@ def call(run: Run, function: Value, arguments: Arguments) -> Value:
 
 
 def _call_knob(function: Knob, arguments: Arguments) -> Value:
-    """``config.get("n_embd", 4)`` reads as the attribute; any other call of a knob gives nothing known."""
+    """``config.get("n_embd", 4)`` reads as the attribute, ``tokenizer.vocabulary_size()`` as a knob of its own.
+
+    What any other call of a knob gives is not known.
+    """
     parent, _, name = function.symbol.name.rpartition(".")
     key = arguments.get("key", 0)
     if name in ("get", "pop") and isinstance(key, Constant) and isinstance(key.value, str):
         symbol = Symbol(f"{parent}.{key.value}", function.symbol.path, function.symbol.line)
         return Knob(symbol, arguments.get("default", 1))
     tensors.settle(arguments.values)
+    if function.foreign and not arguments.values and not any(hasattr(kind, name) for kind in _NO_SIZES):
+        return Knob(Symbol(name, arguments.site.path, arguments.site.line), foreign=True)
     return sources_of(arguments.values) or Unknown(f"{function.symbol.name} is given from outside")

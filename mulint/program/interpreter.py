@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 
@@ -334,4 +335,5 @@ def from_outside(name: str, arguments: Arguments) -> Value:
     """What an unknown library returns: a knob, like a command-line option, unless it is computed from a size."""
     if any(isinstance(v, Number) and v.constant is None for v in arguments.values):
         return Unknown(f"{name} is not known")
-    return Knob(Symbol(name.rpartition(".")[2], arguments.site.path, arguments.site.line))
+    symbol = Symbol(name.rpartition(".")[2], arguments.site.path, arguments.site.line)
+    return Knob(symbol, foreign=name.partition(".")[0] not in sys.stdlib_module_names)

@@ -148,10 +148,14 @@ def _number(results: Iterable[Dimension | None]) -> Number:
 
 @dataclass(eq=False, slots=True)
 class Knob:
-    """A value from outside whose type shows only in its use: a number, or an object with attributes."""
+    """A value from outside whose type shows only in its use: a number, or an object with attributes.
+
+    ``foreign``: a library that is not known, and not Python's own, made it.
+    """
 
     symbol: Symbol
     default: Value | None = None
+    foreign: bool = False
     attributes: dict[str, Value] = field(default_factory=dict)
 
     @property
