@@ -28,6 +28,7 @@ from mulint.source.discovery import project_root, shown_from
 @click.option("--exclude", multiple=True, help="Glob of files or folders to leave out; may be repeated.")
 @click.option("--config", type=click.Path(path_type=Path), help="Read [tool.mulint] from this file.")
 @click.option("--verify/--no-verify", default=None, help="Prove the patch (default: when a model is configured).")
+@click.option("--unsafe-fixes", is_flag=True, help="Also make the repairs that change how the base model trains.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def fix(
     paths: tuple[Path, ...],
@@ -37,6 +38,7 @@ def fix(
     exclude: tuple[str, ...],
     config: Path | None,
     verify: bool | None,
+    unsafe_fixes: bool,
     output_format: str,
 ) -> None:
     """Rewrite PATHS (default: here) into μP. Notes are fixed too: asking for it is intent.
@@ -50,7 +52,7 @@ def fix(
         if not diff:
             recover(root)
         configuration = _configuration(root, config, select, exclude)
-        plan = fixing.Plan(base_width(base), partial=bool(codes(select)))
+        plan = fixing.Plan(base_width(base), partial=bool(codes(select)), unsafe=unsafe_fixes)
         patch, errors = fixing.fix(chosen, root, configuration, plan)
         certificate: Mapping[str, Any] = fix_json.NOT_CHECKED
         if patch.files and (bool(configuration.models) if verify is None else verify):
@@ -81,30 +83,20 @@ def _configuration(root: Path, config: Path | None, select: str | None, exclude:
 
 def _certify(root: Path, patch: Patch, configuration: Configuration) -> Mapping[str, Any]:
     """Build the model before and after the patch, in a process of its own."""
-    from mulint.verification import certify
+    from mulint.verification import certify, for_changing
 
     model = _configured(root, patch, configuration)
-    if model is None:
-        certificate = certify(
-            root,
-            patch.files,
-            next(iter(patch.models), None),
-            dict(patch.base),
-            embedding_lr=configuration.embedding_lr,
-        )
-    else:
-        certificate = certify(
-            root,
-            patch.files,
-            model.relative_to(root),
-            {**model.base, **dict(patch.base)},
-            knobs=model.knobs,
-            follow=model.follow,
-            settings=model.settings,
-            embedding_lr=configuration.embedding_lr,
-        )
-    result: dict[str, Any] = dataclasses.asdict(certificate)
-    return result
+    target = next(iter(patch.models), None) if model is None else model.relative_to(root)
+    base = {**(model.base if model else {}), **dict(patch.base)}
+    settings: dict[str, Any] = {"embedding_lr": configuration.embedding_lr}
+    if model is not None:
+        settings |= {"knobs": model.knobs, "follow": model.follow, "settings": model.settings}
+    if not patch.changing:
+        return dataclasses.asdict(certify(root, patch.files, target, base, **settings))
+    kept = certify(root, patch.keeping, target, base, parts=["base"], **settings) if patch.keeping else None
+    whole = certify(root, patch.files, target, base, parts=["invariants"], **settings)
+    edits = [f"{code} at {path}:{line}" for code, path, line in patch.changing]
+    return dataclasses.asdict(for_changing(edits, kept, whole))
 
 
 def _configured(root: Path, patch: Patch, configuration: Configuration) -> Model | None:
@@ -126,8 +118,9 @@ def _print(
     click.echo(fix_text.left(patch.left, shown), nl=False, err=True)
     click.echo(fix_text.summary(patch, shown, written=written), nl=False, err=diff)
     if certificate is not fix_json.NOT_CHECKED:
-        click.echo(fix_text.certificate(certificate), nl=False, err=diff)
+        click.echo(fix_text.certificate(certificate, patch), nl=False, err=diff)
     elif patch.files:
         click.echo(fix_text.NOT_PROVED, nl=False, err=diff)
+    click.echo(fix_text.unsafe(patch), nl=False, err=diff)
     if diff or written:
         click.echo(fix_text.next_step(patch, written=written), nl=False, err=diff)

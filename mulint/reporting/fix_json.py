@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from mulint.findings import Applicability
 from mulint.rewriting.patch import Left, Patch
 
 SCHEMA = 1
@@ -18,6 +19,7 @@ def render(patch: Patch, certificate: Mapping[str, Any] = NOT_CHECKED) -> str:
     data = {
         "schema": SCHEMA,
         "files": [{"path": f.path, "edits": f.edits, "diff": f.diff} for f in patch.files],
+        "changing": [{"code": code, "path": path, "line": line} for code, path, line in patch.changing],
         "left": [_left(left) for left in patch.left],
         "certificate": dict(certificate),
     }
@@ -25,4 +27,6 @@ def render(patch: Patch, certificate: Mapping[str, Any] = NOT_CHECKED) -> str:
 
 
 def _left(left: Left) -> dict[str, Any]:
-    return {name: value for name, value in asdict(left).items() if name != "question"}
+    applicability = Applicability.CHANGES_TRAINING if left.unsafe else Applicability.MANUAL
+    known = {name: value for name, value in asdict(left).items() if name not in ("question", "unsafe")}
+    return {**known, "applicability": applicability.value}

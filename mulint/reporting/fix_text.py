@@ -25,7 +25,10 @@ def summary(patch: Patch, shown: Callable[[str], str], *, written: bool) -> str:
     ]
     if patch.base:
         sizes = ", ".join(f"{name} = {value:g}" for name, value in dict(patch.base).items())
-        lines.append(f"The base model has {sizes}: there everything trains as before.")
+        but = ", but for what changes training" if patch.changing else ""
+        lines.append(f"The base model has {sizes}: there everything trains as before{but}.")
+    for code, path, line in patch.changing:
+        lines.append(f"Changes training: {code} at {shown(path)}:{line}.")
     lines += [f"Note: {note}." for note in patch.notes]
     return "\n".join(lines) + "\n"
 
@@ -47,9 +50,17 @@ def left(items: Iterable[Left], shown: Callable[[str], str]) -> str:
     )
 
 
-def certificate(data: Mapping[str, Any]) -> str:
+def unsafe(patch: Patch) -> str:
+    """How many more findings the rewrites that change the base model would repair."""
+    more = sum(item.unsafe for item in patch.left)
+    return f"{more} more with --unsafe-fixes, which changes the base model.\n" if more else ""
+
+
+def certificate(data: Mapping[str, Any], patch: Patch) -> str:
     """What was proved about the patch."""
     same, invariants = _SAME[data["base_identical"]], data["invariants"]
+    if patch.changing and data["base_identical"] is None:
+        same = f"changed on purpose by {_count(len(patch.changing), 'edit')}"
     lines = [f"Certificate: the base model is {same}; invariants: {invariants}"]
     for detail in data["details"]:
         note = f" ({detail['note']})" if detail["note"] else ""

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+# Code, path and line of a finding.
+Cause = tuple[str, str, int]
 
 
 class CannotRewrite(Exception):
     """A site cannot be rewritten with certainty: why, and what to do by hand.
 
     ``question``: nothing is wrong with the site, but only the user knows something that is needed.
+    ``unsafe``: it could be rewritten, but that changes the base model and was not asked for.
     """
 
-    def __init__(self, reason: str, manual: str, *, question: bool = False) -> None:
+    def __init__(self, reason: str, manual: str, *, question: bool = False, unsafe: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.manual = manual
         self.question = question
+        self.unsafe = unsafe
 
 
 @dataclass(frozen=True, slots=True)
 class TextEdit:
-    """Replace the characters from ``start`` to ``end`` of one file; an insertion has both equal."""
+    """Replace the characters from ``start`` to ``end`` of one file; an insertion has both equal.
+
+    ``cause``: the finding that it repairs, as (code, path, line); None for what several share. ``changing``: it
+    changes the base model.
+    """
 
     path: str
     start: int
     end: int
     text: str
+    cause: Cause | None = field(default=None, compare=False)
+    changing: bool = field(default=False, compare=False)
 
 
 def apply(text: str, edits: Iterable[TextEdit]) -> str:

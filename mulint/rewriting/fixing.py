@@ -13,9 +13,10 @@ from mulint.checking import load_sources
 from mulint.configuration import Configuration
 from mulint.findings import FileError, Finding
 from mulint.program import Program
+from mulint.rewriting import changing
 from mulint.rewriting.base import Bases
 from mulint.rewriting.context import Context
-from mulint.rewriting.edits import CannotRewrite, TextEdit, apply
+from mulint.rewriting.edits import CannotRewrite, Cause, TextEdit, apply
 from mulint.rewriting.imports import Imports
 from mulint.rewriting.patch import FilePatch, Left, Patch
 from mulint.rewriting.scripts import Scripts
@@ -44,16 +45,19 @@ _OPTIMIZERS = ("MU101", "MU102")
 _SCHEDULES = ("MU201", "MU202", "MU203")
 # What is left of these has a bounded effect and holds nothing back.
 _BOUNDED = ("MU203", "MU303", "MU306")
-_Place = tuple[str, str, int]
 _EXPLAIN = "see `mulint explain {code}` for what to write instead"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to fix: base sizes by knob (``width``: of every width), and whether parts of a unit may be left out."""
+    """How to fix: base sizes by knob (``width``: of every width), and whether parts of a unit may be left out.
+
+    ``unsafe``: rewrites that change the base model are wanted.
+    """
 
     base: Mapping[str, float] = field(default_factory=dict)
     partial: bool = False
+    unsafe: bool = False
 
 
 def fix(
@@ -71,10 +75,10 @@ def fix(
     found = units(before.analysis.program, before.analysis.findings)
     chosen = [u for u in found if any(f.place.path in selection.named for f in u)]
     outcomes = [_plan(before, unit, configuration, plan) for unit in chosen]
-    texts: dict[str, str] = {}
+    texts = _Texts({}, {})
     while any(o.context for o in outcomes):
         outcomes, texts = _combined(before, outcomes, configuration)
-        refusals = _refusals(before, before.patched(texts, configuration), outcomes)
+        refusals = _refusals(before, before.patched(texts.after, configuration), outcomes)
         if not refusals:
             break
         outcomes = [o.refused(refusals[i]) if i in refusals else o for i, o in enumerate(outcomes)]
@@ -107,6 +111,14 @@ class _State:
 
 
 @dataclass(frozen=True, slots=True)
+class _Texts:
+    """The new texts of files, and those without the edits that change the base model."""
+
+    after: dict[str, str]
+    keeping: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class _Outcome:
     """One unit: the rewrite of what was taken, without a context if it is left as it is."""
 
@@ -132,7 +144,7 @@ def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration,
     """Plan the edits of one unit, if every part of it can be rewritten with certainty."""
     unit = tuple(unit)
     context = _context(before, unit, configuration, plan)
-    refused = _rewrite(context, unit)
+    refused = _rewrite(context, unit, plan)
     others = {} if plan.partial else _companions(context, unit)
     taken = tuple(f for f in unit if _place(f) not in refused)
     blocked = others or any(code not in _BOUNDED for code, _, _ in refused)
@@ -140,7 +152,7 @@ def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration,
         return _Outcome(unit, (), None, _left(unit, refused | others))
     if refused:
         context = _context(before, taken, configuration, plan)
-        _rewrite(context, taken)
+        _rewrite(context, taken, plan)
         if not plan.partial:
             _companions(context, taken)
     outcome = _Outcome(unit, taken, context, _left((), refused))
@@ -154,7 +166,7 @@ def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration,
 
 def _combined(
     before: _State, outcomes: Sequence[_Outcome], configuration: Configuration
-) -> tuple[list[_Outcome], dict[str, str]]:
+) -> tuple[list[_Outcome], _Texts]:
     """The texts after all planned units; one that wants the same characters as those before it is left."""
     kept: list[_Outcome] = []
     edits: dict[str, list[TextEdit]] = {}
@@ -170,7 +182,14 @@ def _combined(
             continue
         kept.append(outcome)
         edits = wanted
-    texts = {path: apply(before.sources[path].text, several) for path, several in edits.items()}
+    texts = _Texts(
+        {path: apply(before.sources[path].text, several) for path, several in edits.items()},
+        {
+            path: apply(before.sources[path].text, several)
+            for path, found in edits.items()
+            if (several := [edit for edit in found if not edit.changing])
+        },
+    )
     families: dict[str, dict[Optimizer, None]] = {}
     names: dict[str, set[str]] = {}
     for outcome in kept:
@@ -179,7 +198,8 @@ def _combined(
             known = families.setdefault(context.imports.home, {})
             known.update(dict.fromkeys(f for several in context.optimizers.values() for f in several))
             names.setdefault(context.imports.home, set()).update(context.imports.names)
-    texts |= {home: template.render(list(known), configuration, names[home]) for home, known in families.items()}
+    for home, known in families.items():
+        texts.after[home] = texts.keeping[home] = template.render(list(known), configuration, names[home])
     return kept, texts
 
 
@@ -203,22 +223,26 @@ def _refusals(before: _State, after: _State, outcomes: Sequence[_Outcome]) -> di
     return refusals
 
 
-def _patch(before: _State, outcomes: Sequence[_Outcome], texts: Mapping[str, str]) -> Patch:
+def _patch(before: _State, outcomes: Sequence[_Outcome], texts: _Texts) -> Patch:
     planned = [o for o in outcomes if o.context]
     contexts = [o.context for o in planned if o.context]
-    edits = Counter(e.path for context in contexts for e in context.tree.edits)
-    files = []
-    for path, text in sorted(texts.items() if planned else ()):
-        old = before.sources.get(path)
-        files.append(FilePatch(path, None if old is None else old.text, text, edits[path] or 1))
+    edits = [e for context in contexts for e in context.tree.edits]
+    causes = dict.fromkeys(e.cause for e in edits if e.changing and e.cause is not None)
     return Patch(
-        files=tuple(files),
+        files=_files(before, texts.after if planned else {}, Counter(e.path for e in edits)),
         left=tuple(left for outcome in outcomes for left in outcome.left),
         fixed=sum(len(o.taken) for o in planned),
         notes=tuple(dict.fromkeys(note for c in contexts for note in _notes(c))),
         base=tuple((name, value) for c in contexts for name, value in c.scripts.values.items()),
         models=tuple(model for c in contexts for model in c.models),
+        changing=tuple(sorted(causes, key=lambda cause: (cause[1], cause[2], cause[0]))),
+        keeping=_files(before, texts.keeping if planned else {}, Counter(e.path for e in edits if not e.changing)),
     )
+
+
+def _files(before: _State, texts: Mapping[str, str], edits: Counter[str]) -> tuple[FilePatch, ...]:
+    old = {path: source.text for path, source in before.sources.items()}
+    return tuple(FilePatch(path, old.get(path), text, edits[path] or 1) for path, text in sorted(texts.items()))
 
 
 def _context(state: _State, unit: Sequence[Finding], configuration: Configuration, plan: Plan) -> Context:
@@ -245,26 +269,47 @@ def _home(program: Program, unit: Sequence[Finding]) -> str:
     return posixpath.dirname(models[0] if models else unit[0].place.path)
 
 
-def _rewrite(context: Context, unit: Sequence[Finding]) -> dict[_Place, CannotRewrite]:
+def _rewrite(context: Context, unit: Sequence[Finding], plan: Plan) -> dict[Cause, CannotRewrite]:
     """Plan all edits of a unit; the places that were refused, and why."""
-    refused: dict[_Place, CannotRewrite] = {}
+    refused: dict[Cause, CannotRewrite] = {}
     # Optimizers last: by then it is known which sizes need a base.
     for finding in sorted(unit, key=lambda f: f.code in _OPTIMIZERS):
         try:
-            rewrite = REWRITES.get(finding.code)
-            if rewrite is None:
-                raise CannotRewrite("it has no rewrite", _EXPLAIN.format(code=finding.code))
-            rewrite(context, finding)
+            _repair(context, finding, plan)
         except CannotRewrite as refusal:
             refused[_place(finding)] = refusal
     return refused
 
 
-def _companions(context: Context, unit: Sequence[Finding]) -> dict[_Place, CannotRewrite]:
+def _repair(context: Context, finding: Finding, plan: Plan) -> None:
+    """Plan the edits for one finding: those that keep the base model where there are any."""
+    place, keeping, other = _place(finding), REWRITES.get(finding.code), changing.REWRITES.get(finding.code)
+    if keeping is None and other is None:
+        raise CannotRewrite("it has no rewrite", _EXPLAIN.format(code=finding.code))
+    if keeping is not None:
+        try:
+            with context.tree.because(place):
+                keeping(context, finding)
+            return
+        except CannotRewrite:
+            if other is None:
+                raise
+            context.tree.take_back(place)
+    assert other is not None
+    with context.tree.because(place, changing=True):
+        other(context, finding)
+    if not plan.unsafe:
+        context.tree.take_back(place)
+        raise CannotRewrite(
+            "its rewrite changes the base model", "mulint fix --unsafe-fixes writes it", unsafe=True
+        )
+
+
+def _companions(context: Context, unit: Sequence[Finding]) -> dict[Cause, CannotRewrite]:
     """Split the groups of optimizers that no finding names: those of a model that a script builds at one size."""
     named = {(f.place.path, f.place.line) for f in unit if f.code in _OPTIMIZERS}
     near = {path for f in unit for path in context.program.near(f.place.path)}
-    refused: dict[_Place, CannotRewrite] = {}
+    refused: dict[Cause, CannotRewrite] = {}
     for view in context.program.optimizers:
         site = view.record.site
         if site.path not in near or (site.path, site.line) in named or view.is_scaled or not view.is_one_rate:
@@ -295,19 +340,28 @@ def _name(finding: Finding) -> tuple[str, str, str]:
     return (finding.code, finding.place.path, finding.symbol)
 
 
-def _left(unit: Sequence[Finding], refused: Mapping[_Place, CannotRewrite]) -> tuple[Left, ...]:
+def _left(unit: Sequence[Finding], refused: Mapping[Cause, CannotRewrite]) -> tuple[Left, ...]:
     """What is left: each place with its own reason, the rest of the unit because of the first of them."""
-    left = [Left(*place, refusal.reason, refusal.manual, refusal.question) for place, refusal in refused.items()]
+    blocking = {place: refusal for place, refusal in refused.items() if place[0] not in _BOUNDED} or refused
+    # All of the unit comes with the rewrites that change the base model, unless something else is in the way too.
+    unsafe = all(refusal.unsafe for refusal in blocking.values())
+    left = [
+        Left(*place, refusal.reason, refusal.manual, refusal.question, refusal.unsafe and (unsafe or not unit))
+        for place, refusal in refused.items()
+    ]
     for finding in unit:
         if refused and _place(finding) not in refused:
-            code, path, line = next(iter(refused))
+            code, path, line = next(place for place, refusal in blocking.items() if unsafe or not refusal.unsafe)
             reason = f"it belongs together with {code} at {path}:{line}, which cannot be rewritten"
             manual = f"repair that by hand first, or take this alone with --select {finding.code}"
-            left.append(Left(*_place(finding), reason, manual))
+            if unsafe:
+                reason = f"it belongs together with {code} at {path}:{line}, whose rewrite changes the base model"
+                manual = f"take both with --unsafe-fixes, or this alone with --select {finding.code}"
+            left.append(Left(*_place(finding), reason, manual, unsafe=unsafe))
     return tuple(sorted(left, key=lambda item: (item.path, item.line, item.code)))
 
 
-def _place(finding: Finding) -> _Place:
+def _place(finding: Finding) -> Cause:
     return (finding.code, finding.place.path, finding.place.line)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
+from mulint.rewriting.edits import Cause
+
 
 @dataclass(frozen=True, slots=True)
 class FilePatch:
@@ -30,7 +32,10 @@ class FilePatch:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A finding that was not repaired: why, and what to do by hand, or what to answer."""
+    """A finding that was not repaired: why, and what to do by hand, or what to answer.
+
+    ``unsafe``: its repair changes the base model, and was not asked for.
+    """
 
     code: str
     path: str
@@ -38,6 +43,7 @@ class Left:
     reason: str
     manual: str
     question: bool = False
+    unsafe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class Patch:
 
     ``fixed`` counts the findings that the patch removes; ``notes`` are things to know about it; ``base`` are the
     base sizes that it writes, by knob; ``models`` the classes that got a base, as ``path/model.py:Class``.
+    ``changing`` are the findings whose repair changes the base model, as (code, path, line); ``keeping`` the files
+    as they were without those repairs.
     """
 
     files: tuple[FilePatch, ...]
@@ -54,3 +62,5 @@ class Patch:
     notes: tuple[str, ...] = ()
     base: tuple[tuple[str, float], ...] = ()
     models: tuple[str, ...] = ()
+    changing: tuple[Cause, ...] = ()
+    keeping: tuple[FilePatch, ...] = ()

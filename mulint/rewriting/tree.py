@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -12,7 +13,7 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import Span, contains, end_of, line_of, start_of
 from mulint.program.scopes import Files
 from mulint.program.values import Site
-from mulint.rewriting.edits import CannotRewrite, TextEdit, apply
+from mulint.rewriting.edits import CannotRewrite, Cause, TextEdit, apply
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _STATEMENTS = (
@@ -133,22 +134,42 @@ class Tree:
         self.documents = {f.path: Document(f, texts[f.path]) for f in facts}
         self.files = Files(facts)
         self._edits: list[TextEdit] = []
+        self._cause: Cause | None = None
+        self._changing = False
         self._named: dict[tuple[str, Span, str], str] = {}
 
     def at(self, site: Site) -> Document:
         """The file of a site."""
         return self.documents[site.path]
 
+    @contextmanager
+    def because(self, cause: Cause, *, changing: bool = False) -> Iterator[None]:
+        """Edits made inside repair one finding; ``changing``: and change the base model."""
+        self._cause, self._changing = cause, changing
+        try:
+            yield
+        finally:
+            self._cause, self._changing = None, False
+
+    def take_back(self, cause: Cause) -> None:
+        """Drop the edits that were made for one finding alone."""
+        self._edits = [e for e in self._edits if e.cause != cause]
+
     # What edits are made of
 
     def replace(self, path: str, span: Span, text: str) -> None:
         """Put a text in place of a span."""
         start, end = self.documents[path].range(span)
-        self._edits.append(TextEdit(path, start, end, text))
+        self._edits.append(TextEdit(path, start, end, text, self._cause, self._changing))
+
+    def rename(self, path: str, node: s.Attribute, name: str) -> None:
+        """Put another name after the dot of an attribute."""
+        end = self.documents[path].range(node.span)[1]
+        self._edits.append(TextEdit(path, end - len(node.name), end, name, self._cause, self._changing))
 
     def insert(self, path: str, position: int, text: str) -> None:
         """Insert a text at a position."""
-        edit = TextEdit(path, position, position, text)
+        edit = TextEdit(path, position, position, text, self._cause, self._changing)
         if edit not in self._edits:
             self._edits.append(edit)
 

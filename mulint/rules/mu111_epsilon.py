@@ -50,7 +50,7 @@ def optimizer(features, hidden, classes, base_hidden, lr):
 everything with `epsilon = "ignore"`.
 
 ## Fix safety
-Left to the author: a smaller ε changes training.
+A smaller ε changes training: offered only with `--unsafe-fixes`.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Appendix B.3.

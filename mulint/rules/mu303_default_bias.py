@@ -43,7 +43,7 @@ Biases that the code draws or fills itself, biases of layers that read something
 no width dimension, and projects that call `set_base_shapes`, which rescales these biases.
 
 ## Fix safety
-No automatic fix: zeros change the base model.
+Zeros change the base model: offered only with `--unsafe-fixes`.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8, column of input weights and all biases.

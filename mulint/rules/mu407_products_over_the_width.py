@@ -42,7 +42,7 @@ Attention (MU405), vectors that went through a norm or any other function first 
 a factor of the width, products inside the model, and sizes that are not known to be widths.
 
 ## Fix safety
-Left to the author: the factor changes the base model unless a base width is in it.
+A mean in place of a sum changes the base model: offered only with `--unsafe-fixes`.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Definition 4.1: the same law of large numbers as in attention.

@@ -46,7 +46,7 @@ Unit vectors that are compared (cosine similarity), that a learned gain scales f
 norms over other dimensions.
 
 ## Fix safety
-Left to the author: a factor changes the base model.
+A factor changes the base model: offered only with `--unsafe-fixes`.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Desiderata of Appendix J.2: activations of size one.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 
@@ -36,6 +36,24 @@ def conclude(base: Iterable[Detail], invariants: Iterable[Detail], beside: Itera
     base, invariants = tuple(base), tuple(invariants)
     outcome = {True: "pass", False: "fail", None: "not-checked"}[_all(invariants)]
     return Certificate(_all(base), outcome, (*base, *invariants, *beside))  # type: ignore[arg-type]
+
+
+def for_changing(changing: Iterable[str], keeping: Certificate | None, whole: Certificate) -> Certificate:
+    """The certificate of a patch that changes the base model on purpose.
+
+    It claims nothing of the base for the patch as a whole.
+
+    Args:
+        changing: the edits that change the base, in words.
+        keeping: the certificate of the base for the other edits; None if there are none.
+        whole: the certificate of the invariants for all edits.
+    """
+    note = "it changes the base model, which is not claimed to train as before"
+    details = [Detail(edit, None, note) for edit in changing]
+    if keeping is not None:
+        details += [replace(d, what=f"without that: {d.what}") for d in keeping.details]
+    identical = False if keeping is not None and keeping.base_identical is False else None
+    return Certificate(identical, whole.invariants, (*details, *whole.details))
 
 
 def _all(details: tuple[Detail, ...]) -> bool | None:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mulint.rewriting.patch import FilePatch
 from mulint.traces import ParameterTrace, Trace
@@ -17,6 +17,8 @@ from mulint.verification import trees
 from mulint.verification.certificate import Certificate, Detail, conclude
 from mulint.verification.task import Stage, Task
 
+Part = Literal["base", "invariants"]
+PARTS: tuple[Part, ...] = ("base", "invariants")
 SEEDS = 2
 # The roles for which an invariant that is off is an error.
 JUDGED = {
@@ -35,6 +37,7 @@ def certify(
     follow: Mapping[str, str] | None = None,
     settings: Mapping[str, Any] | None = None,
     embedding_lr: str = "constant",
+    parts: Collection[Part] = PARTS,
     limits: Limits = Limits(),  # noqa: B008
 ) -> Certificate:
     """Check that a patch keeps the model at its base and gives the invariants of μP at other widths.
@@ -51,6 +54,7 @@ def certify(
         follow: settings computed from knobs, as expressions.
         settings: literal values of other settings.
         embedding_lr: the declared policy for the rate of embeddings.
+        parts: what to prove; the other part is left out of the certificate.
         limits: what each process may use.
     """
     if target is None:
@@ -70,6 +74,7 @@ def certify(
             dict(base),
             tuple(patch.path for patch in files),
             _added(files, base),
+            frozenset(parts),
             limits,
         )
         try:
@@ -108,6 +113,7 @@ class _Run:
     base: dict[str, float]
     changed: tuple[str, ...]
     added: tuple[str, ...]
+    parts: frozenset[Part]
     limits: Limits
 
     @property
@@ -137,13 +143,16 @@ class _Run:
             Detail("base", True, f"{found['knob']} = {widths[1]:g}; {how}; in float32 and float64"),
             *map(_read, found["same"]),
         ]
+        same = same if "base" in self.parts else []
         if self.added and not settings:
             reason = (
                 f"{self.request.name} has no setting {_listed(self.added)}; write a case that builds the model"
             )
             same.append(Detail("base given", None, reason))
             return conclude(same, [Detail("invariants", None, reason)], self._not_run(found["ran"])), True
-        invariants = [*map(_read, found["around"]), *self._invariants(found["knob"], widths)]
+        invariants: list[Detail] = []
+        if "invariants" in self.parts:
+            invariants = [*map(_read, found["around"]), *self._invariants(found["knob"], widths)]
         certificate = conclude(same, invariants, self._not_run(found["ran"]))
         return certificate, bool(settings) or exact or certificate.base_identical is not False
 
