@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mulint.program import classes
+from mulint.program import classes, flags
 from mulint.program.dimensions import Symbol
 from mulint.program.library import modules
 from mulint.program.records import RateWrite
@@ -153,6 +153,7 @@ def set_attribute(run: Run, value: Value, name: str, new: Value, site: Site) -> 
         run.seen.group_writes.append(write)
     if not isinstance(value, ModuleValue | ObjectValue | Knob):
         return
+    flags.assigned(run, value, name, new, site)
     if isinstance(value, ModuleValue):
         new = modules.adopt(run, value, name, new, site)
     if isinstance(new, Number) and new.constant is None:

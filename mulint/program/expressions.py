@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
+from mulint.program import flags
 from mulint.program.dimensions import Symbol
 from mulint.program.library import indexing
 from mulint.program.operators import binary, compare, text_of, unary
@@ -182,8 +183,8 @@ def _boolean(run: Run, node: s.Boolean, scope: Scope) -> Value:
 
 
 def _conditional(run: Run, node: s.Conditional, scope: Scope) -> Value:
-    test = run.evaluate(node.test, scope)
-    known = truth(test)
+    known = truth(run.evaluate(node.test, scope))
+    flags.tested(run, node, known, scope)
     if known is not None:
         return run.evaluate(node.then if known else node.otherwise, scope)
     given = _given(run, node, scope)

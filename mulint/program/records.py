@@ -9,6 +9,7 @@ from mulint.findings import NotUnderstood
 from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site
 
 if TYPE_CHECKING:
+    from mulint.program.flags import Flag, Mismatch
     from mulint.program.values import ClassValue, ModuleValue, Value
 
 
@@ -376,6 +377,8 @@ class Observations:
     model_events: list[ModelEvent] = field(default_factory=list)
     practices: list[Practice] = field(default_factory=list)
     shape_writes: list[Site] = field(default_factory=list)
+    flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)
+    mismatches: list[Mismatch] = field(default_factory=list)
     left_arms: set[tuple[int, int]] = field(default_factory=set)
     modules: set[tuple[str, str]] = field(default_factory=set)
     constructions: list[Construction] = field(default_factory=list)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import line_of, whole_line
+from mulint.program import flags
 from mulint.program.dimensions import Symbol
 from mulint.program.library.indexing import assign
 from mulint.program.operators import binary
@@ -102,6 +103,7 @@ def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
 
 def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
     known = truth(run.evaluate(node.test, scope))
+    flags.tested(run, node, known, scope)
     if known is not None:
         return run.execute(node.then if known else node.otherwise, scope, frame)
     before = dict(scope.names)
