@@ -1,6 +1,6 @@
 """How long a check of a whole large package takes without a cache, and how much memory its largest process.
 
-    python benchmarks/check_whole.py --tree PATH/transformers
+python benchmarks/check_whole.py --tree PATH/transformers
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ def main() -> None:
     seconds = time.monotonic() - began
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     lines = sum(path.read_bytes().count(b"\n") for path in options.tree.rglob("*.py"))
-    print(f"{options.tree.name}, {lines:,} lines: {seconds:.0f} s (aim {SECONDS}), {memory:.0f} MiB (aim {MEMORY})")
+    print(
+        f"{options.tree.name}, {lines:,} lines: {seconds:.0f} s (aim {SECONDS}), {memory:.0f} MiB (aim {MEMORY})"
+    )
     sys.exit(1 if done.returncode > 1 or seconds > SECONDS or memory > MEMORY else 0)
 
 
