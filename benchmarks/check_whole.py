@@ -18,7 +18,7 @@ SECONDS, MEMORY = 120, 1024
 
 
 def main() -> None:
-    """Measure, print one line, and exit with 1 when an aim is missed."""
+    """Measure, print one line, and exit with 1 where an aim is missed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--tree", type=Path, default=_installed("transformers"), help="the package to check")
     options = parser.parse_args()
