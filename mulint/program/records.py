@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mulint.findings import NotUnderstood
-from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site
+from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site, as_number
 
 if TYPE_CHECKING:
     from mulint.program.flags import Flag, Mismatch
@@ -167,6 +167,13 @@ class Application:
         for index in self.contracted:
             product = product * self.weight.dims[index]
         return product
+
+    @property
+    def is_channelwise(self) -> bool:
+        """Whether it is a depthwise convolution, which gives as many channels as it takes, or a multiple of them."""
+        arguments = self.layer.arguments if self.layer else {}
+        groups, channels = (as_number(arguments.get(name, ONE)) for name in ("groups", "in_channels"))
+        return bool(groups.symbols) and groups == channels
 
     @property
     def produced(self) -> tuple[Number, ...]:

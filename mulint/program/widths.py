@@ -62,7 +62,12 @@ def _ends(full_name: str, name: str) -> bool:
 def width_symbols(seen: Observations) -> frozenset[Symbol]:
     """All width symbols of a program."""
     fixed = fixed_head_dims(seen)
-    flows = ((application.fan_in, size) for application, source in fed(seen) for size in source.produced)
+    flows = (
+        (application.fan_in, size)
+        for application, source in fed(seen)
+        if source.sources or not source.is_channelwise
+        for size in source.produced
+    )
     links = dict.fromkeys((*flows, *_matching(seen)))
     found: set[Symbol] = set()
     # Sums last: in `8/3·dim + multiple_of` the width is whatever is known to be one from elsewhere.
