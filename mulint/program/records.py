@@ -376,7 +376,7 @@ class Observations:
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     model_events: list[ModelEvent] = field(default_factory=list)
     practices: list[Practice] = field(default_factory=list)
-    shape_writes: list[Site] = field(default_factory=list)
+    shape_writes: list[tuple[str, Site]] = field(default_factory=list)
     flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     left_arms: set[tuple[int, int]] = field(default_factory=set)

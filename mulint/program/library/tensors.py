@@ -209,15 +209,23 @@ def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value
         settle((left, right))
         return sources_of((left, right)) or Unknown("a product with an unknown operand")
     if right.weight is not None:
-        count = len(right.weight.dims)
-        return apply_weight(run, right.weight, left, (max(0, count - 2),), right.last, site, owner)
+        rows, _ = _sides(right, right.weight)
+        return apply_weight(run, right.weight, left, (rows,), right.last, site, owner)
     if left.weight is not None:
-        count = len(left.weight.dims)
-        rows = left.weight.dims[-2] if count >= 2 else UNKNOWN_NUMBER
-        result = apply_weight(run, left.weight, right, (count - 1,), rows, site, owner)
+        rows, columns = _sides(left, left.weight)
+        output = left.weight.dims[rows] if len(left.weight.dims) >= 2 else UNKNOWN_NUMBER
+        result = apply_weight(run, left.weight, right, (columns,), output, site, owner)
         return replace(result, dims=(), open=True)
     contracted = left.last if left.last.alternatives else (right.dims[-2] if len(right.dims) >= 2 else left.last)
     return product(left, right, contracted, (*left.dims[:-1], right.last), site)
+
+
+def _sides(tensor: Tensor, weight: Weight) -> tuple[int, int]:
+    """Which dimensions of a weight are the rows and the columns of a matrix: swapped where it was transposed."""
+    count = len(weight.dims)
+    rows, columns = max(0, count - 2), count - 1
+    as_stored, here = weight.dims[-2:], tensor.dims[-2:]
+    return (columns, rows) if here != as_stored and here == as_stored[::-1] else (rows, columns)
 
 
 def _own(factor: Number) -> Number:
