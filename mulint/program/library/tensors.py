@@ -7,7 +7,16 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.program.library import updates
-from mulint.program.records import Application, AttentionRecord, LookupScale, Norm, ProductRecord, Score, Weight
+from mulint.program.records import (
+    Application,
+    AttentionRecord,
+    LookupScale,
+    Norm,
+    ProductRecord,
+    ScaledActivation,
+    Score,
+    Weight,
+)
 from mulint.program.run import Run, sources_of, tensors_in
 from mulint.program.values import (
     ONE,
@@ -41,6 +50,20 @@ def mark_output(run: Run, value: Value) -> None:
             run.seen.products.append(ProductRecord(tensor.score, tensor.factor))
         for application in tensor.sources:
             application.returned = True
+
+
+def take(run: Run, tensor: Tensor, taker: Application | None = None) -> None:
+    """Keep the factor on an activation where an activation function, a sum or a weight takes it."""
+    if tensor.linear and tensor.factor.symbols:
+        run.seen.scaled.append(
+            ScaledActivation(tensor.linear, tensor.factor, tensor.factor_sites, tensor.last, taker)
+        )
+
+
+def activation(run: Run, tensor: Tensor) -> Tensor:
+    """An activation function."""
+    take(run, tensor)
+    return nonlinear(tensor)
 
 
 def nonlinear(tensor: Tensor) -> Tensor:
@@ -110,6 +133,8 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
             # A sum of differently scaled parts is no longer one scaled output.
             kept = left.score or right.score
             if kept is None:
+                take(run, left)
+                take(run, right)
                 settle((left, right))
                 joined = replace(joined, linear=frozenset(), factor=ONE, factor_sites=())
             else:
@@ -195,6 +220,7 @@ def apply_weight(
     if weight.contracted is None or (weight.lookup and weight.layer is None):
         weight.contracted = contracted
     application = _record(run, weight, tensor, site, owner, "linear")
+    take(run, tensor, application)
     return Tensor(
         (*tensor.dims[:-1], output),
         tensor.open or not tensor.dims,
