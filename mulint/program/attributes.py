@@ -36,6 +36,8 @@ from mulint.program.values import (
 _OF_MODULES = frozenset({"parameters", "named_parameters"})
 # Wrapped models are followed as the model itself; these lead from the wrapper to it.
 _INSIDE_WRAPPERS = frozenset({"module", "_orig_mod"})
+# What the mup package knows of a parameter's shape, and which of its dimensions it takes for the fan-in.
+_SHAPE_RECORDS = frozenset({"infshape", "main_idx"})
 
 
 def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
@@ -143,8 +145,8 @@ def _tensor_attribute(tensor: Tensor, name: str) -> Value:
 
 def set_attribute(run: Run, value: Value, name: str, new: Value, site: Site) -> None:
     """Carry out ``value.name = new``; under an unknown condition both the old and the new value stay possible."""
-    if name == "infshape":
-        run.seen.shape_writes.append(site)
+    if name in _SHAPE_RECORDS:
+        run.seen.shape_writes.append((name, site))
     if isinstance(value, Tensor):
         modules.set_tensor_attribute(value, name, new)
         return

@@ -231,6 +231,21 @@ class LookupScale:
     owner: str
 
 
+@dataclass(frozen=True, slots=True)
+class ScaledActivation:
+    """What some weights gave, times a scalar ``factor``, where something takes it whose result hangs on its scale.
+
+    That is an activation function, a sum with what is scaled otherwise, or a weight, ``taker``. ``size`` is the
+    last dimension.
+    """
+
+    linear: frozenset[Application]
+    factor: Number
+    sites: tuple[Site, ...]
+    size: Number
+    taker: Application | None
+
+
 @dataclass(eq=False, slots=True)
 class GroupRecord:
     """One parameter group as given to an optimizer; ``weights`` is None when it could not be followed."""
@@ -376,6 +391,7 @@ class Observations:
     attentions: list[AttentionRecord] = field(default_factory=list)
     lookup_scales: list[LookupScale] = field(default_factory=list)
     products: list[ProductRecord] = field(default_factory=list)
+    scaled: list[ScaledActivation] = field(default_factory=list)
     optimizers: list[OptimizerRecord] = field(default_factory=list)
     schedulers: list[SchedulerRecord] = field(default_factory=list)
     group_writes: list[RateWrite] = field(default_factory=list)
@@ -383,7 +399,7 @@ class Observations:
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     model_events: list[ModelEvent] = field(default_factory=list)
     practices: list[Practice] = field(default_factory=list)
-    shape_writes: list[Site] = field(default_factory=list)
+    shape_writes: list[tuple[str, Site]] = field(default_factory=list)
     flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     left_arms: set[tuple[int, int]] = field(default_factory=set)

@@ -78,7 +78,7 @@ _WHAT = {
 
 def find(program: Program) -> Iterator[Finding]:
     """Steps after which a readout has no shapes."""
-    restored = {site.path for site in program.seen.shape_writes}
+    restored = {site.path for name, site in program.seen.shape_writes if name == "infshape"}
     found: dict[Site, Finding] = {}
     for kind, what in _WHAT.items():
         for event in steps(program, kind):

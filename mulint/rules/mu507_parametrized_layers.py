@@ -1,7 +1,8 @@
 """Base shapes set on a model with a reparametrised linear layer.
 
 ## What it does
-Finds `weight_norm`, `spectral_norm` and `orthogonal` on a linear layer of a model before its base shapes are set.
+Finds `weight_norm`, `spectral_norm`, `orthogonal` and `register_parametrization` on the weight of a linear layer
+of a model before its base shapes are set.
 
 ## Why is this bad?
 These make the weight a plain tensor that is computed anew from other parameters. `set_base_shapes` asks every
@@ -63,11 +64,12 @@ from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.library.mup_package import holds, precedes
 from mulint.program.records import ModelEvent
-from mulint.program.values import Site
+from mulint.program.values import Constant, Site
 from mulint.rules.rule import Header, subject
 from mulint.rules.steps import steps
 
 RULE = Header("MU507", "parametrized-layer-with-mup")
+_WEIGHT = Constant("weight")
 
 
 def find(program: Program) -> Iterator[Finding]:
@@ -77,6 +79,8 @@ def find(program: Program) -> Iterator[Finding]:
         for event in steps(program, "reparametrise"):
             part = event.model
             if part is None or part.layer is None or part.layer.type != "torch.nn.Linear" or event.site in found:
+                continue
+            if event.arguments.get("tensor_name", _WEIGHT) != _WEIGHT:
                 continue
             if shapes.model is None or not holds(shapes.model, part):
                 continue

@@ -60,7 +60,7 @@ def apply(run: Run, module: ModuleValue, value: Value, arguments: Arguments) -> 
     if name in ACTIVATION_MODULES:
         if name.endswith((".Softmax", ".LogSoftmax")):
             return tensors.softmax(run, tensor, arguments.owner)
-        return tensors.nonlinear(tensor)
+        return tensors.activation(run, tensor)
     if name.startswith("torch.nn.") and name.endswith("Loss"):
         tensors.mark_output(run, value)
         return Tensor(())
@@ -117,6 +117,8 @@ def _linear(
     matrices = [w for w in used if len(w.dims) >= 2]
     kind = "lookup" if row.behaviour == "lookup" else "linear"
     applied = [use(run, w, layer, tensor, arguments, kind) for w in matrices]
+    for application in applied:
+        tensors.take(run, tensor, application)
     for bias in used:
         if bias not in matrices:
             bias.applications.append(

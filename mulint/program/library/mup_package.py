@@ -31,6 +31,7 @@ _FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
         f"{_PARAMETRIZATIONS}{name}": ("reparametrise", ("module",))
         for name in ("weight_norm", "spectral_norm", "orthogonal")
     },
+    "torch.nn.utils.parametrize.register_parametrization": ("reparametrise", ("module", "tensor_name")),
 }
 _METHODS: dict[str, tuple[str, tuple[str, ...]]] = {
     "load_state_dict": ("load", ("state_dict", "strict", "assign")),

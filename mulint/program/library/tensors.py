@@ -7,7 +7,16 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.program.library import updates
-from mulint.program.records import Application, AttentionRecord, LookupScale, Norm, ProductRecord, Score, Weight
+from mulint.program.records import (
+    Application,
+    AttentionRecord,
+    LookupScale,
+    Norm,
+    ProductRecord,
+    ScaledActivation,
+    Score,
+    Weight,
+)
 from mulint.program.run import Run, sources_of, tensors_in
 from mulint.program.values import (
     ONE,
@@ -41,6 +50,20 @@ def mark_output(run: Run, value: Value) -> None:
             run.seen.products.append(ProductRecord(tensor.score, tensor.factor))
         for application in tensor.sources:
             application.returned = True
+
+
+def take(run: Run, tensor: Tensor, taker: Application | None = None) -> None:
+    """Keep the factor on an activation where an activation function, a sum or a weight takes it."""
+    if tensor.linear and tensor.factor.symbols:
+        run.seen.scaled.append(
+            ScaledActivation(tensor.linear, tensor.factor, tensor.factor_sites, tensor.last, taker)
+        )
+
+
+def activation(run: Run, tensor: Tensor) -> Tensor:
+    """An activation function."""
+    take(run, tensor)
+    return nonlinear(tensor)
 
 
 def nonlinear(tensor: Tensor) -> Tensor:
@@ -110,6 +133,8 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
             # A sum of differently scaled parts is no longer one scaled output.
             kept = left.score or right.score
             if kept is None:
+                take(run, left)
+                take(run, right)
                 settle((left, right))
                 joined = replace(joined, linear=frozenset(), factor=ONE, factor_sites=())
             else:
@@ -195,6 +220,7 @@ def apply_weight(
     if weight.contracted is None or (weight.lookup and weight.layer is None):
         weight.contracted = contracted
     application = _record(run, weight, tensor, site, owner, "linear")
+    take(run, tensor, application)
     return Tensor(
         (*tensor.dims[:-1], output),
         tensor.open or not tensor.dims,
@@ -209,15 +235,23 @@ def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value
         settle((left, right))
         return sources_of((left, right)) or Unknown("a product with an unknown operand")
     if right.weight is not None:
-        count = len(right.weight.dims)
-        return apply_weight(run, right.weight, left, (max(0, count - 2),), right.last, site, owner)
+        rows, _ = _sides(right, right.weight)
+        return apply_weight(run, right.weight, left, (rows,), right.last, site, owner)
     if left.weight is not None:
-        count = len(left.weight.dims)
-        rows = left.weight.dims[-2] if count >= 2 else UNKNOWN_NUMBER
-        result = apply_weight(run, left.weight, right, (count - 1,), rows, site, owner)
+        rows, columns = _sides(left, left.weight)
+        output = left.weight.dims[rows] if len(left.weight.dims) >= 2 else UNKNOWN_NUMBER
+        result = apply_weight(run, left.weight, right, (columns,), output, site, owner)
         return replace(result, dims=(), open=True)
     contracted = left.last if left.last.alternatives else (right.dims[-2] if len(right.dims) >= 2 else left.last)
     return product(left, right, contracted, (*left.dims[:-1], right.last), site)
+
+
+def _sides(tensor: Tensor, weight: Weight) -> tuple[int, int]:
+    """Which dimensions of a weight are the rows and the columns of a matrix: swapped where it was transposed."""
+    count = len(weight.dims)
+    rows, columns = max(0, count - 2), count - 1
+    as_stored, here = weight.dims[-2:], tensor.dims[-2:]
+    return (columns, rows) if here != as_stored and here == as_stored[::-1] else (rows, columns)
 
 
 def _own(factor: Number) -> Number:

@@ -38,6 +38,7 @@ _KEEPS_SHAPE = frozenset(
         "masked_fill_ where tril triu detach requires_grad_ roll flip nan_to_num"
     ).split()
 )
+_ACTIVATIONS = frozenset("relu relu_ relu6 leaky_relu gelu silu mish selu tanh tanh_ sigmoid softplus".split())
 _CAN_SCALE = {"mul": False, "mul_": False, "div": True, "div_": True, "multiply": False, "true_divide": True}
 
 
@@ -125,6 +126,8 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             return (
                 tensor if name in _KEEPS_SHAPE else replace(tensor, dims=tensor.dims[-1:], open=True, weight=None)
             )
+        case _ if name in _ACTIVATIONS:
+            return tensors.activation(run, tensor)
         case _:
             return tensors.nonlinear(tensor)
 
