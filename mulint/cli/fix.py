@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun
+from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, choosing
 from mulint.cli.options import base_width, codes
 from mulint.configuration import Configuration, ConfigurationError, Model, load
 from mulint.reporting import fix_json, fix_text
@@ -29,6 +30,7 @@ from mulint.source.discovery import project_root, shown_from
 @click.option("--config", type=click.Path(path_type=Path), help="Read [tool.mulint] from this file.")
 @click.option("--verify/--no-verify", default=None, help="Prove the patch (default: when a model is configured).")
 @click.option("--unsafe-fixes", is_flag=True, help="Also make the repairs that change how the base model trains.")
+@click.option("--interactive", is_flag=True, help="Show each repair and ask whether to make it.")
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def fix(
     paths: tuple[Path, ...],
@@ -39,6 +41,7 @@ def fix(
     config: Path | None,
     verify: bool | None,
     unsafe_fixes: bool,
+    interactive: bool,
     output_format: str,
 ) -> None:
     """Rewrite PATHS (default: here) into μP. Notes are fixed too: asking for it is intent.
@@ -48,12 +51,16 @@ def fix(
     """
     chosen = paths or (Path(),)
     root = project_root(chosen)
+    ask = None
+    if interactive:
+        choosing.require_terminal()
+        ask = functools.partial(choosing.choose, shown=shown_from(root))
     try:
         if not diff:
             recover(root)
         configuration = _configuration(root, config, select, exclude)
         plan = fixing.Plan(base_width(base), partial=bool(codes(select)), unsafe=unsafe_fixes)
-        patch, errors = fixing.fix(chosen, root, configuration, plan)
+        patch, errors = fixing.fix(chosen, root, configuration, plan, ask)
         certificate: Mapping[str, Any] = fix_json.NOT_CHECKED
         if patch.files and (bool(configuration.models) if verify is None else verify):
             certificate = _certify(root, patch, configuration)

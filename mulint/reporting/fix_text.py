@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from mulint.rewriting.patch import Left, Patch
+from mulint.rewriting.repairs import Repair
 
 NOT_PROVED = "Not proved: no code was run. --verify builds the model before and after the patch and compares.\n"
 _MARKS = {True: "ok", False: "FAILED", None: "not checked"}
@@ -31,6 +32,20 @@ def summary(patch: Patch, shown: Callable[[str], str], *, written: bool) -> str:
         lines.append(f"Changes training: {code} at {shown(path)}:{line}.")
     lines += [f"Note: {note}." for note in patch.notes]
     return "\n".join(lines) + "\n"
+
+
+def repair(item: Repair, shown: Callable[[str], str]) -> str:
+    """One repair to decide on: the place, the rule and its reason, and the change."""
+    finding = item.finding
+    lines = [
+        f"{shown(finding.place.path)}:{finding.place.line}: {finding.code} {finding.name}: {finding.message}",
+        f"    expected: {finding.expected}",
+    ]
+    if item.changing:
+        lines.append("    It changes how the base model trains.")
+    if not item.files:
+        lines.append("    It needs no edit but those that are made for several findings.")
+    return "\n".join(lines) + "\n" + "".join(file.diff for file in item.files)
 
 
 def next_step(patch: Patch, *, written: bool) -> str:

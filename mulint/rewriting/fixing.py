@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mulint.analysis import Analysis, analyse
@@ -19,6 +19,7 @@ from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite, Cause, TextEdit, apply
 from mulint.rewriting.imports import Imports
 from mulint.rewriting.patch import FilePatch, Left, Patch
+from mulint.rewriting.repairs import Choose, Repair, cause_of, repairs
 from mulint.rewriting.scripts import Scripts
 from mulint.rewriting.targets.torch import attention, groups, initialisation, readout, schedule, template
 from mulint.rewriting.threading import bring
@@ -45,6 +46,7 @@ _OPTIMIZERS = ("MU101", "MU102")
 _SCHEDULES = ("MU201", "MU202", "MU203")
 # What is left of these has a bounded effect and holds nothing back.
 _BOUNDED = ("MU203", "MU303", "MU306")
+_DECLINED = ("it was declined", "run mulint fix --interactive again to be asked again")
 _EXPLAIN = "see `mulint explain {code}` for what to write instead"
 
 
@@ -61,9 +63,11 @@ class Plan:
 
 
 def fix(
-    paths: Sequence[Path], root: Path, configuration: Configuration, plan: Plan
+    paths: Sequence[Path], root: Path, configuration: Configuration, plan: Plan, choose: Choose | None = None
 ) -> tuple[Patch, list[FileError]]:
     """The patch for every unit that the named files are part of, and the files of theirs that cannot be read.
+
+    ``choose`` is asked which of the planned repairs are not wanted; the others are then planned without them.
 
     Raises:
         ConfigurationError: a rule selector is not known.
@@ -74,7 +78,24 @@ def fix(
     before = _State({source.path: source for source in sources}, analyse(sources, configuration))
     found = units(before.analysis.program, before.analysis.findings)
     chosen = [u for u in found if any(f.place.path in selection.named for f in u)]
-    outcomes = [_plan(before, unit, configuration, plan) for unit in chosen]
+    outcomes, texts = _settled(
+        before, [_plan(before, unit, configuration, plan) for unit in chosen], configuration
+    )
+    declined = choose(_repairs(outcomes)) if choose is not None else frozenset()
+    if declined:
+        rest = [_without(before, outcome, declined, configuration, plan) for outcome in outcomes]
+        outcomes, texts = _settled(before, rest, configuration)
+    asked = {*selection.named, *selection.missing}
+    problems = [e for e in (*errors, *before.analysis.errors) if e.path in asked]
+    patch = _patch(before, outcomes, texts)
+    patch = replace(patch, left=(*patch.left, *(Left(*cause, *_DECLINED) for cause in sorted(declined))))
+    return patch, [*problems, *_notebooks(paths, loaded)]
+
+
+def _settled(
+    before: _State, outcomes: list[_Outcome], configuration: Configuration
+) -> tuple[list[_Outcome], _Texts]:
+    """The units that stand together and pass the same rules again, and the texts after them."""
     texts = _Texts({}, {})
     while any(o.context for o in outcomes):
         outcomes, texts = _combined(before, outcomes, configuration)
@@ -82,9 +103,23 @@ def fix(
         if not refusals:
             break
         outcomes = [o.refused(refusals[i]) if i in refusals else o for i, o in enumerate(outcomes)]
-    asked = {*selection.named, *selection.missing}
-    problems = [e for e in (*errors, *before.analysis.errors) if e.path in asked]
-    return _patch(before, outcomes, texts), [*problems, *_notebooks(paths, loaded)]
+    return outcomes, texts
+
+
+def _repairs(outcomes: Sequence[_Outcome]) -> list[Repair]:
+    return [r for o in outcomes if o.context for r in repairs(o.context.tree, o.taken)]
+
+
+def _without(
+    before: _State, outcome: _Outcome, declined: frozenset[Cause], configuration: Configuration, plan: Plan
+) -> _Outcome:
+    """The same unit planned again without what is not wanted of it; what is left of it may be a part."""
+    rest = tuple(f for f in outcome.unit if cause_of(f) not in declined)
+    if outcome.context is None or rest == outcome.unit:
+        return outcome
+    if not any(f in outcome.taken for f in rest):
+        return _Outcome(rest, (), None, outcome.left)
+    return _plan(before, rest, configuration, replace(plan, partial=True))
 
 
 def _notebooks(paths: Sequence[Path], sources: Sequence[SourceFile]) -> Iterator[FileError]:
@@ -137,7 +172,7 @@ class _Outcome:
 
     def refused(self, refusal: CannotRewrite) -> _Outcome:
         """The same unit, left for one reason."""
-        return _Outcome(self.unit, (), None, _left((), {_place(f): refusal for f in self.unit}))
+        return _Outcome(self.unit, (), None, _left((), {cause_of(f): refusal for f in self.unit}))
 
 
 def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration, plan: Plan) -> _Outcome:
@@ -146,7 +181,7 @@ def _plan(before: _State, unit: Sequence[Finding], configuration: Configuration,
     context = _context(before, unit, configuration, plan)
     refused = _rewrite(context, unit, plan)
     others = {} if plan.partial else _companions(context, unit)
-    taken = tuple(f for f in unit if _place(f) not in refused)
+    taken = tuple(f for f in unit if cause_of(f) not in refused)
     blocked = others or any(code not in _BOUNDED for code, _, _ in refused)
     if not taken or (blocked and not plan.partial):
         return _Outcome(unit, (), None, _left(unit, refused | others))
@@ -277,13 +312,13 @@ def _rewrite(context: Context, unit: Sequence[Finding], plan: Plan) -> dict[Caus
         try:
             _repair(context, finding, plan)
         except CannotRewrite as refusal:
-            refused[_place(finding)] = refusal
+            refused[cause_of(finding)] = refusal
     return refused
 
 
 def _repair(context: Context, finding: Finding, plan: Plan) -> None:
     """Plan the edits for one finding: those that keep the base model where there are any."""
-    place, keeping, other = _place(finding), REWRITES.get(finding.code), changing.REWRITES.get(finding.code)
+    place, keeping, other = cause_of(finding), REWRITES.get(finding.code), changing.REWRITES.get(finding.code)
     if keeping is None and other is None:
         raise CannotRewrite("it has no rewrite", _EXPLAIN.format(code=finding.code))
     if keeping is not None:
@@ -350,19 +385,15 @@ def _left(unit: Sequence[Finding], refused: Mapping[Cause, CannotRewrite]) -> tu
         for place, refusal in refused.items()
     ]
     for finding in unit:
-        if refused and _place(finding) not in refused:
+        if refused and cause_of(finding) not in refused:
             code, path, line = next(place for place, refusal in blocking.items() if unsafe or not refusal.unsafe)
             reason = f"it belongs together with {code} at {path}:{line}, which cannot be rewritten"
             manual = f"repair that by hand first, or take this alone with --select {finding.code}"
             if unsafe:
                 reason = f"it belongs together with {code} at {path}:{line}, whose rewrite changes the base model"
                 manual = f"take both with --unsafe-fixes, or this alone with --select {finding.code}"
-            left.append(Left(*_place(finding), reason, manual, unsafe=unsafe))
+            left.append(Left(*cause_of(finding), reason, manual, unsafe=unsafe))
     return tuple(sorted(left, key=lambda item: (item.path, item.line, item.code)))
-
-
-def _place(finding: Finding) -> Cause:
-    return (finding.code, finding.place.path, finding.place.line)
 
 
 def _notes(context: Context) -> list[str]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass, field
 
 from mulint.facts import syntax as s
-from mulint.facts.spans import line_of
+from mulint.facts.spans import end_of, line_of
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.tree import Document, Tree
 
 
 @dataclass
 class Imports:
-    """The names that files need from the generated module, and from the standard library.
+    """The names that files need from the generated module and the standard library, and those not needed any more.
 
     ``home`` is the path of the generated file.
     """
@@ -22,6 +23,7 @@ class Imports:
     home: str
     _names: dict[str, list[str]] = field(default_factory=dict)
     _modules: dict[str, list[str]] = field(default_factory=dict)
+    _replaced: dict[str, list[str]] = field(default_factory=dict)
 
     def need(self, path: str, name: str) -> None:
         """Import a name of the generated module in a file."""
@@ -32,6 +34,13 @@ class Imports:
             if name in self.tree.documents[path].names:
                 raise CannotRewrite(f"the name {name} is taken in {path}", f"rename {name} in {path}")
             names.append(name)
+
+    def put(self, path: str, name: str, node: s.Expression) -> None:
+        """Put a name of the generated module in place of an expression, and import it."""
+        self.need(path, name)
+        self.tree.replace(path, node.span, name)
+        if isinstance(node, s.Name):
+            self._replaced.setdefault(path, []).append(node.id)
 
     def need_module(self, path: str, module: str) -> None:
         """Have a module of the standard library imported in a file under its own name."""
@@ -70,6 +79,31 @@ class Imports:
             beside = self._is_local(path, last)
             line = f"from {self._module(path)} import {', '.join(sorted(names))}"
             self.tree.add_line_after(path, last, *([line] if beside else ["", line]))
+        for path, replaced in self._replaced.items():
+            for name in dict.fromkeys(replaced):
+                self._remove(path, name, replaced.count(name))
+
+    def _remove(self, path: str, name: str, uses: int) -> None:
+        """Remove an import whose every use was replaced; one that is mentioned anywhere else stays."""
+        document = self.tree.documents[path]
+        node = next((n for n in document.body if isinstance(n, s.Import) and n.binds == name), None)
+        # Strings and comments count too: annotations and __all__ may be written in them.
+        mentions = len(re.findall(rf"\b{re.escape(name)}\b", document.text))
+        if node is None or node.name != name or mentions != uses + 1 or self._is_shared(path, name):
+            return
+        beside = [n for n in document.body if isinstance(n, s.Import) and n.span == node.span]
+        removed = _listed(document, node, name) if len(beside) > 1 else _lines(document, node)
+        if removed is None or any(e.path == path and removed[0] < e.start < removed[1] for e in self.tree.edits):
+            return
+        self.tree.remove(path, *removed)
+
+    def _is_shared(self, path: str, name: str) -> bool:
+        """Whether a file may offer a name that it imports to others."""
+        stem = posixpath.basename(path).removesuffix(".py")
+        imported = any(target == path and n.name in (name, "*") for _, n, target in self.tree.imports())
+        return (
+            imported or stem == "__init__" or any(f"{stem}.{name}" in d.text for d in self.tree.documents.values())
+        )
 
     def _is_local(self, path: str, node: s.Import) -> bool:
         return self.tree.files.resolve(node.module, path, node.level) is not None
@@ -112,3 +146,27 @@ def _last_import(document: Document) -> s.Import:
     if last is None:
         raise CannotRewrite(f"{document.path} imports nothing", f"write the imports of {document.path} by hand")
     return last
+
+
+def _listed(document: Document, node: s.Import, name: str) -> tuple[int, int] | None:
+    """The range of one name in an import of several, with its comma."""
+    start, end = document.range(node.span)
+    statement = document.text[start:end]
+    # A name after others goes with the comma before it, so that a line of its own goes whole.
+    found = re.search(rf",\s*{name}\b", statement) or re.search(rf"\b{name}\s*,\s*", statement)
+    if found is None or "#" in statement:
+        return None
+    return start + found.start(), start + found.end()
+
+
+def _lines(document: Document, node: s.Import) -> tuple[int, int] | None:
+    """The range of an import that stands alone on its lines, from the end of the line before it."""
+    first, last = line_of(node.span), end_of(node.span)[0]
+    start, end = document.range(node.span)
+    alone = "".join(document.line(n) for n in range(first, last + 1))
+    if first == 1 or alone.strip() != re.sub(r"[\r\n]", "", document.text[start:end]) or "#" in alone:
+        return None
+    before = first - 1
+    if before > 1 and not document.line(before).strip() and not document.line(last + 1).strip():
+        before -= 1  # one of the empty lines around it is enough
+    return document.offset(before, 1) + len(document.line(before)), end

@@ -162,6 +162,10 @@ class Tree:
         start, end = self.documents[path].range(span)
         self._edits.append(TextEdit(path, start, end, text, self._cause, self._changing))
 
+    def remove(self, path: str, start: int, end: int) -> None:
+        """Remove what stands between two positions."""
+        self._edits.append(TextEdit(path, start, end, "", self._cause, self._changing))
+
     def rename(self, path: str, node: s.Attribute, name: str) -> None:
         """Put another name after the dot of an attribute."""
         end = self.documents[path].range(node.span)[1]

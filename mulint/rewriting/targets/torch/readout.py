@@ -36,8 +36,7 @@ def rewrite(context: Context, finding: Finding) -> None:
     # A tied table says nothing of what its use as a readout sums over.
     numbers = [w.dims[-1] if w.lookup else w.fan_in for w in weights if _is_matrix(w.dims)]
     ratio = context.bases.ratio(site, numbers, widths_only=True)
-    context.imports.need(site.path, READOUTS[plain])
-    context.tree.replace(site.path, call.function.span, READOUTS[plain])
+    context.imports.put(site.path, READOUTS[plain], call.function)
     context.tree.add_keywords(site.path, call, f"ratio={ratio}")
 
 

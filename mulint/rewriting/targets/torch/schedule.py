@@ -52,8 +52,7 @@ def rewrite_scheduler(context: Context, finding: Finding) -> None:
     name = "" if record is None else record.type.rpartition(".")[2]
     plain = (call and document.qualified(call.function)) or ""
     if call is not None and plain in FLOORS:
-        context.imports.need(site.path, FLOORS[plain])
-        context.tree.replace(site.path, call.function.span, FLOORS[plain])
+        context.imports.put(site.path, FLOORS[plain], call.function)
         return
     given = {} if call is None else {k.name: k.value for k in call.keywords}
     optimizer = given.get("optimizer", call.arguments[0] if call is not None and call.arguments else None)
