@@ -30,6 +30,17 @@ class UNet(nn.Module):
         return self.out(torch.relu(self.merge(torch.cat([self.up(low), high], dim=1))))
 
 
+class Stages(nn.Module):
+    def __init__(self, in_channels=3, out_channels=2, features=(16, 32)):
+        super().__init__()
+        first, second = features
+        self.layers = nn.Sequential(nn.Conv2d(in_channels, first, 3), nn.Conv2d(first, second, 3))
+        self.out = nn.Conv2d(second, out_channels, 1)
+
+    def forward(self, x):
+        return self.out(self.layers(x))
+
+
 class Regression(nn.Module):
     def __init__(self, features=16, size=32):
         super().__init__()
@@ -129,6 +140,17 @@ def test_features_are_the_width_where_the_inputs_have_a_name_of_their_own(tmp_pa
 
 def test_features_are_the_inputs_where_nothing_else_is(tmp_path: Path) -> None:
     assert trace(tmp_path, UNET, "Regression")["base"].keys() == {"size"}
+
+
+def test_a_list_of_widths_is_for_a_case(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "net.py").write_text(UNET, encoding="utf-8")
+    plain = CliRunner().invoke(group, ["trace", f"{tmp_path}/net.py:Stages"])
+    assert plain.exit_code == 2
+    assert "name one with --knob (in_channels, out_channels); where features holds the widths" in plain.stderr
+    named = CliRunner().invoke(group, ["trace", f"{tmp_path}/net.py:Stages", "--knob", "features"])
+    assert named.exit_code == 2
+    assert "features = (16, 32) is not one size; write a case that sets it: def case(width)" in named.stderr
 
 
 def test_counts_and_head_sizes_do_not_grow_beside_a_size(tmp_path: Path) -> None:

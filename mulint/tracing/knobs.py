@@ -160,15 +160,24 @@ def find(
     for name in names:
         if base.get(name, MISSING) in (MISSING, None):
             base[name] = SMALLEST
+        if not _is_size(base[name]):
+            raise CannotBuild(f"{name} = {base[name]!r} is not one size; write a case that sets it: {CASE}")
     if not asked:
         names = tuple(name for name in names if changes(base, {**base, name: base[name] * 2}) is not False)
         names = names or _by_building(base, follow, changes)
     if not plan.defaults:
         raise CannotBuild(f"{plan.name} has no settings, so its width cannot change; write a case: {CASE}")
     if not names:
+        numbers = [name for name in plan.defaults if _is_size(base.get(name))]
+        several = [name for name in plan.defaults if isinstance(base.get(name), list | tuple)]
+        ways = [f"name one with --knob ({', '.join(numbers)})"] if numbers else []
+        ways += (
+            [f"where {' or '.join(several)} holds the widths, write a case that sets it: {CASE}"]
+            if several
+            else []
+        )
         raise CannotBuild(
-            f"no setting of {plan.name} was recognised as its width; "
-            f"name one with --knob ({', '.join(plan.defaults)})"
+            f"no setting of {plan.name} was recognised as its width; {'; '.join(ways) or f'write a case: {CASE}'}"
         )
     expressions = {name: _parsed(name, text) for name, text in follow.items()}
     first = Fraction(base[names[0]])
