@@ -173,6 +173,7 @@ class Trace:
 
     ``steady``: products of two activations over a dimension that does not grow, which need no scale.
     ``contributions``: where the changes of suspicious layers come from; only of a trace that fails.
+    ``unmeasured``: what was measured, what was not, and how to have it; empty where all was.
     """
 
     model: str
@@ -192,6 +193,7 @@ class Trace:
     culprits: tuple[Culprit, ...] = ()
     findings: tuple[Finding, ...] = ()
     cannot_see: tuple[str, ...] = ()
+    unmeasured: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The JSON form. Attention products appear in it as invariants of the parameters that feed them."""

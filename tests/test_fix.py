@@ -119,6 +119,28 @@ def test_the_patched_gpt_passes_a_trace(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+def test_a_declared_rate_of_embeddings_is_written_and_proved(tmp_path: Path) -> None:
+    root = plain("gpt", tmp_path)
+    table = '\n[tool.mulint]\nembedding-lr = "sqrt"\n'
+    (root / "pyproject.toml").write_text((root / "pyproject.toml").read_text() + table)
+    result = mulint("fix", ".", "--verify", "--output-format", "json", cwd=root)
+    assert result.returncode == 0, result.stderr
+    certificate = json.loads(result.stdout)["certificate"]
+    assert (certificate["base_identical"], certificate["invariants"]) == (True, "pass"), certificate["details"]
+    assert '"input": (-0.5, 0.5),' in (root / "mup_scaling.py").read_text()
+
+    def rate(name: str) -> tuple[float, bool]:
+        traced = json.loads(mulint("trace", "model.py:GPT", "--output-format", "json", cwd=root).stdout)
+        (parameter,) = (p for p in traced["parameters"] if p["name"] == name)
+        (ok,) = (i["ok"] for i in parameter["invariants"] if i["name"] == "update")
+        return round(parameter["lr"]["exponent"], 6), ok
+
+    assert rate("pos_embed.weight") == (-0.5, True)
+    # What is right with the declared policy is wrong without it.
+    (root / "pyproject.toml").write_text((root / "pyproject.toml").read_text().replace(table, ""))
+    assert rate("pos_embed.weight") == (-0.5, False)
+
+
 def test_base_width_beats_the_default(tmp_path: Path) -> None:
     root = plain("mlp", tmp_path)
     assert mulint("fix", ".", "--base-width", "hidden=32", cwd=root).returncode == 0

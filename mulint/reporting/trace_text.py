@@ -17,6 +17,8 @@ _MARKED = ("init", "update")
 MARKS = {True: "", False: " !", None: ""}
 # Exponents of code are simple fractions; slopes are measured.
 DENOMINATOR = 4
+# Beyond what a measured slope is off by: readouts may be drawn with a larger power than μP has.
+TOLERATED = 0.4
 _LAYER = re.compile(r"(?<=\.)\d+(?=\.)|^\d+(?=\.)")
 
 
@@ -101,8 +103,8 @@ def _judged(parameter: ParameterTrace) -> str:
 def _uses(uses: Sequence[UseSite], shown: Shown) -> str:
     if not uses:
         return "-"
-    text = ", ".join(f"{shown(use.path)}:{use.line} {use.op}" for use in uses[:2])
-    return text + (f" (+{len(uses) - 2})" if len(uses) > 2 else "")
+    places = list(dict.fromkeys(f"{shown(use.path)}:{use.line} {use.op}" for use in uses))
+    return ", ".join(places[:2]) + (f" (+{len(places) - 2})" if len(places) > 2 else "")
 
 
 def _fan_in(parameter: ParameterTrace) -> str:
@@ -125,7 +127,9 @@ def _found(parameter: ParameterTrace, name: str, exponent: float | None) -> str:
     if judged is None or judged.expected is None:
         return _exponent(exponent)
     offset = 0.0 if judged.value is None or exponent is None else judged.value - exponent
-    return f"{_exponent(exponent)} (want {_exponent(judged.expected - offset)}){MARKS[judged.ok]}"
+    wanted = judged.expected - offset
+    allowed = judged.ok is True and exponent is not None and abs(exponent - wanted) > TOLERATED
+    return f"{_exponent(exponent)} ({'allowed, ' if allowed else ''}want {_exponent(wanted)}){MARKS[judged.ok]}"
 
 
 def slopes(parameters: Sequence[ParameterTrace]) -> str:
@@ -220,7 +224,7 @@ def _brief(finding: Finding, shown: Shown) -> str:
 
 
 def closing(trace: Trace) -> str:
-    """The verdict in one line, with what would make it certain."""
+    """The verdict in one line, with what was not measured or would make it certain."""
     count = len({(c.code, c.what) for c in trace.culprits})
     words = {
         "pass": "pass: what was measured scales as μP asks",
@@ -230,7 +234,8 @@ def closing(trace: Trace) -> str:
         "inconclusive": f"inconclusive: {_missing(trace)}",
     }
     limit = "" if trace.limit == "unknown" else f" (limit as written: {trace.limit})"
-    return f"Verdict {words[trace.verdict]}{limit}{_changing(trace.contributions)}"
+    rest = f"; {trace.unmeasured}" if trace.unmeasured and trace.verdict != "inconclusive" else ""
+    return f"Verdict {words[trace.verdict]}{limit}{_changing(trace.contributions)}{rest}"
 
 
 def _changing(contributions: Sequence[Contribution]) -> str:
@@ -244,12 +249,8 @@ def _changing(contributions: Sequence[Contribution]) -> str:
 
 def _missing(trace: Trace) -> str:
     """What would make the verdict certain."""
-    if all(parameter.init.exponent is None and not parameter.init.zero for parameter in trace.parameters):
-        return "nothing was measured; run all stages"
-    if all(parameter.lr.exponent is None for parameter in trace.parameters):
-        return "no learning rate is known; give the case the optimizer of the training script"
-    if not trace.activations:
-        return "the coordinate check did not run"
+    if trace.unmeasured:
+        return trace.unmeasured
     unclear = [a for a in trace.activations if a.verdict == "unknown"]
     if unclear:
         names = ", ".join(dict.fromkeys(f"{a.quantity} of {a.module}" for a in unclear[:3]))

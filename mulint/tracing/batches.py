@@ -19,6 +19,9 @@ TOKENS = 32
 PIXELS = 32
 TARGETS = frozenset(["targets", "target", "labels", "label", "y", "tgt_ids", "tgt_y"])
 SECOND_SEQUENCE = frozenset(["tgt", "trg", "decoder_input_ids", "tgt_tokens", "target_ids", "dec_input"])
+TEXTS = frozenset(
+    ["text", "texts", "tokens", "text_tokens", "text_ids", "input_ids", "token_ids", "ids", "captions"]
+)
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
 Make = Callable[[torch.Generator], Inputs]
@@ -92,14 +95,17 @@ def main_output(output: object) -> Tensor:
 
 def _attempts(model: nn.Module, settings: Mapping[str, Any]) -> Iterator[tuple[str, Make]]:
     names, required = _signature(model)
+    context = _context(settings)
     for text, first in _first_arguments(model, settings):
         for with_targets in (True, False):
             extra = [name for name in names[1:] if name in TARGETS]
             if with_targets and not extra:
                 continue
-            found = _with_rest(model, first, names, required, extra[:1] if with_targets else [])
+            targets = extra[:1] if with_targets else []
+            found = _with_rest(model, first, names, required, targets, context)
             if found is not None:
-                yield text + (f" and {extra[0]}" if with_targets else ""), found
+                rest = [name for name in names[1:] if name in targets or (name in required and "mask" not in name)]
+                yield " and ".join((text, *rest)), found
 
 
 def _signature(model: nn.Module) -> tuple[list[str], set[str]]:
@@ -117,6 +123,7 @@ def _with_rest(
     names: list[str],
     required: set[str],
     extra: list[str],
+    context: int,
 ) -> Make | None:
     """All arguments: the input, targets, and required arguments whose names are understood."""
     embeddings = [m for m in model.modules() if isinstance(m, nn.Embedding)]
@@ -134,6 +141,9 @@ def _with_rest(
             elif name in SECOND_SEQUENCE:
                 high = embeddings[-1].num_embeddings if embeddings else 2
                 keywords[name] = torch.randint(0, high, tuple(x.shape), generator=generator)
+            elif name in TEXTS and embeddings:
+                high = embeddings[0].num_embeddings
+                keywords[name] = torch.randint(0, high, (x.shape[0], context), generator=generator)
             elif "mask" in name:
                 keywords[name] = None
             elif name in ("t", "timesteps", "timestep", "time"):
@@ -151,16 +161,21 @@ def _first_arguments(
     """Candidates for the first argument, the likeliest first: as the first layers that have weights ask."""
     layers = [m for m in model.modules() if isinstance(m, _LAYERS)]
     pixels = next((v for k, v in settings.items() if k in _IMAGE_SIZES and isinstance(v, int)), PIXELS)
-    context = next((v for k, v in settings.items() if k in _CONTEXTS and isinstance(v, int) and v > 0), TOKENS)
+    context = _context(settings)
     if any(key in _IMAGE_SIZES for key in settings):
         channels = next((m.in_channels for m in layers if isinstance(m, nn.Conv2d)), 3)
         yield _normal("images", ROWS, channels, pixels, pixels)
     for layer in (*layers[:3], *(layer for layer in layers[3:] if isinstance(layer, nn.Embedding))):
-        yield from _for_layer(layer, min(context, TOKENS), pixels)
+        yield from _for_layer(layer, context, pixels)
     width = next((m.in_features for m in layers if isinstance(m, nn.Linear)), 3)
     yield _normal("features", ROWS, width)
     yield _normal("images", ROWS, 3, pixels, pixels)
     yield _normal("images", ROWS, 1, 28, 28)
+
+
+def _context(settings: Mapping[str, Any]) -> int:
+    """The length of sequences."""
+    return min((TOKENS, *(v for k, v in settings.items() if k in _CONTEXTS and isinstance(v, int) and v > 0)))
 
 
 def _for_layer(

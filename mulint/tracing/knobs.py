@@ -28,10 +28,14 @@ WIDTH = re.compile(
     r"(hidden|channels|units|filters|embedding_dim|emb_dim|embed_dim|hidden_dim|hidden_size|emb_size|embed_size|embd)s?"
     r"|hidden_(size|dim|units|channels|width|features)s?|embedding_(dim|size)|embed(ding)?_channels|nhid|ninp|ngf|ndf|nf|"
     r"intermediate_size|mlp_dim|ffn_dim|dim_feedforward|d_ff|d_mlp|d_inner|ffn_hidden_size|inner_dim|dim_ff|growth_rate|"
-    r"width_mult(iplier)?|widen_factor|wm|encoder_ffn_dim|decoder_ffn_dim)"
+    r"width_mult(iplier)?|widen_factor|wm|encoder_ffn_dim|decoder_ffn_dim|"
+    r"(vision|visual|text|transformer|encoder|decoder|backbone)_(width|embed_dim|hidden_size|hidden_dim|d_model))"
 )
 HEADS = re.compile(
     r"(n|num|n_|num_)?(q_|query_|kv_|kv|key_value_|attention_|attn_|encoder_|decoder_)*(head|heads)"
+)
+HEAD_SIZES = re.compile(
+    r".*(head_(dim|size)|d_kv|kv_channels|dim_head|qk_rope_head_dim|qk_nope_head_dim|v_head_dim)"
 )
 LAYERS = re.compile(
     r"(n_|num_|n|num)?(hidden_|encoder_|decoder_|enc_|dec_)?(layers?|blocks?)|depth|n_depth|num_depth"
@@ -45,6 +49,13 @@ DROPOUTS = re.compile(
     r"(.*_)?(dropout|drop|pdrop|dropout_prob|dropout_p|drop_rate|p_drop|drop_path|drop_path_rate)(_.*)?"
 )
 BASES = re.compile(r"(mup_)?base_(?P<after>\w+)|(mup_)?(?P<before>\w+)_base")
+# Not sizes of layers, where others are: how many of something.
+COUNTS = re.compile(r"(n|num)_.+")
+# The inputs of a model, unless another setting names them: then its width.
+FEATURES = re.compile(r"(n_|num_)?features")
+INPUTS = re.compile(
+    r"(in|input|img|image)_?(dim|size|features|channels|chans|ch)|n_in|d_in|n_channels|channels_in"
+)
 # What a required argument gets when nobody says.
 REQUIRED = (
     (
@@ -149,15 +160,24 @@ def find(
     for name in names:
         if base.get(name, MISSING) in (MISSING, None):
             base[name] = SMALLEST
+        if not _is_size(base[name]):
+            raise CannotBuild(f"{name} = {base[name]!r} is not one size; write a case that sets it: {CASE}")
     if not asked:
         names = tuple(name for name in names if changes(base, {**base, name: base[name] * 2}) is not False)
         names = names or _by_building(base, follow, changes)
     if not plan.defaults:
         raise CannotBuild(f"{plan.name} has no settings, so its width cannot change; write a case: {CASE}")
     if not names:
+        numbers = [name for name in plan.defaults if _is_size(base.get(name))]
+        several = [name for name in plan.defaults if isinstance(base.get(name), list | tuple)]
+        ways = [f"name one with --knob ({', '.join(numbers)})"] if numbers else []
+        ways += (
+            [f"where {' or '.join(several)} holds the widths, write a case that sets it: {CASE}"]
+            if several
+            else []
+        )
         raise CannotBuild(
-            f"no setting of {plan.name} was recognised as its width; "
-            f"name one with --knob ({', '.join(plan.defaults)})"
+            f"no setting of {plan.name} was recognised as its width; {'; '.join(ways) or f'write a case: {CASE}'}"
         )
     expressions = {name: _parsed(name, text) for name, text in follow.items()}
     first = Fraction(base[names[0]])
@@ -168,6 +188,15 @@ def find(
         name: value for name, value in fixed.items() if HEADS.fullmatch(name.lower()) and isinstance(value, int)
     }
     said += [f"{name} = {value} is held while the width grows" for name, value in heads.items()]
+    sizes = {
+        name: value for name, value in fixed.items() if HEAD_SIZES.fullmatch(name.lower()) and _is_size(value)
+    }
+    if heads and sizes:
+        wider = " ".join(f"--knob {name}" for name in (*names, *heads))
+        said += [
+            f"{name} = {value} is held too, so attention does not widen; {wider} does"
+            for name, value in sizes.items()
+        ]
     said += [f"{name} = {text}" for name, text in follow.items()]
     return Settings(names, fixed, ratios, expressions), said
 
@@ -219,6 +248,13 @@ def _by_building(
 ) -> tuple[str, ...]:
     """Settings whose names say nothing: the integers that change parameters and are not of another known kind."""
     others = (HEADS, LAYERS, TOKENS, CONTEXTS, *(pattern for pattern, _ in REQUIRED))
+    named_inputs = any(INPUTS.fullmatch(name.lower()) for name in base)
+
+    def is_other(name: str) -> bool:
+        if named_inputs and FEATURES.fullmatch(name):
+            return False
+        return any(pattern.fullmatch(name) for pattern in others)
+
     found = [
         name
         for name, value in base.items()
@@ -226,10 +262,11 @@ def _by_building(
         and isinstance(value, int)
         and value >= 8
         and name not in follow
-        and not any(pattern.fullmatch(name.lower()) for pattern in others)
+        and not is_other(name.lower())
         and changes(base, {**base, name: value * 2})
     ]
-    return tuple(found)
+    sizes = [name for name in found if not any(one.fullmatch(name.lower()) for one in (COUNTS, HEAD_SIZES))]
+    return tuple(sizes or found)
 
 
 def _is_size(value: Any) -> bool:

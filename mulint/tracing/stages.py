@@ -20,6 +20,7 @@ from mulint.tracing import (
     invariants,
     roles,
     schedules,
+    scope,
     training,
     verdict,
 )
@@ -75,7 +76,7 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     complete = {"invariants", "coordinates"} <= set(request.stages)
     outcome = verdict.overall(found, audits, activations, complete=complete)
     contributed: tuple[traces.Contribution, ...] = ()
-    if activations and outcome == "fail":
+    if activations and outcome == "fail" and measurements[0].trained:
         progress("training", 0.0)
         contributed = contributions.split(
             plan.builder,
@@ -115,6 +116,7 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         verdict=outcome,
         culprits=found,
         cannot_see=(*CANNOT_SEE, *schedules.unseen(schedule), *dimensions.unseen),
+        unmeasured=scope.unmeasured(request.stages, trained=any(one.trained for one in measurements)),
     )
 
 

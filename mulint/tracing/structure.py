@@ -20,6 +20,7 @@ from mulint.tracing.knobs import (
     CONTEXTS,
     DEPTH,
     HEAD_COUNT,
+    HEAD_SIZES,
     HEADS,
     LAYERS,
     SMALLEST,
@@ -35,9 +36,6 @@ from mulint.tracing.trials import Change, Effect, Search, Trial
 OTHER = re.compile(
     r".*(image|img|input|window|patch|kernel|grid|feat)_?size.*|.*experts?(_per.*)?|.*_ids?|.*stride.*|.*kernel.*"
     r"|.*(num_|in_|input_)(channels|chans)|.*groups?|.*max_.*position.*|.*resolution.*|.*num_(mel|frames|labels).*"
-)
-HEAD_SIZES = re.compile(
-    r".*(head_(dim|size)|d_kv|kv_channels|dim_head|qk_rope_head_dim|qk_nope_head_dim|v_head_dim)"
 )
 SMALL_HEAD = 16
 FEW = 6  # numbers that are tried in pairs
