@@ -170,7 +170,7 @@ class Application:
 
     @property
     def is_channelwise(self) -> bool:
-        """Whether it is a depthwise convolution, which gives as many channels as it takes, or a multiple of them."""
+        """Whether it is a depthwise convolution, which gives the channels that it takes, or a multiple of them."""
         arguments = self.layer.arguments if self.layer else {}
         groups, channels = (as_number(arguments.get(name, ONE)) for name in ("groups", "in_channels"))
         return bool(groups.symbols) and groups == channels
