@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mulint.facts.imports import Import
-from mulint.program.scopes import Modules
-from mulint.program.statements import MUP_PACKAGES
+from mulint.program.scopes import MUP_PACKAGES, Modules
 
 
 @dataclass(frozen=True, slots=True)

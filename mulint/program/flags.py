@@ -9,10 +9,8 @@ from mulint.facts import syntax as s
 from mulint.program import classes
 from mulint.program.records import Moment
 from mulint.program.run import Run, site_of
-from mulint.program.scopes import Scope
+from mulint.program.scopes import MUP_PACKAGES, Scope
 from mulint.program.values import ClassValue, Constant, External, ModuleValue, Number, ObjectValue, Site, Value
-
-_SCALING_PACKAGES = ("mup.", "unit_scaling.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +169,17 @@ def _scales(run: Run, then: s.Expression | Sequence[s.Statement], scope: Scope) 
     for node in s.walk(then if isinstance(then, s.Expression) else tuple(then)):
         if isinstance(node, s.Name | s.Attribute) and _is_path(node):
             value = run.evaluate(node, scope)
-            scaling = scaling or (isinstance(value, External) and value.name.startswith(_SCALING_PACKAGES))
+            scaling = scaling or (isinstance(value, External) and _is_of_mup(value.name))
         elif isinstance(node, s.Binary) and node.operator in ("/", "**") and _is_plain(node):
             value = run.evaluate(node, scope)
             if isinstance(value, Number):
                 factors.append(value)
     return tuple(factors), scaling
+
+
+def _is_of_mup(name: str) -> bool:
+    package, dot, _ = name.partition(".")
+    return bool(dot) and package in MUP_PACKAGES
 
 
 def _is_path(node: object) -> bool:

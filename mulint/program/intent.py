@@ -12,7 +12,7 @@ from mulint.program.dimensions import Symbol
 from mulint.program.packages import Packages, connections, enclosing, package_of
 from mulint.program.ratios import ratio_base
 from mulint.program.records import Observations
-from mulint.program.statements import MUP_PACKAGES
+from mulint.program.scopes import MUP_PACKAGES
 from mulint.program.values import Number, Site, as_number
 from mulint.program.widths import size_symbols
 

@@ -51,6 +51,7 @@ from mulint.program.values import (
 _STEPS_PER_ENTRY = 40_000
 # What a model computes of its options before it builds its layers takes far fewer.
 _STEPS_WITHOUT_SIGHT = 3_000
+_TOO_LONG = "it is too long to be followed while a model is built"
 _DEEPEST_CALL = 40
 # A zoo builds one class from dozens of functions; a few such entry points show all there is.
 _MOST_BUILDS = 6
@@ -184,7 +185,7 @@ class Interpreter(Run):
         request = _request(function, arguments)
         if request in self._answers:
             return self._answers[request]
-        before = self.seen.count
+        before = self.seen.count if request is not None else None
         if self._active.count(key) > 1 or len(self._active) > _DEEPEST_CALL:
             return sources_of(arguments.values) or Unknown("recursion")
         self.called.add(key)
@@ -204,7 +205,7 @@ class Interpreter(Run):
             self.helper = helper
         if isinstance(receiver, ModuleValue) and self._applied == 0 and _has_no_forward(receiver):
             tensors.mark_output(self, result)
-        if request is not None and isinstance(result, _LASTING) and self.seen.count == before:
+        if before is not None and isinstance(result, _LASTING) and self.seen.count == before:
             self._answers[request] = result
         return result
 
@@ -228,16 +229,15 @@ class Interpreter(Run):
     def _aside(self, function: FunctionValue | Bound, key: int, arguments: Arguments) -> Value:
         """Follow a call aside for a while; one that shows nothing is given up, here and wherever it is made."""
         if key in self._fruitless:
-            return Unknown("it is too long to be followed while a model is built")
+            return Unknown(_TOO_LONG)
         self._seen_before = self.seen.count
         self._limit = min(self._steps + _STEPS_WITHOUT_SIGHT, _STEPS_PER_ENTRY)
         try:
             return calls.call(self, function, arguments)
         except _Fruitless:
             self._fruitless.add(key)
-            because = "it is too long to be followed while a model is built"
-            self.note(arguments.site, "what this call gives", because)
-            return Unknown(because)
+            self.note(arguments.site, "what this call gives", _TOO_LONG)
+            return Unknown(_TOO_LONG)
         finally:
             self._seen_before = None
             self._limit = _STEPS_PER_ENTRY
@@ -262,8 +262,9 @@ class Interpreter(Run):
 
     def _external(self, name: str, arguments: Arguments) -> Value:
         package, _, last = name.rpartition(".")
-        mup_package.observe_function(self, name, arguments)
-        practices.observe_function(self, name, arguments)
+        public = canonical(name)
+        mup_package.observe_function(self, public, arguments)
+        practices.observe_function(self, public, arguments)
         if name in python.FUNCTIONS:
             return python.FUNCTIONS[name](self, arguments)
         if package in _INIT_PACKAGES and last.rstrip("_") + "_" in initialisers.FUNCTIONS:
@@ -273,7 +274,7 @@ class Interpreter(Run):
         if zoos.is_model(name):
             return zoos.construct(self, name, arguments)
         if modules.is_layer_name(name):
-            return modules.construct(self, canonical(name), arguments)
+            return modules.construct(self, public, arguments)
         if name in frameworks.FUNCTIONS:
             return frameworks.FUNCTIONS[name](self, arguments)
         if optimizers.is_scheduler(name):
@@ -281,8 +282,8 @@ class Interpreter(Run):
         if optimizers.is_optimizer(name):
             return optimizers.construct(self, name, arguments)
         if name.startswith("mup."):
-            self.seen.package_calls.append((canonical(name), arguments.site))
-            return mup_package.result(canonical(name), arguments)
+            self.seen.package_calls.append((public, arguments.site))
+            return mup_package.result(public, arguments)
         if name.startswith("torch.distributions."):
             for value in arguments.values:
                 tensors.mark_output(self, value)

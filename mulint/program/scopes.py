@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from mulint.facts import FileFacts
 from mulint.program.values import ClassValue, Value
 
+MUP_PACKAGES = frozenset({"mup", "unit_scaling"})
+
 
 @dataclass(eq=False, slots=True)
 class Scope:

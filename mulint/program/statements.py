@@ -11,7 +11,7 @@ from mulint.program.dimensions import Symbol
 from mulint.program.library.indexing import assign
 from mulint.program.operators import binary
 from mulint.program.run import Frame, Run, iterate, site_of, truth
-from mulint.program.scopes import Scope
+from mulint.program.scopes import MUP_PACKAGES, Scope
 from mulint.program.values import (
     ClassValue,
     Constant,
@@ -25,7 +25,6 @@ from mulint.program.values import (
 )
 
 _MOST_ITERATIONS = 64
-MUP_PACKAGES = frozenset({"mup", "unit_scaling"})
 
 
 def execute(run: Run, body: Sequence[s.Statement], scope: Scope, frame: Frame) -> bool:

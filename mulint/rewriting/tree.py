@@ -160,22 +160,25 @@ class Tree:
     def replace(self, path: str, span: Span, text: str) -> None:
         """Put a text in place of a span."""
         start, end = self.documents[path].range(span)
-        self._edits.append(TextEdit(path, start, end, text, self._cause, self._changing))
+        self._edits.append(self._edit(path, start, end, text))
 
     def remove(self, path: str, start: int, end: int) -> None:
         """Remove what stands between two positions."""
-        self._edits.append(TextEdit(path, start, end, "", self._cause, self._changing))
+        self._edits.append(self._edit(path, start, end, ""))
 
     def rename(self, path: str, node: s.Attribute, name: str) -> None:
         """Put another name after the dot of an attribute."""
         end = self.documents[path].range(node.span)[1]
-        self._edits.append(TextEdit(path, end - len(node.name), end, name, self._cause, self._changing))
+        self._edits.append(self._edit(path, end - len(node.name), end, name))
 
     def insert(self, path: str, position: int, text: str) -> None:
         """Insert a text at a position."""
-        edit = TextEdit(path, position, position, text, self._cause, self._changing)
+        edit = self._edit(path, position, position, text)
         if edit not in self._edits:
             self._edits.append(edit)
+
+    def _edit(self, path: str, start: int, end: int, text: str) -> TextEdit:
+        return TextEdit(path, start, end, text, self._cause, self._changing)
 
     def times(self, path: str, node: s.Expression, factor: str, *, enclosed: bool = False) -> None:
         """Multiply an expression by a factor, after what is there.

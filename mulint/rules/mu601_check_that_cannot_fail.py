@@ -56,18 +56,18 @@ def find(program: Program) -> Iterator[Finding]:
     """Checks with a setting that hides faults, one finding for each call."""
     found: dict[Site, Finding] = {}
     for practice in program.seen.practices:
-        if practice.kind != "coordinate-check" or practice.site in found:
+        hiding = next(_hiding(program, practice), None) if practice.kind == "coordinate-check" else None
+        if hiding is None:
             continue
-        for what, expected in _hiding(program, practice):
-            found[practice.site] = RULE.finding(
-                practice.site,
-                subject=subject("check", practice.site),
-                symbol=practice.name,
-                message=f"this coordinate check can pass with a fault: {what}",
-                expected=expected,
-                found=what,
-            )
-            break
+        what, expected = hiding
+        found[practice.site] = RULE.finding(
+            practice.site,
+            subject=subject("check", practice.site),
+            symbol=practice.name,
+            message=f"this coordinate check can pass with a fault: {what}",
+            expected=expected,
+            found=what,
+        )
     yield from found.values()
 
 

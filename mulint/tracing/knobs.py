@@ -171,11 +171,8 @@ def find(
         numbers = [name for name in plan.defaults if _is_size(base.get(name))]
         several = [name for name in plan.defaults if isinstance(base.get(name), list | tuple)]
         ways = [f"name one with --knob ({', '.join(numbers)})"] if numbers else []
-        ways += (
-            [f"where {' or '.join(several)} holds the widths, write a case that sets it: {CASE}"]
-            if several
-            else []
-        )
+        if several:
+            ways.append(f"where {' or '.join(several)} holds the widths, write a case that sets it: {CASE}")
         raise CannotBuild(
             f"no setting of {plan.name} was recognised as its width; {'; '.join(ways) or f'write a case: {CASE}'}"
         )

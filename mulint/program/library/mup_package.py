@@ -6,7 +6,7 @@ about it here was observed with release 1.0.0.
 
 from __future__ import annotations
 
-from mulint.program.library.layers import ROWS, canonical
+from mulint.program.library.layers import ROWS
 from mulint.program.library.modules import named_modules, named_weights
 from mulint.program.records import ModelEvent, Moment, Observations
 from mulint.program.run import Arguments, Run, iterate
@@ -39,9 +39,8 @@ _METHODS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def observe_function(run: Run, name: str, arguments: Arguments) -> None:
-    """Keep a call of a function that the package depends on."""
-    public = canonical(name)
+def observe_function(run: Run, public: str, arguments: Arguments) -> None:
+    """Keep a call of a function, by its public name, that the package depends on."""
     row = _FUNCTIONS.get(public)
     if row is not None:
         kind, signature = row

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from mulint.program.library.layers import canonical
 from mulint.program.records import Practice
 from mulint.program.run import Arguments, Run
 from mulint.program.values import Constant, External, Value
@@ -22,9 +21,8 @@ _PRETRAINED = re.compile(r"transformers\.(.+\.)?(AutoModel\w*|\w+Model|\w+For[A-
 _HALF = frozenset({"torch.float16", "torch.half"})
 
 
-def observe_function(run: Run, name: str, arguments: Arguments) -> None:
-    """Keep a call of a library's function that changes what a check or a transfer can say."""
-    public = canonical(name)
+def observe_function(run: Run, public: str, arguments: Arguments) -> None:
+    """Keep a call of a library's function, by its public name, that changes what a check or a transfer can say."""
     if public in _AUTOCAST:
         given = arguments.bind(_AUTOCAST[public])
         if _is_half(public, given):

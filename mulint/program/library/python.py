@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.facts.spans import line_of, start_of
 from mulint.program import classes
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.library import command_line
@@ -257,7 +256,8 @@ def _opaque(run: Run, arguments: Arguments) -> Value:
     """A number of its own, so that what it is multiplied with stays known."""
     del run
     site = arguments.site
-    name = f"number {site.path}:{line_of(site.span)}:{start_of(site.span)[1]}"
+    line, column, *_ = site.ends
+    name = f"number {site.path}:{line}:{column}"
     return Number((Dimension.of(Symbol(name, site.path, site.line, kind="size")),))
 
 
