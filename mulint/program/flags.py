@@ -111,7 +111,7 @@ def _compared(
 ) -> None:
     for text, member in ((left, right), (right, left)):
         written, kind = _text(run, text, scope), _enumeration(run, member, scope)
-        if written and kind:
+        if written and kind and not any(_is_converted(run, side, scope) for side in (text, member)):
             factors, scaling = _scales(run, then, scope)
             site = site_of(scope, test.span)
             run.seen.mismatches.append(Mismatch(site, kind, written, scope.symbol, factors, scaling))
@@ -140,21 +140,32 @@ def _enumeration(run: Run, node: s.Expression, scope: Scope) -> str:
 
 
 def _declared(run: Run, node: s.Expression, scope: Scope) -> Value | None:
-    """The declared type of a field of a dataclass that none of its own methods converts."""
-    if not isinstance(node, s.Attribute) or not isinstance(node.value, s.Name | s.Attribute):
-        return None
-    holder = run.evaluate(node.value, scope)
-    if not isinstance(holder, ObjectValue) or not classes.is_dataclass(holder.kind):
-        return None
-    for kind in classes.ancestry(holder.kind):
-        for inner in s.walk(kind.node.body):
-            targets = inner.targets if isinstance(inner, s.Assign) else ()
-            if any(isinstance(t, s.Attribute) and t.name == node.name for t in targets):
-                return None
-    for name, owner, declaration in classes.fields(holder.kind):
-        if name == node.name and declaration.annotation is not None:
+    """The declared type of a field of a dataclass."""
+    kind, wanted = _field(run, node, scope)
+    for name, owner, declaration in classes.fields(kind) if kind else ():
+        if name == wanted and declaration.annotation is not None:
             return run.evaluate(declaration.annotation, owner.scope)
     return None
+
+
+def _is_converted(run: Run, node: s.Expression, scope: Scope) -> bool:
+    """Whether a method of a dataclass gives a field another value than it was built with."""
+    kind, wanted = _field(run, node, scope)
+    return any(
+        isinstance(inner, s.Assign) and any(isinstance(t, s.Attribute) and t.name == wanted for t in inner.targets)
+        for owner in (classes.ancestry(kind) if kind else ())
+        for inner in s.walk(owner.node.body)
+    )
+
+
+def _field(run: Run, node: s.Expression, scope: Scope) -> tuple[ClassValue | None, str]:
+    """The dataclass that an attribute is read from, and the name of the attribute."""
+    if not isinstance(node, s.Attribute) or not isinstance(node.value, s.Name | s.Attribute):
+        return None, ""
+    holder = run.evaluate(node.value, scope)
+    if not isinstance(holder, ObjectValue) or not classes.is_dataclass(holder.kind):
+        return None, ""
+    return holder.kind, node.name
 
 
 def _is_plain_enumeration(kind: ClassValue) -> bool:

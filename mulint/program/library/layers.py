@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from mulint.program.values import ONE, Number
 
@@ -320,6 +321,7 @@ _ALIASES = {
 }
 
 
+@cache
 def canonical(name: str) -> str:
     """The public name of a class that can be reached by several paths (``torch.nn.modules.linear.Linear``).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 
 from mulint.program import classes
 from mulint.program.library import layer_calls
@@ -46,6 +47,7 @@ METHODS = frozenset(
 STATE = Unknown("state_dict() of a module")
 
 
+@cache
 def is_layer_name(name: str) -> bool:
     """Whether an external name is a module class of torch or mup."""
     public = canonical(name)

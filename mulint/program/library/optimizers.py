@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from mulint import theory
 from mulint.program import classes
@@ -54,6 +55,7 @@ _SIGNATURES: dict[str, tuple[str, ...]] = {
 }
 
 
+@cache
 def is_optimizer(name: str) -> bool:
     """Whether an external name is an optimizer class that the theory knows, or one of torch's."""
     if name.startswith("torch.optim.") and not name.startswith((*_SCHEDULER_ROOTS, "torch.optim.swa_utils.")):
@@ -62,6 +64,7 @@ def is_optimizer(name: str) -> bool:
     return theory.lookup(name) is not None
 
 
+@cache
 def is_scheduler(name: str) -> bool:
     """Whether an external name is a scheduler class, or a function that builds one."""
     if _SCHEDULER_FACTORY.fullmatch(name):

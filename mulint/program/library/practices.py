@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from mulint.program.records import Practice
 from mulint.program.run import Arguments, Run
@@ -31,7 +32,7 @@ def observe_function(run: Run, public: str, arguments: Arguments) -> None:
         _keep(run, "loss-scaling", public, arguments, {})
     elif public == _CHECK:
         _keep(run, "coordinate-check", public, arguments, arguments.bind(_SIGNATURE))
-    elif _PRETRAINED.fullmatch(public):
+    elif _is_pretrained(public):
         _keep(run, "pretrained", public, arguments, {})
 
 
@@ -39,6 +40,11 @@ def observe_method(run: Run, name: str, arguments: Arguments) -> None:
     """Keep a call of ``model.half()``."""
     if name == "half":
         _keep(run, "half-precision", "half", arguments, {})
+
+
+@cache
+def _is_pretrained(name: str) -> bool:
+    return _PRETRAINED.fullmatch(name) is not None
 
 
 def _is_half(name: str, given: dict[str, Value]) -> bool:

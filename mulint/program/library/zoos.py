@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.records import Weight
@@ -18,6 +19,7 @@ _MODELS = re.compile(
 _PRETRAINED = ("pretrained", "weights")
 
 
+@cache
 def is_model(name: str) -> bool:
     """Whether an external name gives a model when it is called; ``?`` stands for a name chosen at run time."""
     return _MODELS.fullmatch(name) is not None
