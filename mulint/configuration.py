@@ -255,7 +255,8 @@ def _is_size(value: object) -> bool:
 def _only_known(path: Path, where: str, table: Mapping[str, Any], known: Collection[str]) -> None:
     for key in table:
         if key not in known:
-            raise ConfigurationError(f"{path}: unknown key {key!r} in {where}{nearest(key, known)}")
+            remedy = nearest(key, known) or f"; use one of {', '.join(sorted(known))}"
+            raise ConfigurationError(f"{path}: unknown key {key!r} in {where}{remedy}")
 
 
 def _texts(path: Path, key: str, value: object) -> list[str]:

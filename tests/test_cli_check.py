@@ -140,6 +140,7 @@ def test_per_file_ignores_and_exclude(project: Path) -> None:
     ("table", "message"),
     [
         ('selct = ["MU1"]', "unknown key 'selct' in [tool.mulint]; did you mean 'select'?"),
+        ("widths = { sizes = [] }", "unknown key 'sizes' in [tool.mulint.widths]; use one of fixed, knobs"),
         ('weight-decay = "no"', "use one of constant-lr-wd, unscaled, sqrt, independent"),
         ('select = "MU1"', "select must be a list of strings"),
         ('target = "jax"', 'use "torch" or "mup"'),
