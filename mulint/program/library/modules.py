@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mulint.program import classes
-from mulint.program.library import layer_calls
+from mulint.program.library import initialisers, layer_calls
 from mulint.program.library.layers import (
     ACTIVATION_MODULES,
     CONTAINERS,
@@ -102,6 +102,8 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
             layer,
             level=run.uncertainty,
         )
+        if weight_row.std is not None:
+            initialisers.record(run, weight, "normal_", site, Number.of(weight_row.std), "fan_in", "torch")
         layer.weights[weight_row.name] = weight
         run.seen.weights.append(weight)
         _nest(module, weight_row.name, Tensor(weight.dims, open=False, weight=weight))
