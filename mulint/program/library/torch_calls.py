@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.program.library import initialisers, modules, shapes, tensors, updates
+from mulint.program.library import attention_calls, initialisers, modules, shapes, tensors, updates
 from mulint.program.records import Norm, Weight
 from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
 from mulint.program.values import (
@@ -180,17 +180,6 @@ def _embedding(run: Run, arguments: Arguments) -> Value:
     return replace(result, dims=(weight.last,), open=True)
 
 
-def _attention(run: Run, arguments: Arguments) -> Value:
-    names = (("query", "q"), ("key", "k"), ("value", "v"))
-    query, key, value = (
-        arguments.get(long, i) or arguments.get(short) or Unknown() for i, (long, short) in enumerate(names)
-    )
-    scale = number_argument(arguments, "scale")
-    if scale is None:
-        scale = number_argument(arguments, "softmax_scale")
-    return tensors.scaled_dot_product_attention(run, query, key, value, scale, arguments.site, arguments.owner)
-
-
 def _einsum(run: Run, arguments: Arguments) -> Value:
     equation = arguments.get("equation", 0) or Unknown()
     operands = arguments.positional[1:]
@@ -339,7 +328,8 @@ _SPECIAL: dict[str, Handler] = {
     **dict.fromkeys(_LOSSES, _loss),
     "linear": _linear,
     "embedding": _embedding,
-    "scaled_dot_product_attention": _attention,
+    "scaled_dot_product_attention": attention_calls.fused,
+    "multi_head_attention_forward": attention_calls.with_projections,
     "einsum": _einsum,
     "matmul": _matmul,
     "bmm": _matmul,
@@ -381,7 +371,7 @@ NAMED: dict[str, Handler] = {
     "torch.nn.utils.parametrizations.orthogonal": _wrapped,
     "einops.einsum": _einops_einsum,
     "einops.rearrange": _rearrange,
-    "flash_attn.flash_attn_func": _attention,
-    "flash_attn.flash_attn_interface.flash_attn_func": _attention,
+    "flash_attn.flash_attn_func": attention_calls.fused,
+    "flash_attn.flash_attn_interface.flash_attn_func": attention_calls.fused,
     "torch.utils.checkpoint.checkpoint": _checkpoint,
 }
