@@ -2,7 +2,7 @@
 
 ## What it does
 Finds attention (a product of two activations that a softmax takes, `scaled_dot_product_attention`,
-`nn.MultiheadAttention`, `nn.Transformer*`) whose scale is 1/√d although the head dimension d grows with the
+`nn.MultiheadAttention`, `F.multi_head_attention_forward`, `nn.Transformer*`) whose scale is 1/√d although the head dimension d grows with the
 width.
 
 ## Why is this bad?

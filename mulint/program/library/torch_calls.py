@@ -86,7 +86,8 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             dim = number_argument(arguments, "dim", 0)
             is_sum = name == "sum" and dim is not None and dim.whole == -1
             value = replace(value, pair=None, score=tensor.pair if is_sum else None)
-        return replace(value, weight=None) if isinstance(value, Tensor) and name not in ("view", "t") else value
+        keeps = name == "view" or shapes.is_transposed(tensor, value)
+        return value if keeps or not isinstance(value, Tensor) else replace(value, weight=None)
     if name in _CAN_SCALE:
         return _multiply(run, tensor, name, arguments)
     if name in initialisers.METHODS:
@@ -99,10 +100,11 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             return tensor
         case "softmax" | "log_softmax":
             return tensors.softmax(run, tensor, arguments.owner)
-        case "matmul" | "bmm" | "mm" | "baddbmm":
-            return tensors.matmul(
-                run, tensor, arguments.get("mat2", 0) or Unknown(), arguments.site, arguments.owner
-            )
+        case "matmul" | "bmm" | "mm":
+            second = arguments.get("mat2", 0) or arguments.get("other") or Unknown()
+            return tensors.matmul(run, tensor, second, arguments.site, arguments.owner)
+        case "addmm" | "baddbmm":
+            return _product_and_sum(run, tensor, arguments)
         case "dim" | "ndimension":
             return UNKNOWN_NUMBER if tensor.open else Number.of(len(tensor.dims))
         case "numel" | "nelement" | "tolist":
@@ -130,6 +132,19 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             return tensors.activation(run, tensor)
         case _:
             return tensors.nonlinear(tensor)
+
+
+def _product_and_sum(run: Run, tensor: Tensor, arguments: Arguments) -> Value:
+    """``torch.addmm(bias, x, weight)``: beta times the tensor and alpha times a product."""
+    left = arguments.get("mat1", 0) or arguments.get("batch1") or Unknown()
+    right = arguments.get("mat2", 1) or arguments.get("batch2") or Unknown()
+    result = tensors.matmul(run, left, right, arguments.site, arguments.owner)
+    alpha, beta = number_argument(arguments, "alpha"), number_argument(arguments, "beta")
+    if alpha is not None and isinstance(result, Tensor):
+        result = tensors.scale(run, result, alpha, arguments.site, arguments.owner)
+    if beta is not None and beta.constant == 0:
+        return result
+    return tensors.binary(run, "+", tensor, result, arguments.site, arguments.owner)
 
 
 def _multiply(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
