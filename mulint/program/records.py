@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Layer:
     """One construction of a library layer (``torch.nn.Linear``) in one context.
 
-    ``inside`` is where the module of the user's that holds it is built.
+    ``inside`` is where the module of the user's that holds it is built. ``written`` is where the library's
+    constructor is called, for a layer that a helper makes: that one is built where the helper is called.
     """
 
     type: str
@@ -27,6 +28,7 @@ class Layer:
     weights: dict[str, Weight] = field(default_factory=dict)
     name: str = ""
     inside: Site | None = None
+    written: Site | None = None
 
     @property
     def symbol(self) -> str:

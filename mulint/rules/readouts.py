@@ -65,7 +65,7 @@ def readouts(program: Program) -> Iterator[Readout]:
         # Where one call may apply a scaled readout or a plain one, the author keeps both parametrizations.
         judged = [u for u in parameter.readouts if u.branch not in scaled or multiplier(u, program.growth) != {0}]
         if judged:
-            yield _readout(program, parameter, tuple(judged), group)
+            yield _readout(program, parameter, tuple(judged), group, held or group)
 
 
 def unscaled(program: Program) -> Iterator[Readout]:
@@ -119,7 +119,11 @@ def _is_shared(program: Program, parameter: Parameter) -> bool:
 
 
 def _readout(
-    program: Program, parameter: Parameter, uses: tuple[Application, ...], group: list[Parameter]
+    program: Program,
+    parameter: Parameter,
+    uses: tuple[Application, ...],
+    group: list[Parameter],
+    held: list[Parameter],
 ) -> Readout:
     layer = next((u.layer for u in uses if u.layer is not None), None)
     built = layer.site if layer else parameter.weight.site
@@ -130,7 +134,7 @@ def _readout(
         parameter,
         uses,
         inside if inside is not None and _is_shared(program, parameter) else built,
-        _paths(program, uses, group),
+        _paths(program, uses, group, held),
         frozenset(rates),
         inits[-1] if inits else None,
         layer.symbol if layer else parameter.weight.symbol,
@@ -139,15 +143,25 @@ def _readout(
 
 
 def _paths(
-    program: Program, uses: tuple[Application, ...], group: list[Parameter]
+    program: Program, uses: tuple[Application, ...], group: list[Parameter], held: list[Parameter]
 ) -> dict[Site, frozenset[Fraction | None]]:
-    """The exponents at each place; where one context has it right, the author keeps both parametrizations."""
+    """The exponents at each place in the contexts that are ``held``.
+
+    Where any context has it right, the author keeps both parametrizations.
+    """
     due = table_8(Role.OUTPUT).multiplier
+    everywhere, here = (_exponents(program, uses, several) for several in (group, held))
+    return {site: frozenset({due} if due in everywhere[site] else e - {None} or e) for site, e in here.items()}
+
+
+def _exponents(
+    program: Program, uses: tuple[Application, ...], contexts: list[Parameter]
+) -> dict[Site, set[Fraction | None]]:
     found: dict[Site, set[Fraction | None]] = {use.site: set() for use in uses}
-    for use in (use for p in group for use in p.readouts):
+    for use in (use for p in contexts for use in p.readouts):
         if use.site in found:
             found[use.site] |= multiplier(use, program.growth)
-    return {site: frozenset({due} if due in e else e - {None} or e) for site, e in found.items()}
+    return found
 
 
 def _may_hold(view: OptimizerView, parameter: Parameter) -> bool:

@@ -255,9 +255,19 @@ def assign(run: Run, target: s.Expression, value: Value, scope: Scope) -> None:
 
 
 def _unpack(run: Run, targets: tuple[s.Expression, ...], value: Value, scope: Scope) -> None:
-    values = unpacked(value, len(targets))
-    for target, item in zip(targets, values, strict=True):
+    for target, item in zip(targets, _shared_out(targets, value), strict=True):
         assign(run, target, item, scope)
+
+
+def _shared_out(targets: tuple[s.Expression, ...], value: Value) -> list[Value]:
+    """A value for each target; a starred one (``first, *rest``) gets all that the others leave."""
+    starred = next((place for place, target in enumerate(targets) if isinstance(target, s.Starred)), None)
+    if starred is None or not isinstance(value, ListValue) or not value.complete:
+        return unpacked(value, len(targets))
+    after = len(value.items) - (len(targets) - 1 - starred)
+    if after < starred:
+        return unpacked(value, len(targets))
+    return [*value.items[:starred], ListValue(value.items[starred:after]), *value.items[after:]]
 
 
 def unpacked(value: Value, count: int) -> list[Value]:

@@ -170,7 +170,8 @@ def _parameter(run: Run, arguments: Arguments) -> Value:
         return Unknown("a parameter made of an unknown value")
     if data.weight is not None:
         return data
-    weight = Weight("", arguments.site, arguments.owner.partition(".")[0], data.dims, level=run.uncertainty)
+    owner = (run.helper or arguments).owner.partition(".")[0]
+    weight = Weight("", arguments.site, owner, data.dims, level=run.uncertainty)
     if truth(arguments.get("requires_grad", 1) or Constant(True)) is False:
         weight.frozen = True
     initialisers.record(run, weight, "normal_", arguments.site, data.factor, "fan_in", "torch")
