@@ -15,6 +15,7 @@ from mulint.program.records import Application
 from mulint.program.values import Number, Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
+from mulint.rules.settings import Withheld
 from mulint.theory import Kind, Role, law, required_update, table_8
 
 
@@ -58,20 +59,29 @@ def readouts(program: Program) -> Iterator[Readout]:
     ]
     uses = [use for group in groups for p in group for use in p.readouts]
     scaled = {use.branch for use in uses if use.branch and multiplier(use, program.growth) != {0}}
+    instead = [use for use in uses if multiplier(use, program.growth) == {table_8(Role.OUTPUT).multiplier}]
     for group in groups:
         # Of several contexts the one that an optimizer trains says most.
         held = [p for p in group if any(_holds(view, p) for view in program.optimizers)]
         parameter = max(held or group, key=lambda p: len(p.readouts))
         # Where one call may apply a scaled readout or a plain one, the author keeps both parametrizations.
-        judged = [u for u in parameter.readouts if u.branch not in scaled or multiplier(u, program.growth) != {0}]
+        plain = [u for u in parameter.readouts if multiplier(u, program.growth) == {0}]
+        kept = {id(u) for u in plain if u.branch in scaled or any(_stands_for(s, u) for s in instead)}
+        judged = [u for u in parameter.readouts if id(u) not in kept]
         if judged:
             yield _readout(program, parameter, tuple(judged), group, held or group)
 
 
 def unscaled(program: Program) -> Iterator[Readout]:
-    """Readouts that are not tied, with neither a multiplier nor a rate that makes up for it."""
+    """Readouts that are not tied, with neither a multiplier nor a rate that makes up for it.
+
+    Not those whose multiplier waits for a setting that is out of reach.
+    """
+    withheld, due = Withheld.of(program), table_8(Role.OUTPUT).multiplier
     for readout in readouts(program):
         if readout.parameter.tied or readout.multipliers != {0}:
+            continue
+        if withheld.has(readout.site.path, readout.symbol, due):
             continue
         # Without a multiplier the rate alone has to carry the exponent of the update.
         if not {required_update(Role.OUTPUT, Kind.ADAPTIVE), None} & readout.rates:
@@ -101,6 +111,12 @@ def unscaled_finding(rule: Header, program: Program, readout: Readout, what: str
         ],
         severity=describe.severity([readout.parameter]),
     )
+
+
+def _stands_for(scaled: Application, plain: Application) -> bool:
+    """Whether another construction of what the code gives the same name is applied at the same place, scaled."""
+    here, other = plain.weight, scaled.weight
+    return plain.site == scaled.site and here.symbol == other.symbol and here.site != other.site
 
 
 def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:
