@@ -261,7 +261,11 @@ class ObjectValue:
 
 @dataclass(eq=False, slots=True)
 class ModuleValue:
-    """A module: of a user's class (``kind``), a torch layer (``layer``), or a container."""
+    """A module: of a user's class (``kind``), a torch layer (``layer``), or a container.
+
+    ``compiled``: this is what ``torch.compile`` makes of that module. It is the same but for the names of its
+    parameters.
+    """
 
     kind: ClassValue | None
     site: Site
@@ -270,6 +274,12 @@ class ModuleValue:
     attributes: dict[str, Value] = field(default_factory=dict)
     level: int = 0
     owner: str = ""
+    compiled: ModuleValue | None = None
+
+    @property
+    def itself(self) -> ModuleValue:
+        """The module that was compiled, if this is what came of it."""
+        return self.compiled or self
 
     @property
     def children(self) -> dict[str, ModuleValue]:
@@ -404,6 +414,8 @@ def join(a: Value, b: Value) -> Value:
         return b
     if isinstance(b, Unknown):
         return a
+    if isinstance(a, ModuleValue) and isinstance(b, ModuleValue) and a.itself is b.itself:
+        return a if a.compiled else b
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.weight is b.weight is None:
         return join_tensors(a, b)
     if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):

@@ -15,6 +15,7 @@ from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
     Knob,
+    ModuleValue,
     Number,
     Tensor,
     Unknown,
@@ -238,9 +239,14 @@ def _where(run: Run, arguments: Arguments) -> Value:
 
 
 def _wrapped(run: Run, arguments: Arguments) -> Value:
-    """``torch.compile(model)``, ``DistributedDataParallel(model)``: the model itself."""
+    """``DistributedDataParallel(model)`` and the like: the model itself."""
     del run
     return arguments.positional[0] if arguments.positional else next(iter(arguments.keywords.values()), Unknown())
+
+
+def _compiled(run: Run, arguments: Arguments) -> Value:
+    value = _wrapped(run, arguments)
+    return replace(value, compiled=value.itself) if isinstance(value, ModuleValue) else value
 
 
 def _checkpoint(run: Run, arguments: Arguments) -> Value:
@@ -358,7 +364,7 @@ _SPECIAL: dict[str, Handler] = {
     "softmax": _softmax,
     "log_softmax": _softmax,
     "where": _where,
-    "compile": _wrapped,
+    "compile": _compiled,
     "checkpoint": _checkpoint,
     "layer_norm": _layer_norm,
     "batch_norm": _group_norm,
