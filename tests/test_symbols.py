@@ -21,12 +21,19 @@ def both(width, classes):
     return square(width), nn.Linear(width, classes)
 
 
+def tail(width, classes, rate=None):
+    mix, policy = square(width), nn.Linear(width, classes)
+    if rate is not None:
+        return mix, nn.Dropout(rate), policy
+    return mix, policy
+
+
 def heads(width, classes):
     return nn.Linear(width, classes), nn.Linear(width, 1)
 
 
 class Net(nn.Module):
-    def __init__(self, features, width, classes):
+    def __init__(self, features, width, classes, rate):
         super().__init__()
         self.enter = nn.Linear(features, width)
         {binding}
@@ -47,6 +54,8 @@ TWO = "self.policy, self.value"
         ("self.mix, self.policy = nn.Linear(width, width), nn.Linear(width, classes)", ONE),
         ("self.mix, self.policy = (nn.Linear(width, out) for out in (width, classes))", ONE),
         ("self.mix, self.policy = both(width, classes)", ONE),
+        ("self.mix, self.drop, self.policy = tail(width, classes, rate)", ONE),
+        ("self.mix, self.policy = tail(width, classes, rate)", ONE),
         ("(self.mix, _), self.policy = (square(width), None), nn.Linear(width, classes)", ONE),
         ("self.mix, *rest = square(width), nn.Linear(width, classes), None\n        self.policy = rest[0]", ONE),
         ("*rest, self.policy = square(width), nn.Linear(width, classes)\n        self.mix = rest[0]", ONE),

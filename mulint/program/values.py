@@ -166,10 +166,14 @@ class Knob:
 
 @dataclass(eq=False, slots=True)
 class ListValue:
-    """A list, tuple, set or iterator; ``complete`` is False when there may be other items."""
+    """A list, tuple, set or iterator; ``complete`` is False when there may be other items.
+
+    ``fixed``: a tuple written out, which nothing extends.
+    """
 
     items: list[Value] = field(default_factory=list)
     complete: bool = True
+    fixed: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -434,7 +438,13 @@ def _join_lists(a: ListValue, b: ListValue) -> ListValue | None:
         1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], zip(a.items, b.items, strict=False))
     )
     extra = [*a.items[shared:], *b.items[shared:]]
-    if not extra or not shared or not all(isinstance(i, ModuleValue | Choice) for i in extra):
+    if (
+        a.fixed
+        or b.fixed
+        or not extra
+        or not shared
+        or not all(isinstance(i, ModuleValue | Choice) for i in extra)
+    ):
         return None
     return ListValue([*a.items[:shared], *extra], complete=False)
 
