@@ -90,9 +90,8 @@ def _ranks(seen: Observations) -> set[Symbol]:
         sides = source.fan_in, product(application.produced)
         between = application.fan_in.symbols & product(source.produced).symbols
         is_linear = application.kind == source.kind == "linear" and source in application.linear
-        inner = between - sides[0].symbols - sides[1].symbols if is_linear and sides in whole else frozenset()
-        ranks |= inner
-        others |= between - inner
+        is_apart = not between & (sides[0].symbols | sides[1].symbols)  # a part of the width is no rank
+        (ranks if is_linear and is_apart and sides in whole else others).update(between)
     return ranks - others
 
 
