@@ -685,6 +685,30 @@ def build_optimizer(net: Net, lr):
 """,
 }
 
+_TRANSPOSED_LAYER = {
+    "net.py": """\
+import torch
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+
+class Net(nn.Module):
+    def __init__(self, features, width, classes):
+        super().__init__()
+        self.enter = nn.Linear(features, width)
+        self.body = Conv1D(width, width)
+        nn.init.xavier_normal_(self.body.weight)
+        self.leave = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.leave(torch.relu(self.body(torch.relu(self.enter(x)))))
+
+
+def build_optimizer(net: Net, lr):
+    return torch.optim.Adam(net.parameters(), lr=lr)
+""",
+}
+
 _COMPUTED_SIZE = {
     "net.py": """\
 from torch import nn
@@ -719,5 +743,6 @@ REFUSED = {
     "one call for readouts and other layers": (_SHARED_CALL, "MU401", "readout"),
     "an init outside of the model": (_INIT_OUTSIDE, "MU301", "outside of a model class"),
     "a bare matrix": (_BARE_MATRIX, "MU101", "bare parameter"),
+    "a layer that stores its weight the other way round": (_TRANSPOSED_LAYER, "MU101", "stored as (in, out)"),
     "a size computed on the way": (_COMPUTED_SIZE, "MU401", "computed on the way"),
 }

@@ -156,3 +156,52 @@ def test_what_is_but_a_note_is_said_only_where_mup_is_wanted(library: Path) -> N
     assert report["intent"] == "none"
     assert report["findings"]
     assert "MU119" not in {f["code"] for f in report["findings"]}
+
+
+RELATIVE = """
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass
+class Config:
+    vocabulary: int = 1000
+    width: int = 256
+    width_base: int = 64
+    init_base_std: float = 0.02
+    base_lr: float = 1e-3
+
+
+class Net(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.embed = nn.Embedding(config.vocabulary, config.width)
+        self.mix = nn.Linear(config.width, config.width)
+        self.head = nn.Linear(config.width, config.vocabulary)
+        nn.init.normal_(self.head.weight, std=config.init_base_std * {ratio})
+        nn.init.normal_(self.mix.weight, std=config.init_base_std * ({ratio}) ** 0.5)
+        nn.init.normal_(self.embed.weight, std=config.init_base_std)
+
+    def forward(self, tokens):
+        return self.head(self.mix(self.embed(tokens)).relu())
+
+    def optimizer(self):
+        config = self.config
+        wide, rest = [self.mix.weight, self.head.weight], [self.embed.weight, self.mix.bias, self.head.bias]
+        scaled = {{"params": wide, "lr": config.base_lr * {ratio}}}
+        return torch.optim.AdamW([scaled, {{"params": rest, "lr": config.base_lr}}], weight_decay=0.0)
+"""
+
+
+def test_the_base_width_is_named_and_no_rate_or_std_beside_it(tmp_path: Path) -> None:
+    _write(tmp_path / "net.py", RELATIVE.format(ratio="config.width_base / config.width"))
+    (package,) = check(tmp_path)["packages"]
+    assert package["because"] == "scales by a width relative to width_base (net.py:24)"
+
+
+def test_a_rate_divided_by_the_width_is_no_ratio_to_a_base(tmp_path: Path) -> None:
+    _write(tmp_path / "net.py", RELATIVE.format(ratio="1 / config.width"))
+    assert check(tmp_path)["intent"] == "none"

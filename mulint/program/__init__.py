@@ -14,7 +14,7 @@ from mulint.program.entry import observe
 from mulint.program.intent import signs
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
-from mulint.program.ratios import ratio_base, width_multipliers
+from mulint.program.ratios import ratio_bases, width_multipliers
 from mulint.program.records import Failure, Observations, RateWrite, Weight
 from mulint.program.scopes import Files, Modules
 from mulint.program.values import Number, Site, as_number
@@ -98,7 +98,7 @@ class Program:
 
     def is_relative(self, number: Number) -> bool:
         """Whether a number has the ratio of a width to a base width in it."""
-        return ratio_base(number, self.widths, self.sizes) is not None
+        return bool(ratio_bases(number, self.widths, self.sizes))
 
     def growth(self, number: Number) -> Fraction | None:
         """The width exponent of a number; None if it is unknown."""

@@ -102,7 +102,7 @@ def _instance_attribute(run: Run, value: ModuleValue | ObjectValue, name: str, s
     if isinstance(value, ModuleValue) and name in modules.METHODS:
         return Method(value, name)
     if isinstance(value, ModuleValue) and name in _INSIDE_WRAPPERS:
-        return value
+        return value.itself if name == "_orig_mod" else value
     if isinstance(value, ModuleValue) and value.layer is not None and name in value.layer.arguments:
         return value.layer.arguments[name]
     if isinstance(value, ObjectValue) and classes.external_bases(value.kind):

@@ -127,6 +127,16 @@ def fields(kind: ClassValue) -> list[tuple[str, ClassValue, s.Assign]]:
     return list(found.values())
 
 
+def given_fields(kind: ClassValue) -> list[str]:
+    """The names of the fields that the initialiser takes: all but those declared with ``init=False``."""
+    return [name for name, _, node in fields(kind) if not _is_left_out(node.value)]
+
+
+def _is_left_out(value: s.Expression | None) -> bool:
+    keywords = value.keywords if isinstance(value, s.Call) else ()
+    return any(k.name == "init" and isinstance(k.value, s.Literal) and k.value.value is False for k in keywords)
+
+
 def field_default(run: Run, owner: ClassValue, node: s.Assign) -> Value | None:
     """The default of a field, looking into ``field(default=...)``."""
     if node.value is None:

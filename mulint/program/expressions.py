@@ -237,7 +237,7 @@ def _display(run: Run, node: s.Display, scope: Scope) -> Value:
             complete = complete and known
         else:
             items.append(value)
-    return ListValue(items, complete)
+    return ListValue(items, complete, fixed=node.kind == "tuple")
 
 
 def _dict(run: Run, node: s.DictDisplay, scope: Scope) -> Value:

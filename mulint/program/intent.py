@@ -10,7 +10,7 @@ from mulint.facts import syntax as s
 from mulint.findings import Intent, Package, Signs
 from mulint.program.dimensions import Symbol
 from mulint.program.packages import Packages, connections, enclosing, package_of
-from mulint.program.ratios import ratio_base
+from mulint.program.ratios import likeliest_bases
 from mulint.program.records import Observations
 from mulint.program.scopes import MUP_PACKAGES
 from mulint.program.values import Number, Site, as_number
@@ -101,11 +101,9 @@ def _scaled(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Sit
 
 def base_widths(seen: Observations, widths: frozenset[Symbol]) -> Iterator[tuple[Site, Symbol]]:
     """The base widths that rates, init scales and multipliers are relative to, and where."""
-    sizes = size_symbols(seen)
-    for site, number in _factors(seen, widths):
-        base = ratio_base(number, widths, sizes)
-        if base is not None:
-            yield site, base
+    factors = list(_factors(seen, widths))
+    bases = likeliest_bases([number for _, number in factors], widths, size_symbols(seen))
+    yield from ((site, base) for (site, _), base in zip(factors, bases, strict=True) if base is not None)
 
 
 def _factors(seen: Observations, widths: frozenset[Symbol]) -> Iterable[tuple[Site, Number]]:

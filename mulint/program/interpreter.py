@@ -196,9 +196,11 @@ class Interpreter(Run):
         self._applied += model
         helper = self.helper
         if self._building and isinstance(function, FunctionValue) and inner.owner is None:
-            self.helper = helper or arguments.site
+            self.helper = helper or arguments
         try:
             result = self._follow(function, inner, arguments)
+            if self.helper is arguments:
+                modules.tell_apart(result, arguments.site)
         finally:
             self._active.pop()
             self._applied -= model

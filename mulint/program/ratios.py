@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
@@ -44,27 +45,38 @@ def _powers(number: Number, widths: frozenset[Symbol]) -> dict[Symbol, Fraction]
     return {symbol: p for term in terms if not any(s in widths for s, _ in term) for symbol, p in term}
 
 
-def ratio_base(number: Number, widths: frozenset[Symbol], sizes: frozenset[Symbol]) -> Symbol | None:
-    """The base of a ratio of a width to a base width inside a number, if there is one.
+def ratio_bases(number: Number, widths: frozenset[Symbol], sizes: frozenset[Symbol]) -> tuple[Symbol, ...]:
+    """What may be the base of a ratio of a width to a base width inside a number; nothing where there is none.
 
     ``sizes`` are all symbols that occur in the shapes of weights or in head dimensions: a head count or a
     depth is no base.
     """
-    for size in number.alternatives:
-        for powers, _ in size.terms:
-            found = _base(powers, widths, sizes)
-            if found is not None:
-                return found
-    return None
+    terms = (powers for size in number.alternatives for powers, _ in size.terms)
+    return tuple(dict.fromkeys(base for powers in terms for base in _bases(powers, widths, sizes)))
 
 
-def _base(
+def _bases(
     powers: tuple[tuple[Symbol, Fraction], ...], widths: frozenset[Symbol], sizes: frozenset[Symbol]
-) -> Symbol | None:
+) -> list[Symbol]:
     total = sum((p for symbol, p in powers if symbol in widths), Fraction(0))
     if not total:
-        return None
+        return []
     # The customary root in attention takes half of the power by itself: √base/d is (1/√d)·√(base/d).
     due = (-total, -total / 2)
-    bases = [s for s, p in powers if s not in widths and s not in sizes and p in due and s.kind == "knob"]
-    return bases[0] if bases else None
+    return [s for s, p in powers if s not in widths and s not in sizes and p in due and s.kind == "knob"]
+
+
+def likeliest_bases(
+    numbers: Sequence[Number], widths: frozenset[Symbol], sizes: frozenset[Symbol]
+) -> list[Symbol | None]:
+    """The base of the ratio in each of some numbers, None where it has none.
+
+    A rate or a std takes part with the same power. It also stands as it is without a width somewhere, as a base
+    does not (the std of a readout may be its root); of several that do not the base is in most numbers.
+    """
+    found = [ratio_bases(number, widths, sizes) for number in numbers]
+    count = Counter(base for bases in found for base in bases)
+    terms = {powers for number in numbers for size in number.alternatives for powers, _ in size.terms}
+    plain = (powers for powers in terms if not any(s in widths for s, _ in powers))
+    alone = {symbol for powers in plain for symbol, p in powers if p == 1}
+    return [max((b for b in bases if b not in alone), key=lambda b: count[b], default=None) for bases in found]

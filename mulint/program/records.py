@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Layer:
     """One construction of a library layer (``torch.nn.Linear``) in one context.
 
-    ``inside`` is where the module of the user's that holds it is built.
+    ``inside`` is where the module of the user's that holds it is built. ``written`` is where the library's
+    constructor is called, for a layer that a helper makes: that one is built where the helper is called.
     """
 
     type: str
@@ -27,6 +28,7 @@ class Layer:
     weights: dict[str, Weight] = field(default_factory=dict)
     name: str = ""
     inside: Site | None = None
+    written: Site | None = None
 
     @property
     def symbol(self) -> str:
@@ -130,11 +132,11 @@ class Application:
     """One use of a weight on an activation.
 
     ``before`` is the scalar factor on its input since the last weight or norm, ``after`` those on its
-    output before the next non-linear step. ``sources`` are the applications that feed it. ``branch`` is the
-    call that may apply this weight's module or another one, if its use hangs on such a choice. ``gated`` says
-    that what it gives is multiplied with another activation inside the model: a gate, a router, attention.
-    ``norm`` is the one that its input comes from. ``kind`` is linear, lookup, recurrent, attention, transformer,
-    elementwise, or gain for an entrywise product.
+    output before the next non-linear step. ``sources`` are the applications that feed it, ``linear`` those of
+    which its input is a linear function. ``branch`` is the call that may apply this weight's module or another
+    one, if its use hangs on such a choice. ``gated`` says that what it gives is multiplied with another activation
+    inside the model: a gate, a router, attention. ``norm`` is the one that its input comes from. ``kind`` is
+    linear, lookup, recurrent, attention, transformer, elementwise, or gain for an entrywise product.
     """
 
     weight: Weight
@@ -150,6 +152,7 @@ class Application:
     kind: str = "linear"
     branch: Site | None = None
     norm: Norm | None = None
+    linear: frozenset[Application] = frozenset()
 
     @property
     def contracted(self) -> tuple[int, ...]:

@@ -108,8 +108,8 @@ class Run(ABC):
         self.defaults: dict[Symbol, Number] = {}
         # What is taken where an option is not given (``out or dim``).
         self.stand_ins: dict[Symbol, Number] = {}
-        # Where a module that is being built calls a function that makes its layers.
-        self.helper: Site | None = None
+        # The call of a function that makes layers by a module that is being built.
+        self.helper: Arguments | None = None
         self._noted: set[NotUnderstood] = set()
         self._read: dict[int, dict[str, set[str]]] = {}
 

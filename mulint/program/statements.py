@@ -101,6 +101,8 @@ def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
 
 
 def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
+    if _asks_for_program(node.test):
+        return _as_program(run, node, scope, frame)
     known = truth(run.evaluate(node.test, scope))
     flags.tested(run, node, known, scope)
     if known is not None:
@@ -121,6 +123,29 @@ def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
         scope.names = after_then
         return False
     scope.names = _join_names(after_then, scope.names)
+    return False
+
+
+def _asks_for_program(test: s.Expression) -> bool:
+    """Whether a condition is ``__name__ == "__main__"``."""
+    if not isinstance(test, s.Compare) or test.operators != ("==",):
+        return False
+    sides = (test.left, *test.rights)
+    names = [side.id for side in sides if isinstance(side, s.Name)]
+    texts = [side.value for side in sides if isinstance(side, s.Literal)]
+    return names == ["__name__"] and texts == ["__main__"]
+
+
+def _as_program(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
+    """What a file does as a program is done for certain: every file is followed as one.
+
+    Files that import it, and functions that nothing here calls, may see the names as they were before.
+    """
+    before = dict(scope.names)
+    run.execute(node.then, scope, frame)
+    scope.names = _join_names(scope.names, before)
+    with run.uncertain():
+        run.execute(node.otherwise, scope, frame)
     return False
 
 

@@ -166,10 +166,14 @@ class Knob:
 
 @dataclass(eq=False, slots=True)
 class ListValue:
-    """A list, tuple, set or iterator; ``complete`` is False when there may be other items."""
+    """A list, tuple, set or iterator; ``complete`` is False when there may be other items.
+
+    ``fixed``: a tuple written out, which nothing extends.
+    """
 
     items: list[Value] = field(default_factory=list)
     complete: bool = True
+    fixed: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -261,7 +265,11 @@ class ObjectValue:
 
 @dataclass(eq=False, slots=True)
 class ModuleValue:
-    """A module: of a user's class (``kind``), a torch layer (``layer``), or a container."""
+    """A module: of a user's class (``kind``), a torch layer (``layer``), or a container.
+
+    ``compiled``: this is what ``torch.compile`` makes of that module. It is the same but for the names of its
+    parameters.
+    """
 
     kind: ClassValue | None
     site: Site
@@ -270,6 +278,12 @@ class ModuleValue:
     attributes: dict[str, Value] = field(default_factory=dict)
     level: int = 0
     owner: str = ""
+    compiled: ModuleValue | None = None
+
+    @property
+    def itself(self) -> ModuleValue:
+        """The module that was compiled, if this is what came of it."""
+        return self.compiled or self
 
     @property
     def children(self) -> dict[str, ModuleValue]:
@@ -404,6 +418,8 @@ def join(a: Value, b: Value) -> Value:
         return b
     if isinstance(b, Unknown):
         return a
+    if isinstance(a, ModuleValue) and isinstance(b, ModuleValue) and a.itself is b.itself:
+        return a if a.compiled else b
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.weight is b.weight is None:
         return join_tensors(a, b)
     if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
@@ -422,7 +438,13 @@ def _join_lists(a: ListValue, b: ListValue) -> ListValue | None:
         1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], zip(a.items, b.items, strict=False))
     )
     extra = [*a.items[shared:], *b.items[shared:]]
-    if not extra or not shared or not all(isinstance(i, ModuleValue | Choice) for i in extra):
+    if (
+        a.fixed
+        or b.fixed
+        or not extra
+        or not shared
+        or not all(isinstance(i, ModuleValue | Choice) for i in extra)
+    ):
         return None
     return ListValue([*a.items[:shared], *extra], complete=False)
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
 from mulint.program.records import Application, Observations
-from mulint.program.values import Number
+from mulint.program.values import Number, product
 
 # Spelling decides nothing: it only keeps a size from being taken for a number of classes.
 _WIDTH_WORDS = frozenset("dmodel embd embed embedding emb hidden model proj projection width".split())
@@ -75,7 +75,24 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
         for contracted, produced in links:
             shared = _growing(contracted, sums=sums, known=found) & _growing(produced, sums=sums, known=found)
             found |= shared - fixed
-    return frozenset(found)
+    return frozenset(found - _ranks(seen))
+
+
+def _ranks(seen: Observations) -> set[Symbol]:
+    """Ranks of low-rank maps: sizes only between two linear maps, with nothing entrywise in between.
+
+    Beside them a map of full rank goes the same way.
+    """
+    whole = {(a.fan_in, product(a.produced)) for a in seen.applications if a.kind == "linear"}
+    ranks: set[Symbol] = set()
+    others: set[Symbol] = set()
+    for application, source in fed(seen):
+        sides = source.fan_in, product(application.produced)
+        between = application.fan_in.symbols & product(source.produced).symbols
+        is_linear = application.kind == source.kind == "linear" and source in application.linear
+        is_apart = not between & (sides[0].symbols | sides[1].symbols)  # a part of the width is no rank
+        (ranks if is_linear and is_apart and sides in whole else others).update(between)
+    return ranks - others
 
 
 def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:

@@ -12,20 +12,25 @@ from mulint.program.records import AttentionRecord
 from mulint.program.values import Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
+from mulint.rules.settings import Withheld
 from mulint.theory import attention_scale_exponent, law, root_scale_exponent
 
 
 def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
     """Attention with the wrong scale, once for each function that computes it: its branches in source order.
 
-    Queries and keys of unit length are exempt: their product is bounded whatever the head dimension.
+    Queries and keys of unit length are exempt: their product is bounded whatever the head dimension. So is a class
+    whose right scale waits for a setting that is out of reach.
     """
     found: dict[tuple[str, str], dict[Site, AttentionRecord]] = {}
     # Where one expression has either scale, by a flag or by its caller, the author keeps both parametrizations.
     right = {a.site for a in program.seen.attentions if _may_be_right(program, a)}
+    withheld = Withheld.of(program)
     for attention in program.seen.attentions:
         head, scale = _head_growth(program, attention), program.growth(attention.factor)
         if not head or head < 0 or scale is None or attention.site in right or _is_bounded(attention):
+            continue
+        if withheld.has(attention.site.path, attention.owner, attention_scale_exponent(head)):
             continue
         key = (attention.site.path, attention.owner or str(attention.site.line))
         found.setdefault(key, {}).setdefault(_anchor(attention), attention)

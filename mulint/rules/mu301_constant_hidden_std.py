@@ -68,6 +68,7 @@ from mulint.program.parameters import kept_right, multiplier
 from mulint.rules import describe, draws
 from mulint.rules.draws import Draw
 from mulint.rules.rule import Header
+from mulint.rules.settings import Withheld
 from mulint.theory import Role, law, required_init
 
 RULE = Header("MU301", "constant-std-on-hidden-weights")
@@ -91,8 +92,12 @@ def _wrong(program: Program) -> Iterator[Draw]:
     right = kept_right(program.parameters, Role.HIDDEN, program.growth)
     # Where no base is given a model is its own: what is scaled in one context is scaled.
     scaled = {(i.site, p.key) for p in program.parameters for i in p.weight.inits if program.is_relative(i.std)}
+    withheld, due = Withheld.of(program), required_init(Role.HIDDEN)
     for parameter in program.parameters:
+        weight = parameter.weight
         if parameter.role is not Role.HIDDEN or parameter.key in right:
+            continue
+        if withheld.has(weight.site.path, weight.owner, due):
             continue
         for draw in draws.draws_of(program, parameter):
             skipped = draw.init.function in draws.FILLS or (draw.init.site, parameter.key) in scaled

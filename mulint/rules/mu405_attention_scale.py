@@ -2,8 +2,8 @@
 
 ## What it does
 Finds attention (a product of two activations that a softmax takes, `scaled_dot_product_attention`,
-`nn.MultiheadAttention`, `nn.Transformer*`) whose scale is 1/√d although the head dimension d grows with the
-width.
+`nn.MultiheadAttention`, `F.multi_head_attention_forward`, `nn.Transformer*`) whose scale is 1/√d although the head
+dimension d grows with the width.
 
 ## Why is this bad?
 After some training queries and keys are correlated, so their product grows as d, not as √d. With 1/√d the

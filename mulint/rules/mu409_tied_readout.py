@@ -60,6 +60,7 @@ from mulint.program import Program
 from mulint.rules import describe
 from mulint.rules.readouts import readouts
 from mulint.rules.rule import Header, subject
+from mulint.rules.settings import Withheld
 from mulint.theory import Role, law, table_8
 
 RULE = Header("MU409", "unscaled-tied-readout")
@@ -67,9 +68,11 @@ RULE = Header("MU409", "unscaled-tied-readout")
 
 def find(program: Program) -> Iterator[Finding]:
     """Tied readouts without a multiplier."""
-    due = table_8(Role.OUTPUT).multiplier
+    withheld, due = Withheld.of(program), table_8(Role.OUTPUT).multiplier
     for readout in readouts(program):
         if not readout.parameter.tied or readout.multipliers != {0}:
+            continue
+        if withheld.has(readout.site.path, readout.symbol, due):
             continue
         weight = readout.parameter.weight
         width = describe.width_name(program, weight.fan_in, *weight.dims)

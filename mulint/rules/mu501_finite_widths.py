@@ -92,7 +92,12 @@ def find(program: Program) -> Iterator[Finding]:
 def _finite(program: Program, event: ModelEvent) -> tuple[Weight, str] | None:
     """A weight with a width that counts as finite, and what the base was compared with."""
     base, delta = event.arguments.get("base"), event.arguments.get("delta")
-    if event.model is None or not event.complete or not isinstance(base, ModuleValue) or base is event.model:
+    if (
+        event.model is None
+        or not event.complete
+        or not isinstance(base, ModuleValue)
+        or base.itself is event.model
+    ):
         return None
     if isinstance(delta, ModuleValue):
         return _unchanged(program, event.model, base, delta)

@@ -1,11 +1,13 @@
-"""Base shapes from a model of another depth.
+"""Base shapes from a model with other names: of another depth, or not compiled.
 
 ## What it does
-Finds `set_base_shapes` where the base or the delta model has another number of layers than the model itself.
+Finds `set_base_shapes` where the base or the delta model has another number of layers than the model itself, or
+where `torch.compile` made only one of them.
 
 ## Why is this bad?
 The package matches parameters by their names and asserts that both models have the same ones. A base of another
-depth ends in an AssertionError as soon as the depths differ; width is all that may differ between them.
+depth ends in an AssertionError as soon as the depths differ; width is all that may differ between them. The names
+of what `torch.compile` returns start with `_orig_mod.`, so that none of them is found in the base shapes.
 
 ## Example
 ```python
@@ -41,16 +43,18 @@ def build(features, width, depth, classes):
     set_base_shapes(model, base, delta=delta)
     return model
 ```
+Compile after the base shapes are set, or in place: `model.compile()` keeps the names.
 
 ## What it leaves alone
-Options whose default is the depth of the base, base shapes from a file, models of two classes, and depths that
-could not be followed.
+Options whose default is the depth of the base, base shapes from a file, models of two classes, depths that could
+not be followed, and models that are compiled all alike.
 
 ## Fix safety
-There is no automatic fix: pass the model's own depth to the base and delta models.
+There is no automatic fix: pass the model's own depth to the base and delta models, and compile last.
 
 ## References
-The package mup, release 1.0.0, `mup.shape.set_base_shapes` and the assertion on names in `_zip_infshape_dict`.
+The package mup, release 1.0.0, `mup.shape.set_base_shapes` and the assertion on names in `_zip_infshape_dict`; it
+removes the prefix `module.` of DistributedDataParallel alone.
 """
 
 from __future__ import annotations
@@ -61,7 +65,7 @@ from dataclasses import dataclass
 from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.library.modules import named_modules
-from mulint.program.records import Construction
+from mulint.program.records import Construction, ModelEvent
 from mulint.program.values import Constant, Knob, ModuleValue, ObjectValue, Site, Value, as_number
 from mulint.rules.rule import Header, subject
 from mulint.rules.steps import steps
@@ -82,14 +86,20 @@ class _Mismatch:
 
 
 def find(program: Program) -> Iterator[Finding]:
-    """Base and delta models of another depth, one finding for each call."""
+    """Base and delta models with other names, one finding for each call."""
     found: dict[Site, Finding] = {}
     for event in steps(program, "shapes"):
-        others = [event.arguments.get(name) for name in ("base", "delta")]
+        given = [event.arguments.get(name) for name in ("base", "delta")]
+        others = [other for other in given if isinstance(other, ModuleValue)]
+        model = event.arguments.get("model")
+        if isinstance(model, ModuleValue) and any(
+            (m.compiled is None) != (model.compiled is None) for m in others
+        ):
+            found.setdefault(event.site, _compiled(event, model))
         hits = [
             hit
             for other in others
-            if event.model is not None and isinstance(other, ModuleValue) and other.kind is event.model.kind
+            if event.model is not None and other.kind is event.model.kind
             for hit in _mismatches(program, event.model, other)
         ]
         if not hits or event.site in found:
@@ -106,6 +116,19 @@ def find(program: Program) -> Iterator[Finding]:
             severity=None if hit.certain else Severity.WARNING,
         )
     yield from found.values()
+
+
+def _compiled(event: ModelEvent, model: ModuleValue) -> Finding:
+    """One of the models is what ``torch.compile`` returned, another is not."""
+    which = "the model" if model.compiled else "the base or the delta model"
+    return RULE.finding(
+        event.site,
+        subject=subject("depth", event.site),
+        symbol=event.name,
+        message=f"only {which} is compiled: the names of its parameters start with _orig_mod, and do not match",
+        expected="base shapes set before torch.compile",
+        found="torch.compile first",
+    )
 
 
 def _mismatches(program: Program, model: ModuleValue, base: ModuleValue) -> Iterator[_Mismatch]:

@@ -2,7 +2,8 @@
 
 ## What it does
 Finds settings that a constructor tests and that are set only after the model is built, and texts that are compared
-with a member of an `Enum`, where the branch that is never taken has the multipliers or the layers of μP.
+with a member of an `Enum`, where the branch that is never taken has the multipliers or the layers of μP. What a
+readout, a scale of attention or an init of the same class lacks for that reason is not reported beside it.
 
 ## Why is this bad?
 The branch with the multipliers never runs. The model stays in standard parametrization at every width, without an
@@ -67,9 +68,8 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.flags import Flag, Mismatch, Setting, Test
-from mulint.program.library.mup_package import precedes
 from mulint.program.values import Site
+from mulint.rules import settings
 from mulint.rules.rule import Header, subject
 
 RULE = Header("MU510", "setting-out-of-reach")
@@ -78,47 +78,29 @@ RULE = Header("MU510", "setting-out-of-reach")
 def find(program: Program) -> Iterator[Finding]:
     """Tests that come before the setting, and comparisons that never hold, once for each place."""
     found: dict[Site, Finding] = {}
-    for flag in program.seen.flags.values():
-        for test, setting in _late(program, flag):
-            found.setdefault(
+    for flag, test, setting in settings.late(program):
+        found.setdefault(
+            test.site,
+            RULE.finding(
                 test.site,
-                RULE.finding(
-                    test.site,
-                    subject=subject("setting", test.site),
-                    symbol=test.owner,
-                    message=f"{flag.name} is tested while the model is built, and set only later",
-                    expected=f"{flag.name} set before the model is built",
-                    found="the model first",
-                    related=[(setting.site, f"{flag.name} is set here")],
-                ),
-            )
-    for mismatch in program.seen.mismatches:
-        if _matters(program, mismatch):
-            found.setdefault(
+                subject=subject("setting", test.site),
+                symbol=test.owner,
+                message=f"{flag.name} is tested while the model is built, and set only later",
+                expected=f"{flag.name} set before the model is built",
+                found="the model first",
+                related=[(setting.site, f"{flag.name} is set here")],
+            ),
+        )
+    for mismatch in settings.never_equal(program):
+        found.setdefault(
+            mismatch.site,
+            RULE.finding(
                 mismatch.site,
-                RULE.finding(
-                    mismatch.site,
-                    subject=subject("setting", mismatch.site),
-                    symbol=mismatch.owner,
-                    message=f"a text ({mismatch.text}) never equals a member of an Enum ({mismatch.member})",
-                    expected="two members of one Enum, or two texts",
-                    found="a comparison that never holds",
-                ),
-            )
+                subject=subject("setting", mismatch.site),
+                symbol=mismatch.owner,
+                message=f"a text ({mismatch.text}) never equals a member of an Enum ({mismatch.member})",
+                expected="two members of one Enum, or two texts",
+                found="a comparison that never holds",
+            ),
+        )
     yield from found.values()
-
-
-def _late(program: Program, flag: Flag) -> Iterator[tuple[Test, Setting]]:
-    """The tests of a setting that gets what they ask for only after all of them."""
-    if flag.held:
-        return
-    for test in flag.tests:
-        fitting = [s for s in flag.settings if s.value == test.wanted]
-        late = [s for s in fitting if all(precedes(program.seen, t.moment, s.moment) for t in flag.tests)]
-        if late and late == fitting and _matters(program, test):
-            yield test, late[0]
-
-
-def _matters(program: Program, branch: Test | Mismatch) -> bool:
-    """Whether a branch that is not taken scales by a width or uses a package for μP."""
-    return branch.scaling or any(program.growth(factor) for factor in branch.factors)

@@ -15,6 +15,7 @@ from mulint.program.records import Application
 from mulint.program.values import Number, Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
+from mulint.rules.settings import Withheld
 from mulint.theory import Kind, Role, law, required_update, table_8
 
 
@@ -58,20 +59,29 @@ def readouts(program: Program) -> Iterator[Readout]:
     ]
     uses = [use for group in groups for p in group for use in p.readouts]
     scaled = {use.branch for use in uses if use.branch and multiplier(use, program.growth) != {0}}
+    instead = [use for use in uses if multiplier(use, program.growth) == {table_8(Role.OUTPUT).multiplier}]
     for group in groups:
         # Of several contexts the one that an optimizer trains says most.
         held = [p for p in group if any(_holds(view, p) for view in program.optimizers)]
         parameter = max(held or group, key=lambda p: len(p.readouts))
         # Where one call may apply a scaled readout or a plain one, the author keeps both parametrizations.
-        judged = [u for u in parameter.readouts if u.branch not in scaled or multiplier(u, program.growth) != {0}]
+        plain = [u for u in parameter.readouts if multiplier(u, program.growth) == {0}]
+        kept = {id(u) for u in plain if u.branch in scaled or any(_stands_for(s, u) for s in instead)}
+        judged = [u for u in parameter.readouts if id(u) not in kept]
         if judged:
-            yield _readout(program, parameter, tuple(judged), group)
+            yield _readout(program, parameter, tuple(judged), group, held or group)
 
 
 def unscaled(program: Program) -> Iterator[Readout]:
-    """Readouts that are not tied, with neither a multiplier nor a rate that makes up for it."""
+    """Readouts that are not tied, with neither a multiplier nor a rate that makes up for it.
+
+    Not those whose multiplier waits for a setting that is out of reach.
+    """
+    withheld, due = Withheld.of(program), table_8(Role.OUTPUT).multiplier
     for readout in readouts(program):
         if readout.parameter.tied or readout.multipliers != {0}:
+            continue
+        if withheld.has(readout.site.path, readout.symbol, due):
             continue
         # Without a multiplier the rate alone has to carry the exponent of the update.
         if not {required_update(Role.OUTPUT, Kind.ADAPTIVE), None} & readout.rates:
@@ -103,6 +113,12 @@ def unscaled_finding(rule: Header, program: Program, readout: Readout, what: str
     )
 
 
+def _stands_for(scaled: Application, plain: Application) -> bool:
+    """Whether another construction of what the code gives the same name is applied at the same place, scaled."""
+    here, other = plain.weight, scaled.weight
+    return plain.site == scaled.site and here.symbol == other.symbol and here.site != other.site
+
+
 def _parts(program: Program, group: list[Parameter]) -> list[list[Parameter]]:
     """One construction, or where it is no readout in other modules, one group for each module it is part of."""
     if not _is_shared(program, group[0]):
@@ -119,7 +135,11 @@ def _is_shared(program: Program, parameter: Parameter) -> bool:
 
 
 def _readout(
-    program: Program, parameter: Parameter, uses: tuple[Application, ...], group: list[Parameter]
+    program: Program,
+    parameter: Parameter,
+    uses: tuple[Application, ...],
+    group: list[Parameter],
+    held: list[Parameter],
 ) -> Readout:
     layer = next((u.layer for u in uses if u.layer is not None), None)
     built = layer.site if layer else parameter.weight.site
@@ -130,7 +150,7 @@ def _readout(
         parameter,
         uses,
         inside if inside is not None and _is_shared(program, parameter) else built,
-        _paths(program, uses, group),
+        _paths(program, uses, group, held),
         frozenset(rates),
         inits[-1] if inits else None,
         layer.symbol if layer else parameter.weight.symbol,
@@ -139,15 +159,25 @@ def _readout(
 
 
 def _paths(
-    program: Program, uses: tuple[Application, ...], group: list[Parameter]
+    program: Program, uses: tuple[Application, ...], group: list[Parameter], held: list[Parameter]
 ) -> dict[Site, frozenset[Fraction | None]]:
-    """The exponents at each place; where one context has it right, the author keeps both parametrizations."""
+    """The exponents at each place in the contexts that are ``held``.
+
+    Where any context has it right, the author keeps both parametrizations.
+    """
     due = table_8(Role.OUTPUT).multiplier
+    everywhere, here = (_exponents(program, uses, several) for several in (group, held))
+    return {site: frozenset({due} if due in everywhere[site] else e - {None} or e) for site, e in here.items()}
+
+
+def _exponents(
+    program: Program, uses: tuple[Application, ...], contexts: list[Parameter]
+) -> dict[Site, set[Fraction | None]]:
     found: dict[Site, set[Fraction | None]] = {use.site: set() for use in uses}
-    for use in (use for p in group for use in p.readouts):
+    for use in (use for p in contexts for use in p.readouts):
         if use.site in found:
             found[use.site] |= multiplier(use, program.growth)
-    return {site: frozenset({due} if due in e else e - {None} or e) for site, e in found.items()}
+    return found
 
 
 def _may_hold(view: OptimizerView, parameter: Parameter) -> bool:

@@ -255,9 +255,22 @@ def assign(run: Run, target: s.Expression, value: Value, scope: Scope) -> None:
 
 
 def _unpack(run: Run, targets: tuple[s.Expression, ...], value: Value, scope: Scope) -> None:
-    values = unpacked(value, len(targets))
-    for target, item in zip(targets, values, strict=True):
+    for target, item in zip(targets, _shared_out(targets, value), strict=True):
         assign(run, target, item, scope)
+
+
+def _shared_out(targets: tuple[s.Expression, ...], value: Value) -> list[Value]:
+    """A value for each target; a starred one (``first, *rest``) gets all that the others leave."""
+    starred = next((place for place, target in enumerate(targets) if isinstance(target, s.Starred)), None)
+    if isinstance(value, Choice) and starred is not None:
+        several = [o for o in value.options if not isinstance(o, Constant)]
+        return _side_by_side([_shared_out(targets, o) for o in several], len(targets))
+    if starred is None or not isinstance(value, ListValue) or not value.complete:
+        return unpacked(value, len(targets))
+    after = len(value.items) - (len(targets) - 1 - starred)
+    if after < starred:
+        return unpacked(value, len(targets))
+    return [*value.items[:starred], ListValue(value.items[starred:after]), *value.items[after:]]
 
 
 def unpacked(value: Value, count: int) -> list[Value]:
@@ -277,8 +290,7 @@ def unpacked(value: Value, count: int) -> list[Value]:
             part = sources_of((value,)) or Unknown()
             return [part] * count
         case Choice(options=several):
-            columns = [unpacked(o, count) for o in several if not isinstance(o, Constant)]
-            return [join_all([c[i] for c in columns]) for i in range(count)]
+            return _side_by_side([unpacked(o, count) for o in several if _may_have(o, count)], count)
         case Knob():
             return [Knob(value.symbol)] * count
         case ModuleValue():
@@ -286,6 +298,19 @@ def unpacked(value: Value, count: int) -> list[Value]:
             return items[:count] if len(items) >= count else [Unknown("unpacked from a container")] * count
         case _:
             return [Unknown("unpacked from an unknown value")] * count
+
+
+def _side_by_side(rows: list[list[Value]], count: int) -> list[Value]:
+    """What each of ``count`` targets may get, where one of some rows is shared out."""
+    columns = [join_all([row[i] for row in rows]) for i in range(count)]
+    return columns if rows else [Unknown("nothing that can be unpacked into so many")] * count
+
+
+def _may_have(value: Value, count: int) -> bool:
+    """Whether a value can be unpacked into so many."""
+    if isinstance(value, ListValue) and value.complete:
+        return len(value.items) == count
+    return not isinstance(value, Constant)
 
 
 def _group_keys(value: Value) -> set[str]:

@@ -34,6 +34,8 @@ _SCALES: dict[str, tuple[str, int, float]] = {
 }
 _FIXED = {"zeros_": 0.0, "ones_": 1.0, "eye_": 1.0, "dirac_": 1.0}
 _FROM_FANS = frozenset({"kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_"})
+# What a fan of a transposed weight is of the weight itself.
+_OTHER = {"fan_in": "fan_out", "fan_out": "fan_in"}
 FUNCTIONS = frozenset(_SCALES) | frozenset(_FIXED) | _FROM_FANS
 METHODS = frozenset({"normal_", "uniform_", "zero_", "fill_", "copy_", "trunc_normal_"})
 FACTORIES = frozenset({"randn", "rand", "zeros", "ones", "empty", "full", "normal", "Tensor", "FloatTensor"})
@@ -48,7 +50,8 @@ def call(run: Run, package: str, name: str, arguments: Arguments) -> Value:
     mode = arguments.get("mode", 2)
     fan = mode.value if isinstance(mode, Constant) and isinstance(mode.value, str) else "fan_in"
     if isinstance(tensor, Tensor) and tensor.weight is not None:
-        record(run, tensor.weight, name, arguments.site, scale, fan, package)
+        swapped = tensor.dims != tensor.weight.dims
+        record(run, tensor.weight, name, arguments.site, scale, _OTHER.get(fan, fan) if swapped else fan, package)
     return tensor if tensor is not None else Constant(None)
 
 

@@ -170,6 +170,7 @@ def use(
         kind=kind,
         branch=run.branch,
         norm=tensor.norm,
+        linear=tensor.linear,
     )
     weight.applications.append(application)
     run.seen.applications.append(application)

@@ -16,13 +16,17 @@ Sizes = Mapping[str, Number]
 
 @dataclass(frozen=True, slots=True)
 class WeightRow:
-    """One parameter of a layer: its name, its sizes, the contracted ones, the argument that switches it on."""
+    """One parameter of a layer: its name, its sizes, the contracted ones, the argument that switches it on.
+
+    ``std`` is that of the constructor's own draw, where it is not torch's default for the layer.
+    """
 
     name: str
     dims: Callable[[Sizes], tuple[Number, ...]]
     contracted: tuple[int, ...] = ()
     switch: str = ""
     lookup: bool = False
+    std: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +230,17 @@ _TIMM = {
     ),
 }
 
+# The layer of GPT-2 in the package transformers: a linear map whose weight is stored as (in, out).
+_TRANSPOSED_LINEAR = LayerRow(
+    ("nf", "nx"),
+    "linear",
+    (
+        WeightRow("weight", lambda a: (a["nx"], a["nf"]), (0,), std=0.02),
+        WeightRow("bias", lambda a: (a["nf"],), std=0.0),
+    ),
+    "nf",
+)
+
 _EMBEDDING = LayerRow(
     ("num_embeddings", "embedding_dim", "padding_idx", "max_norm"),
     "lookup",
@@ -235,6 +250,7 @@ _EMBEDDING = LayerRow(
 
 ROWS: Mapping[str, LayerRow] = {
     **_TIMM,
+    "transformers.Conv1D": _TRANSPOSED_LINEAR,
     "torch.nn.Linear": LayerRow(("in_features", "out_features", "bias"), "linear", _LINEAR, "out_features"),
     "torch.nn.Conv1d": _conv(1),
     "torch.nn.Conv2d": _conv(2),
@@ -313,6 +329,10 @@ _ALIASES = {
             ("ParallelEmbedding", "Embedding"),
             ("VocabParallelEmbedding", "Embedding"),
         )
+    },
+    **{
+        f"transformers.{module}.Conv1D": "transformers.Conv1D"
+        for module in ("modeling_utils", "pytorch_utils", "models.gpt2.modeling_gpt2")
     },
     "apex.normalization.FusedLayerNorm": "torch.nn.LayerNorm",
     "apex.normalization.FusedRMSNorm": "torch.nn.RMSNorm",

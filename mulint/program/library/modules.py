@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 from mulint.program import classes
-from mulint.program.library import layer_calls
+from mulint.program.library import initialisers, layer_calls
 from mulint.program.library.layers import (
     ACTIVATION_MODULES,
     CONTAINERS,
@@ -59,11 +59,26 @@ def is_layer_name(name: str) -> bool:
 
 def construct(run: Run, name: str, arguments: Arguments) -> Value:
     """Construct a module of the library by its public name; one made by a helper is built where that is called."""
-    public = canonical(name)
-    arguments = replace(arguments, site=run.helper or arguments.site)
-    module = ModuleValue(None, arguments.site, container=public, level=run.uncertainty)
-    fill(run, module, public, arguments)
+    public, helper = canonical(name), run.helper
+    called = arguments if helper is None else replace(arguments, site=helper.site, owner=helper.owner)
+    module = ModuleValue(None, called.site, container=public, level=run.uncertainty)
+    fill(run, module, public, called)
+    if module.layer is not None and helper is not None:
+        module.layer.written = arguments.site
     return module
+
+
+def tell_apart(result: Value, site: Site) -> None:
+    """Several layers that one call of a helper gives are each built where the helper constructs it."""
+    items = result.items if isinstance(result, ListValue) else []
+    layers = [o.layer for i in items for o in options(i) if isinstance(o, ModuleValue) and o.layer is not None]
+    made = {layer.written: layer for layer in layers if layer.site == site and layer.written is not None}
+    if len(made) < 2 or len(made) < len(layers):
+        return
+    for written, layer in made.items():
+        layer.site = written
+        for weight in layer.weights.values():
+            weight.site = written
 
 
 def construct_base(run: Run, module: ModuleValue, arguments: Arguments) -> None:
@@ -104,6 +119,8 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
             layer,
             level=run.uncertainty,
         )
+        if weight_row.std is not None:
+            initialisers.record(run, weight, "normal_", site, Number.of(weight_row.std), "fan_in", "torch")
         layer.weights[weight_row.name] = weight
         run.seen.weights.append(weight)
         _nest(module, weight_row.name, Tensor(weight.dims, open=False, weight=weight))

@@ -46,7 +46,7 @@ def observe_function(run: Run, public: str, arguments: Arguments) -> None:
         kind, signature = row
         given = arguments.bind(signature)
         first = given.get(signature[0])
-        model = first if isinstance(first, ModuleValue) else None
+        model = first.itself if isinstance(first, ModuleValue) else None
         _keep(run, kind, public, arguments, model, given)
 
 
@@ -55,7 +55,7 @@ def observe_method(run: Run, model: ModuleValue, name: str, arguments: Arguments
     row = _METHODS.get(name)
     if row is not None:
         kind, signature = row
-        _keep(run, kind, name, arguments, model, arguments.bind(signature))
+        _keep(run, kind, name, arguments, model.itself, arguments.bind(signature))
 
 
 def result(name: str, arguments: Arguments) -> Value:

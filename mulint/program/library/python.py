@@ -11,7 +11,7 @@ from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.library import command_line
 from mulint.program.library.indexing import of_group, unpacked
 from mulint.program.library.methods import make_dict
-from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
+from mulint.program.run import Arguments, Run, iterate, join_all, read_off_data, sources_of, truth
 from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
@@ -28,6 +28,7 @@ from mulint.program.values import (
     Unknown,
     Value,
     as_number,
+    options,
 )
 
 Handler = Callable[[Run, Arguments], Value]
@@ -276,6 +277,25 @@ def _any_of(run: Run, arguments: Arguments) -> Value:
     return Constant(False) if complete and None not in outcomes else Unknown("a condition")
 
 
+def _replaced(run: Run, arguments: Arguments) -> Value:
+    """``dataclasses.replace(config, width=64)``: the fields of an object with some of them changed."""
+    results = [_replaced_one(run, o, arguments) for o in options(_first(arguments))]
+    return join_all(results)
+
+
+def _replaced_one(run: Run, value: Value, arguments: Arguments) -> Value:
+    changes = replace(arguments, positional=())
+    if isinstance(value, Knob):
+        return replace(value, attributes={**value.attributes, **arguments.keywords})
+    if not isinstance(value, ObjectValue) or not classes.is_dataclass(value.kind):
+        return Unknown("a changed copy of something that is not followed")
+    if arguments.complete:
+        names = classes.given_fields(value.kind)
+        kept = {name: value.attributes[name] for name in names if name in value.attributes}
+        changes = replace(changes, keywords={**kept, **arguments.keywords})
+    return run.call(value.kind, changes)
+
+
 def _identity(run: Run, arguments: Arguments) -> Value:
     del run
     return _first(arguments)
@@ -326,5 +346,6 @@ FUNCTIONS: dict[str, Handler] = {
     "math.exp": _opaque,
     "copy.deepcopy": _identity,
     "copy.copy": _identity,
+    **dict.fromkeys(("dataclasses.replace", "copy.replace", "attrs.evolve", "attr.evolve"), _replaced),
     "types.SimpleNamespace": make_dict,
 }

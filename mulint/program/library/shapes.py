@@ -92,6 +92,13 @@ def _permuted(tensor: Tensor, a: int | None, b: int | None) -> Tensor:
     return tensor.reshaped(tuple(dims), open_=tensor.open)
 
 
+def is_transposed(tensor: Tensor, result: Value) -> bool:
+    """Whether a change of shape did no more than swap the last two dimensions."""
+    if not isinstance(result, Tensor) or tensor.open or result.open or len(tensor.dims) < 2:
+        return False
+    return result.dims == (*tensor.dims[:-2], tensor.dims[-1], tensor.dims[-2])
+
+
 def permute(tensor: Tensor, arguments: Arguments) -> Value:
     """Reorder all dimensions; their count says how many leading ones of an open tensor are not known."""
     order, complete = sizes_of(arguments)

@@ -201,6 +201,7 @@ def _record(run: Run, weight: Weight, tensor: Tensor, site: Site, owner: str, ki
         kind=kind,
         branch=run.branch,
         norm=tensor.norm,
+        linear=tensor.linear,
     )
     weight.applications.append(application)
     run.seen.applications.append(application)
@@ -246,12 +247,17 @@ def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value
     return product(left, right, contracted, (*left.dims[:-1], right.last), site)
 
 
-def _sides(tensor: Tensor, weight: Weight) -> tuple[int, int]:
-    """Which dimensions of a weight are the rows and the columns of a matrix: swapped where it was transposed."""
-    count = len(weight.dims)
-    rows, columns = max(0, count - 2), count - 1
+def stored_axes(tensor: Tensor, weight: Weight) -> tuple[int, ...]:
+    """For each dimension of a weight as it is used, which it is as stored: the last two may be swapped."""
+    axes = tuple(range(len(weight.dims)))
     as_stored, here = weight.dims[-2:], tensor.dims[-2:]
-    return (columns, rows) if here != as_stored and here == as_stored[::-1] else (rows, columns)
+    return (*axes[:-2], *axes[:-3:-1]) if here != as_stored and here == as_stored[::-1] else axes
+
+
+def _sides(tensor: Tensor, weight: Weight) -> tuple[int, int]:
+    """Which dimensions of a weight are the rows and the columns of a matrix."""
+    axes = stored_axes(tensor, weight) or (0,)
+    return axes[max(0, len(axes) - 2)], axes[-1]
 
 
 def _own(factor: Number) -> Number:
@@ -309,7 +315,8 @@ def linear(run: Run, tensor: Value, weight: Value, site: Site, owner: str) -> Va
     """``F.linear(x, W)``: the last dimension of the weight is contracted."""
     if isinstance(tensor, Tensor) and isinstance(weight, Tensor) and weight.weight is not None:
         rows = weight.dims[0] if weight.dims else UNKNOWN_NUMBER
-        return apply_weight(run, weight.weight, tensor, (len(weight.weight.dims) - 1,), rows, site, owner)
+        _, columns = _sides(weight, weight.weight)
+        return apply_weight(run, weight.weight, tensor, (columns,), rows, site, owner)
     settle((tensor,))
     return sources_of((tensor, weight)) or Unknown("a linear map with an unknown weight")
 
@@ -329,7 +336,8 @@ def einsum(run: Run, equation: Value, operands: Sequence[Value], site: Site, own
     summed = [axis for axis in left_axes if axis in right_axes and axis not in output and axis != "."]
     for axes, side, other in ((right_axes, right, left), (left_axes, left, right)):
         if side.weight is not None:
-            contracted = tuple(i for i, axis in enumerate(axes) if axis in summed)
+            stored = stored_axes(side, side.weight)
+            contracted = tuple(s for s, axis in zip(stored, axes, strict=False) if axis in summed)
             result = apply_weight(run, side.weight, other, contracted, UNKNOWN_NUMBER, site, owner)
             return replace(result, dims=dims, open="..." in output, score=other.score)
     over = ONE

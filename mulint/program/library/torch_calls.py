@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.program.library import initialisers, modules, shapes, tensors, updates
+from mulint.program.library import attention_calls, initialisers, modules, shapes, tensors, updates
 from mulint.program.records import Norm, Weight
 from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
 from mulint.program.values import (
@@ -15,6 +15,7 @@ from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
     Knob,
+    ModuleValue,
     Number,
     Tensor,
     Unknown,
@@ -86,7 +87,8 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             dim = number_argument(arguments, "dim", 0)
             is_sum = name == "sum" and dim is not None and dim.whole == -1
             value = replace(value, pair=None, score=tensor.pair if is_sum else None)
-        return replace(value, weight=None) if isinstance(value, Tensor) and name not in ("view", "t") else value
+        keeps = name == "view" or shapes.is_transposed(tensor, value)
+        return value if keeps or not isinstance(value, Tensor) else replace(value, weight=None)
     if name in _CAN_SCALE:
         return _multiply(run, tensor, name, arguments)
     if name in initialisers.METHODS:
@@ -99,10 +101,11 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             return tensor
         case "softmax" | "log_softmax":
             return tensors.softmax(run, tensor, arguments.owner)
-        case "matmul" | "bmm" | "mm" | "baddbmm":
-            return tensors.matmul(
-                run, tensor, arguments.get("mat2", 0) or Unknown(), arguments.site, arguments.owner
-            )
+        case "matmul" | "bmm" | "mm":
+            second = arguments.get("mat2", 0) or arguments.get("other") or Unknown()
+            return tensors.matmul(run, tensor, second, arguments.site, arguments.owner)
+        case "addmm" | "baddbmm":
+            return _product_and_sum(run, tensor, arguments)
         case "dim" | "ndimension":
             return UNKNOWN_NUMBER if tensor.open else Number.of(len(tensor.dims))
         case "numel" | "nelement" | "tolist":
@@ -132,6 +135,19 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             return tensors.nonlinear(tensor)
 
 
+def _product_and_sum(run: Run, tensor: Tensor, arguments: Arguments) -> Value:
+    """``torch.addmm(bias, x, weight)``: beta times the tensor and alpha times a product."""
+    left = arguments.get("mat1", 0) or arguments.get("batch1") or Unknown()
+    right = arguments.get("mat2", 1) or arguments.get("batch2") or Unknown()
+    result = tensors.matmul(run, left, right, arguments.site, arguments.owner)
+    alpha, beta = number_argument(arguments, "alpha"), number_argument(arguments, "beta")
+    if alpha is not None and isinstance(result, Tensor):
+        result = tensors.scale(run, result, alpha, arguments.site, arguments.owner)
+    if beta is not None and beta.constant == 0:
+        return result
+    return tensors.binary(run, "+", tensor, result, arguments.site, arguments.owner)
+
+
 def _multiply(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
     other = arguments.get("other", 0)
     if isinstance(other, Number | Knob):
@@ -155,7 +171,8 @@ def _parameter(run: Run, arguments: Arguments) -> Value:
         return Unknown("a parameter made of an unknown value")
     if data.weight is not None:
         return data
-    weight = Weight("", arguments.site, arguments.owner.partition(".")[0], data.dims, level=run.uncertainty)
+    owner = (run.helper or arguments).owner.partition(".")[0]
+    weight = Weight("", arguments.site, owner, data.dims, level=run.uncertainty)
     if truth(arguments.get("requires_grad", 1) or Constant(True)) is False:
         weight.frozen = True
     initialisers.record(run, weight, "normal_", arguments.site, data.factor, "fan_in", "torch")
@@ -178,17 +195,6 @@ def _embedding(run: Run, arguments: Arguments) -> Value:
     for application in result.sources:
         application.kind = "lookup"
     return replace(result, dims=(weight.last,), open=True)
-
-
-def _attention(run: Run, arguments: Arguments) -> Value:
-    names = (("query", "q"), ("key", "k"), ("value", "v"))
-    query, key, value = (
-        arguments.get(long, i) or arguments.get(short) or Unknown() for i, (long, short) in enumerate(names)
-    )
-    scale = number_argument(arguments, "scale")
-    if scale is None:
-        scale = number_argument(arguments, "softmax_scale")
-    return tensors.scaled_dot_product_attention(run, query, key, value, scale, arguments.site, arguments.owner)
 
 
 def _einsum(run: Run, arguments: Arguments) -> Value:
@@ -233,9 +239,14 @@ def _where(run: Run, arguments: Arguments) -> Value:
 
 
 def _wrapped(run: Run, arguments: Arguments) -> Value:
-    """``torch.compile(model)``, ``DistributedDataParallel(model)``: the model itself."""
+    """``DistributedDataParallel(model)`` and the like: the model itself."""
     del run
     return arguments.positional[0] if arguments.positional else next(iter(arguments.keywords.values()), Unknown())
+
+
+def _compiled(run: Run, arguments: Arguments) -> Value:
+    value = _wrapped(run, arguments)
+    return replace(value, compiled=value.itself) if isinstance(value, ModuleValue) else value
 
 
 def _checkpoint(run: Run, arguments: Arguments) -> Value:
@@ -339,7 +350,8 @@ _SPECIAL: dict[str, Handler] = {
     **dict.fromkeys(_LOSSES, _loss),
     "linear": _linear,
     "embedding": _embedding,
-    "scaled_dot_product_attention": _attention,
+    "scaled_dot_product_attention": attention_calls.fused,
+    "multi_head_attention_forward": attention_calls.with_projections,
     "einsum": _einsum,
     "matmul": _matmul,
     "bmm": _matmul,
@@ -352,7 +364,7 @@ _SPECIAL: dict[str, Handler] = {
     "softmax": _softmax,
     "log_softmax": _softmax,
     "where": _where,
-    "compile": _wrapped,
+    "compile": _compiled,
     "checkpoint": _checkpoint,
     "layer_norm": _layer_norm,
     "batch_norm": _group_norm,
@@ -381,7 +393,7 @@ NAMED: dict[str, Handler] = {
     "torch.nn.utils.parametrizations.orthogonal": _wrapped,
     "einops.einsum": _einops_einsum,
     "einops.rearrange": _rearrange,
-    "flash_attn.flash_attn_func": _attention,
-    "flash_attn.flash_attn_interface.flash_attn_func": _attention,
+    "flash_attn.flash_attn_func": attention_calls.fused,
+    "flash_attn.flash_attn_interface.flash_attn_func": attention_calls.fused,
     "torch.utils.checkpoint.checkpoint": _checkpoint,
 }

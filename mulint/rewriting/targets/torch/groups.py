@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from mulint.facts import syntax as s
 from mulint.findings import Finding
 from mulint.program.dimensions import Symbol
+from mulint.program.library.layers import ROWS
 from mulint.program.rates import OptimizerView
+from mulint.program.records import Layer
 from mulint.program.values import ClassValue, Site
 from mulint.rewriting.base import Spelling
 from mulint.rewriting.context import Context
@@ -67,6 +69,12 @@ def _check(context: Context, view: OptimizerView) -> None:
     rates = {view.family.rate_exponent(Role.INPUT, context.configuration.embedding_lr)}
     known = context.scaled if rates == {view.family.rate_exponent(Role.OUTPUT)} else set()
     bare = [p.weight.symbol for p in reach if p.weight.layer is None and p.key not in known]
+    transposed = [p.weight for p in reach if _is_stored_transposed(p.weight.layer)]
+    if transposed:
+        raise CannotRewrite(
+            f"{transposed[0].symbol} is stored as (in, out), which its shape does not say",
+            f"put {transposed[0].symbol} into a group of its own and scale that by hand",
+        )
     if bare:
         raise CannotRewrite(
             f"{bare[0]} is a bare parameter that contracts a width: its shape does not say along which dimension",
@@ -90,6 +98,12 @@ def _check(context: Context, view: OptimizerView) -> None:
             raise CannotRewrite(
                 f"{path} already uses an lr_scale of its own", "multiply the factors of both by hand"
             )
+
+
+def _is_stored_transposed(layer: Layer | None) -> bool:
+    """Whether a layer of a library is a linear map that sums over the first dimension of its weight."""
+    row = None if layer is None else ROWS[layer.type]
+    return row is not None and row.behaviour == "linear" and any(w.contracted == (0,) for w in row.weights)
 
 
 def _argument(call: s.Call, name: str, position: int) -> s.Expression | None:

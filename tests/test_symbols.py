@@ -1,0 +1,70 @@
+"""A finding names what it is about as the model does, however the attribute is bound."""
+
+from __future__ import annotations
+
+import pytest
+
+from mulint.configuration import Configuration
+from mulint.judging import judge
+from mulint.source.reading import SourceFile
+
+MODEL = """
+import torch
+from torch import nn
+
+
+def square(width):
+    return nn.Linear(width, width)
+
+
+def both(width, classes):
+    return square(width), nn.Linear(width, classes)
+
+
+def tail(width, classes, rate=None):
+    mix, policy = square(width), nn.Linear(width, classes)
+    if rate is not None:
+        return mix, nn.Dropout(rate), policy
+    return mix, policy
+
+
+def heads(width, classes):
+    return nn.Linear(width, classes), nn.Linear(width, 1)
+
+
+class Net(nn.Module):
+    def __init__(self, features, width, classes, rate):
+        super().__init__()
+        self.enter = nn.Linear(features, width)
+        {binding}
+        nn.init.normal_(self.mix.weight, std=0.02)
+
+    def forward(self, x):
+        x = self.mix(self.enter(x).relu()).relu()
+        return [head(x) for head in ({heads},)]
+"""
+ONE = "self.policy"
+TWO = "self.policy, self.value"
+
+
+@pytest.mark.parametrize(
+    ("binding", "heads"),
+    [
+        ("self.mix = square(width)\n        self.policy = nn.Linear(width, classes)", ONE),
+        ("self.mix, self.policy = nn.Linear(width, width), nn.Linear(width, classes)", ONE),
+        ("self.mix, self.policy = (nn.Linear(width, out) for out in (width, classes))", ONE),
+        ("self.mix, self.policy = both(width, classes)", ONE),
+        ("self.mix, self.drop, self.policy = tail(width, classes, rate)", ONE),
+        ("self.mix, self.policy = tail(width, classes, rate)", ONE),
+        ("(self.mix, _), self.policy = (square(width), None), nn.Linear(width, classes)", ONE),
+        ("self.mix, *rest = square(width), nn.Linear(width, classes), None\n        self.policy = rest[0]", ONE),
+        ("*rest, self.policy = square(width), nn.Linear(width, classes)\n        self.mix = rest[0]", ONE),
+        ("self.mix, (self.policy, self.value) = square(width), heads(width, classes)", TWO),
+        ("self.mix, self.policy, self.value = square(width), *heads(width, classes)", TWO),
+    ],
+)
+def test_layers_are_named_after_their_attributes(binding: str, heads: str) -> None:
+    text = MODEL.format(binding=binding, heads=heads)
+    found = judge([SourceFile("net.py", text, True)], Configuration()).findings
+    expected = [("MU301", "Net.mix.weight"), *(("MU401", f"Net.{h.strip()[5:]}") for h in heads.split(","))]
+    assert sorted((f.code, f.symbol) for f in found) == expected
