@@ -160,7 +160,7 @@ def _super(run: Run, arguments: Sequence[s.Expression], scope: Scope) -> Value:
 
 
 def _boolean(run: Run, node: s.Boolean, scope: Scope) -> Value:
-    """``or`` on an option that may be absent reads as the option being given, else as its stand-in."""
+    """``or`` on an option reads as the option being given; where it is None by default, as its stand-in too."""
     result: Value = Unknown("a condition")
     for operand in node.operands:
         result = run.evaluate(operand, scope)
@@ -171,7 +171,8 @@ def _boolean(run: Run, node: s.Boolean, scope: Scope) -> Value:
             rest = [run.evaluate(o, scope) for o in node.operands[node.operands.index(operand) + 1 :]]
             if isinstance(result, Knob):
                 run.stand_in(result.symbol, join_all(rest))
-                return result
+                absent = result.default == Constant(None)
+                return join_all([result.number, *rest]) if absent else result
             present = [o for o in options(result) if not (isinstance(o, Constant) and o.value is None)]
             return join_all([*present, *rest])
         if known is None and node.operator == "and":

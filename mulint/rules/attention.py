@@ -9,7 +9,7 @@ from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.parameters import growths
 from mulint.program.records import AttentionRecord
-from mulint.program.values import Site
+from mulint.program.values import Number, Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
 from mulint.rules.settings import Withheld
@@ -27,7 +27,7 @@ def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
     right = {a.site for a in program.seen.attentions if _may_be_right(program, a)}
     withheld = Withheld.of(program)
     for attention in program.seen.attentions:
-        head, scale = _head_growth(program, attention), program.growth(attention.factor)
+        head, scale = _head_growth(program, attention), program.growth(_scale(program, attention))
         if not head or head < 0 or scale is None or attention.site in right or _is_bounded(attention):
             continue
         if withheld.has(attention.site.path, attention.owner, attention_scale_exponent(head)):
@@ -56,6 +56,14 @@ def _head_growth(program: Program, attention: AttentionRecord) -> Fraction | Non
     return Fraction(1) if by_count else None
 
 
+def _scale(program: Program, attention: AttentionRecord) -> Number:
+    """The scale; of a constant that may be given and what stands in for it, the latter."""
+    several = [(size, program.growth(Number((size,)))) for size in attention.factor.alternatives]
+    moving = tuple(size for size, growth in several if growth)
+    known = all(growth is not None for _, growth in several)
+    return Number(moving) if moving and known else attention.factor
+
+
 def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
     scales = growths(attention.factor, program.growth)
     heads = growths(attention.head_dim, program.growth)
@@ -72,9 +80,10 @@ def finding(rule: Header, program: Program, branches: dict[Site, AttentionRecord
     """What the rules say of one function's attention; ``more`` completes the message."""
     (site, attention), *others = branches.items()
     head = _head_growth(program, attention) or Fraction(0)
-    scale = program.growth(attention.factor) or Fraction(0)
+    factor = _scale(program, attention)
+    scale = program.growth(factor) or Fraction(0)
     due = attention_scale_exponent(head)
-    width = describe.width_name(program, attention.head_dim, attention.factor)
+    width = describe.width_name(program, attention.head_dim, factor)
     followed = program.growth(attention.head_dim) is not None
     dimension = f"the head dimension {attention.head_dim} grows" if followed else "so the head dimension grows"
     how = "by default" if attention.implied else "here"
@@ -84,7 +93,7 @@ def finding(rule: Header, program: Program, branches: dict[Site, AttentionRecord
         symbol=attention.owner,
         message=f"attention logits are scaled by {law(scale, width)} {how}, and {dimension} with {width}{more}",
         expected=f"scale ∝ {law(due, width)}",
-        found=f"scale {attention.factor}",
+        found=f"scale {factor}",
         related=[
             *((other, "another branch of the same attention") for other, _ in others),
             *((s, "the scale comes from here") for s in attention.factor_sites if s != site),

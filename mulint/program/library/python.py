@@ -116,6 +116,8 @@ def _list(run: Run, arguments: Arguments) -> Value:
 def _length(run: Run, arguments: Arguments) -> Value:
     del run
     value = _first(arguments)
+    if isinstance(value, Knob) and isinstance(value.default, ListValue):
+        value = value.default  # how many stages a model has is no matter of its width
     if isinstance(value, ListValue | DictValue) and value.complete:
         return Number.of(len(value.items if isinstance(value, ListValue) else value.entries))
     if isinstance(value, Constant) and isinstance(value.value, str):
