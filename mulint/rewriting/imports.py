@@ -16,7 +16,7 @@ from mulint.rewriting.tree import Document, Tree
 class Imports:
     """The names that files need from the generated module and the standard library, and those not needed any more.
 
-    ``home`` is the path of the generated file.
+    ``home`` is the path of the generated file; empty where the target has none.
     """
 
     tree: Tree
@@ -49,6 +49,10 @@ class Imports:
             modules = self._modules.setdefault(path, [])
             if module not in modules:
                 modules.append(module)
+
+    def is_home(self, path: str) -> bool:
+        """Whether a file has the name of the generated one."""
+        return bool(self.home) and posixpath.basename(path) == posixpath.basename(self.home)
 
     @property
     def used(self) -> bool:

@@ -8,7 +8,7 @@ from mulint.program.values import Site
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets.torch import parameter
+from mulint.rewriting.targets import parameter
 from mulint.rewriting.targets.torch.template import READOUTS
 from mulint.rules.readouts import readouts
 
