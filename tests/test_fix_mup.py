@@ -148,7 +148,15 @@ TIED = (
     f"        self.names = nn.Embedding(classes, width)\n{UNBIASED}        self.head.weight = self.names.weight\n"
 )
 
+CROPPED = "    model.head.weight = nn.Parameter(model.head.weight[:2])\n"
+DOUBLED = "    model.head.weight = nn.Parameter(model.head.weight.repeat(2, 1))\n"
+
 WRITTEN = {
+    "the shape of a cropped parameter": (
+        BUILT,
+        f"{CROPPED}{BUILT}",
+        f"{CROPPED}    model.head.weight.infshape = infshape\n",
+    ),
     "another default of the weight decay": (BUILT, BUILT, TWIN),
     "a rate by position": (BUILT, BUILT.replace("lr=1e-3", "1e-3"), TWIN),
     "a draw of the data": (HEAD, f"{HEAD}        {HIDDEN}", "mup.init.uniform_(self.mix.weight, -0.1, 0.1)"),
@@ -203,6 +211,7 @@ LEFT = {
     "arguments that change": (HEAD, f"        width = width or 64\n{HEAD}", "changes its own arguments"),
     "a copy that loses the shapes": (BUILT, f"{BUILT}{COPIED}", "would have MU503"),
     "a table that is not drawn again": (HEAD, TIED, "would rescale the table"),
+    "a parameter that is replaced": (BUILT, f"{DOUBLED}{BUILT}", "whose base shape is lost"),
     "a convolution": (
         HEAD,
         HEAD.replace("Linear(width, classes", "Conv1d(width, classes, 1"),

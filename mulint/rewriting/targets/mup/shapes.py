@@ -17,6 +17,7 @@ from mulint.rewriting.base import Spelling, initialiser
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.targets.models import builders, models, module_kinds, spelled, with_builders
+from mulint.rewriting.targets.mup.replaced import keep_shapes
 from mulint.rules.readouts import readouts
 
 COMMENT = "# the base shapes of mup: sizes that differ between base and delta are widths; None: all ratios are 1"
@@ -47,6 +48,8 @@ def set_in_models(context: Context) -> None:
         model.write()
         drawn |= {site for site in context.draws if model.draws_after(site)}
         _check_tied(context, model)
+    for path in {near for kind in found for near in context.program.near(kind.path)}:
+        keep_shapes(context, path)
     for site in context.draws:
         if site not in drawn:
             raise CannotRewrite(
