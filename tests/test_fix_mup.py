@@ -230,6 +230,15 @@ def test_what_the_package_cannot_express_is_left_whole(case: str, tmp_path: Path
     assert any(reason in item.reason and item.manual for item in patch.left), patch.left
 
 
+def test_a_part_can_be_selected_without_base_shapes(tmp_path: Path) -> None:
+    root = plain("gpt", tmp_path)
+    chosen = Configuration(target="mup", select=("MU405",))
+    patch, _ = fix([root], root, chosen, Plan(partial=True))
+    assert patch.fixed == 1
+    assert all("import mup" not in file.after for file in patch.files)
+    assert not any("dependencies" in note for note in patch.notes)
+
+
 @pytest.mark.parametrize(
     "policy", [{"embedding_lr": EmbeddingPolicy.SQRT}, {"weight_decay": WeightDecayPolicy.UNSCALED}], ids=str
 )

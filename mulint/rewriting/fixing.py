@@ -395,11 +395,14 @@ def _left(unit: Sequence[Finding], refused: Mapping[Cause, CannotRewrite]) -> tu
 
 def _notes(context: Context) -> list[str]:
     """What to know about a unit that was rewritten."""
-    target = _target(context)
-    notes = [*context.scripts.notes, *([target.note] if target.note else [])]
+    notes = list(context.scripts.notes)
+    notes += [
+        f"the code now imports the package {package}: add {package} to the dependencies of the project"
+        for package in sorted(context.imports.packages - {"torch"})
+    ]
     names = list(dict.fromkeys(context.bases.declared))
     if not context.scripts.values and names:
         notes.append(f"no script sets {' and '.join(names)} yet: until one does, every model is its own base")
     if not context.optimizers and not any(v.is_scaled for v in context.program.optimizers):
-        notes.append(f"no optimizer was found: {target.by_hand.format(home=context.imports.home)}")
+        notes.append(f"no optimizer was found: {_target(context).by_hand.format(home=context.imports.home)}")
     return notes

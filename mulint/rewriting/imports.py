@@ -84,6 +84,11 @@ class Imports:
         """All names that files need from the generated module."""
         return frozenset(name for names in self._names.values() for name in names)
 
+    @property
+    def packages(self) -> frozenset[str]:
+        """The installed packages that files need and did not import."""
+        return frozenset(package for packages in self._packages.values() for package in packages)
+
     def missing(self, defined: frozenset[str]) -> list[str]:
         """The names that files need and that an existing generated module does not define."""
         return sorted(self.names - defined)

@@ -35,7 +35,6 @@ class Target:
         finish: what the sites of a unit share, after all of them.
         written: how a file spells a power of the ratio of a size to its base.
         by_hand: what an optimizer that was not found has to be given.
-        note: something to know about every patch; empty if there is nothing.
         generated: the file that it adds.
     """
 
@@ -44,5 +43,4 @@ class Target:
     finish: Callable[[Context], None]
     written: Callable[[Imports, str, Spelling, Fraction], str]
     by_hand: str
-    note: str = ""
     generated: Generated | None = None

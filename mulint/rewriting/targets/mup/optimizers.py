@@ -8,9 +8,7 @@ from mulint.program.values import Site
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets.mup import readout
 from mulint.rewriting.targets.optimizers import Built, built_at
-from mulint.rules.readouts import readouts
 from mulint.theory import EmbeddingPolicy, Role, WeightDecayPolicy
 
 _CLASSES = ("torch.optim.Adam", "torch.optim.AdamW", "torch.optim.SGD")
@@ -85,22 +83,13 @@ def _check_policies(context: Context, built: Built) -> None:
 
 
 def _check_weights(context: Context, site: Site) -> None:
-    """Refuse weights of which the package asserts or assumes what is not so."""
-    reach = context.program.reachable(site.path, Role.HIDDEN, Role.OUTPUT, Role.MIXED)
-    near = context.program.near(site.path)
-    for weight in (p.weight for p in reach if p.role is not Role.OUTPUT):
+    """Refuse weights of which the package assumes what is not so."""
+    reach = context.program.reachable(site.path, Role.HIDDEN, Role.MIXED)
+    for weight in (p.weight for p in reach):
         if any(kind in (weight.layer.type if weight.layer else "") for kind in _OTHER_FANS):
             raise CannotRewrite(f"mup takes another dimension of {weight.symbol} for its fan-in", _MANUAL)
     if mixed := [p.weight.symbol for p in reach if p.role is Role.MIXED]:
         raise CannotRewrite(f"rows of {mixed[0]} have several roles", _MANUAL)
-    maps = [(p.weight.layer, p.weight.site, p.weight.symbol) for p in reach if p.role is Role.OUTPUT]
-    maps += [(use.layer, r.site, r.name) for r in readouts(context.program) for use in r.uses]
-    for layer, place, symbol in maps:
-        plain = layer is not None and layer.type == readout.LAYER and place.path in near
-        if plain and place not in context.readouts:
-            raise CannotRewrite(
-                f"set_base_shapes of mup asserts that {symbol} is a MuReadout", f"make {symbol} one first"
-            )
 
 
 def _record(context: Context, built: Built) -> None:

@@ -17,8 +17,10 @@ from mulint.rewriting.base import Spelling, initialiser
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.targets.models import builders, models, module_kinds, spelled, with_builders
+from mulint.rewriting.targets.mup import readout
 from mulint.rewriting.targets.mup.replaced import keep_shapes
 from mulint.rules.readouts import readouts
+from mulint.theory import Role
 
 COMMENT = "# the base shapes of mup: sizes that differ between base and delta are widths; None: all ratios are 1"
 _READS = ("item", "tolist", "numpy")
@@ -41,6 +43,7 @@ def set_in_models(context: Context) -> None:
             "no argument of the model carries a width", f"make the width an argument of the model, or {_MANUAL}"
         )
     _check_covered(context, held, found)
+    _check_maps(context, found)
     drawn: set[Site] = set()
     for kind in found:
         model = _Model(context, kind, initialiser(kind))
@@ -71,14 +74,28 @@ def _check_covered(context: Context, held: list[ClassValue], found: list[ClassVa
             raise CannotRewrite(f"{kind.name} is also built outside of a model that can set base shapes", _MANUAL)
 
 
+def _check_maps(context: Context, found: list[ClassValue]) -> None:
+    """The shapes come with an assertion: a linear layer from a width to something fixed is a ``MuReadout``."""
+    near = {path for kind in found for path in context.program.near(kind.path)}
+    outputs = (p.weight for p in context.program.parameters if p.role is Role.OUTPUT)
+    maps = [(weight.layer, weight.site, weight.symbol) for weight in outputs]
+    maps += [(use.layer, r.site, r.name) for r in readouts(context.program) for use in r.uses]
+    for layer, site, symbol in maps:
+        plain = layer is not None and layer.type == readout.LAYER and site.path in near
+        if plain and site not in context.readouts:
+            raise CannotRewrite(
+                f"set_base_shapes of mup asserts that {symbol} is a MuReadout", f"make {symbol} one first"
+            )
+
+
 def _check_tied(context: Context, model: _Model) -> None:
     """The shapes rescale a readout as it was built; a tied one has to be drawn again after that."""
-    for readout in readouts(context.program):
-        if not readout.parameter.tied or readout.site not in context.readouts:
+    for tied in readouts(context.program):
+        if not tied.parameter.tied or tied.site not in context.readouts:
             continue
-        if not any(model.draws_after(init.site) for init in readout.parameter.weight.inits):
+        if not any(model.draws_after(init.site) for init in tied.parameter.weight.inits):
             raise CannotRewrite(
-                f"set_base_shapes would rescale the table that {readout.name} shares, as no draw follows",
+                f"set_base_shapes would rescale the table that {tied.name} shares, as no draw follows",
                 "draw the table in the model's constructor after it is shared",
             )
 

@@ -35,5 +35,4 @@ TARGET = Target(
     finish=shapes.set_in_models,
     written=_written,
     by_hand="build it with mup.MuAdam, mup.MuAdamW or mup.MuSGD",
-    note="the code now imports the package mup: add mup to the dependencies of the project",
 )
