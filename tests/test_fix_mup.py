@@ -150,6 +150,12 @@ TIED = (
 
 CROPPED = "    model.head.weight = nn.Parameter(model.head.weight[:2])\n"
 DOUBLED = "    model.head.weight = nn.Parameter(model.head.weight.repeat(2, 1))\n"
+SHAPED = """\
+    from mup import MuAdamW, set_base_shapes
+
+    set_base_shapes(model, Net(6, 16, 3), delta=Net(6, 32, 3))
+    optimizer = MuAdamW(model.parameters(), lr=1e-3)
+"""
 
 WRITTEN = {
     "the shape of a cropped parameter": (
@@ -211,6 +217,7 @@ LEFT = {
     "arguments that change": (HEAD, f"        width = width or 64\n{HEAD}", "changes its own arguments"),
     "a copy that loses the shapes": (BUILT, f"{BUILT}{COPIED}", "would have MU503"),
     "a table that is not drawn again": (HEAD, TIED, "would rescale the table"),
+    "shapes that are set already": (BUILT, SHAPED, "base shapes are set already, at net.py:21"),
     "a parameter that is replaced": (BUILT, f"{DOUBLED}{BUILT}", "whose base shape is lost"),
     "a convolution": (
         HEAD,

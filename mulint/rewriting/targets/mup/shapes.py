@@ -42,8 +42,10 @@ def set_in_models(context: Context) -> None:
         raise CannotRewrite(
             "no argument of the model carries a width", f"make the width an argument of the model, or {_MANUAL}"
         )
+    near = {path for kind in found for path in context.program.near(kind.path)}
+    _check_once(context, near)
     _check_covered(context, held, found)
-    _check_maps(context, found)
+    _check_maps(context, near)
     drawn: set[Site] = set()
     for kind in found:
         model = _Model(context, kind, initialiser(kind))
@@ -51,7 +53,7 @@ def set_in_models(context: Context) -> None:
         model.write()
         drawn |= {site for site in context.draws if model.draws_after(site)}
         _check_tied(context, model)
-    for path in {near for kind in found for near in context.program.near(kind.path)}:
+    for path in sorted(near):
         keep_shapes(context, path)
     for site in context.draws:
         if site not in drawn:
@@ -74,9 +76,19 @@ def _check_covered(context: Context, held: list[ClassValue], found: list[ClassVa
             raise CannotRewrite(f"{kind.name} is also built outside of a model that can set base shapes", _MANUAL)
 
 
-def _check_maps(context: Context, found: list[ClassValue]) -> None:
+def _check_once(context: Context, near: set[str]) -> None:
+    """Shapes that are set twice rescale what is rescaled already, which the package refuses."""
+    calls = [site for name, site in context.program.seen.package_calls if name == "mup.set_base_shapes"]
+    for site in calls:
+        if site.path in near:
+            raise CannotRewrite(
+                f"base shapes are set already, at {site.path}:{site.line}",
+                "use the readout, optimizer or init function of mup there by hand",
+            )
+
+
+def _check_maps(context: Context, near: set[str]) -> None:
     """The shapes come with an assertion: a linear layer from a width to something fixed is a ``MuReadout``."""
-    near = {path for kind in found for path in context.program.near(kind.path)}
     outputs = (p.weight for p in context.program.parameters if p.role is Role.OUTPUT)
     maps = [(weight.layer, weight.site, weight.symbol) for weight in outputs]
     maps += [(use.layer, r.site, r.name) for r in readouts(context.program) for use in r.uses]
