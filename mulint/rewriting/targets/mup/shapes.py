@@ -33,8 +33,7 @@ def set_in_models(context: Context) -> None:
     Raises:
         CannotRewrite: a model cannot, or something that needs the shapes would not get them.
     """
-    places = (context.bases.kind_at(site) for site in (*context.readouts, *context.draws))
-    held = [kind for kind in places if kind is not None]
+    held = list(_holders(context))
     if not held and not context.optimizers:
         return
     found = models(context, context.optimizers or {kind.path: [] for kind in held}, held)
@@ -46,21 +45,29 @@ def set_in_models(context: Context) -> None:
     _check_once(context, near)
     _check_covered(context, held, found)
     _check_maps(context, near)
-    drawn: set[Site] = set()
-    for kind in found:
-        model = _Model(context, kind, initialiser(kind))
+    shaped = [_Model(context, kind, initialiser(kind)) for kind in found]
+    for model in shaped:
         model.check()
         model.write()
-        drawn |= {site for site in context.draws if model.draws_after(site)}
-        _check_tied(context, model)
+    _check_draws(context, shaped)
     for path in sorted(near):
         keep_shapes(context, path)
-    for site in context.draws:
-        if site not in drawn:
+
+
+def _holders(context: Context) -> Iterator[ClassValue]:
+    """The classes whose code builds readouts, or draws with the shapes."""
+    for site in context.readouts:
+        kind = context.bases.kind_at(site)
+        if kind is None:
             raise CannotRewrite(
-                f"the draw at {site.path}:{site.line} is not made by the model after its base shapes are set",
-                "draw after all layers of the model are built, in its constructor or by self.apply there",
+                f"the readout at {site.path}:{site.line} is built outside of a model class",
+                "build it in the constructor of a model class",
             )
+        yield kind
+    for site in context.draws:
+        kind = context.bases.kind_at(site)
+        if kind is not None:
+            yield kind
 
 
 def _check_covered(context: Context, held: list[ClassValue], found: list[ClassValue]) -> None:
@@ -100,12 +107,21 @@ def _check_maps(context: Context, near: set[str]) -> None:
             )
 
 
-def _check_tied(context: Context, model: _Model) -> None:
-    """The shapes rescale a readout as it was built; a tied one has to be drawn again after that."""
+def _check_draws(context: Context, shaped: list[_Model]) -> None:
+    """What draws by the shapes has to follow them; and so has a draw of every table that a readout shares.
+
+    The shapes rescale a readout as it was built, and with it what it is tied to.
+    """
+    for site in context.draws:
+        if not any(model.draws_after(site) for model in shaped):
+            raise CannotRewrite(
+                f"the draw at {site.path}:{site.line} is not made by the model after its base shapes are set",
+                "draw after all layers of the model are built, in its constructor or by self.apply there",
+            )
     for tied in readouts(context.program):
-        if not tied.parameter.tied or tied.site not in context.readouts:
-            continue
-        if not any(model.draws_after(init.site) for init in tied.parameter.weight.inits):
+        draws = [init.site for init in tied.parameter.weight.inits]
+        followed = any(model.draws_after(site) for model in shaped for site in draws)
+        if tied.parameter.tied and tied.site in context.readouts and not followed:
             raise CannotRewrite(
                 f"set_base_shapes would rescale the table that {tied.name} shares, as no draw follows",
                 "draw the table in the model's constructor after it is shared",
