@@ -148,6 +148,7 @@ TIED = (
     f"        self.names = nn.Embedding(classes, width)\n{UNBIASED}        self.head.weight = self.names.weight\n"
 )
 
+CYCLE = "torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=100)\n"
 CROPPED = "    model.head.weight = nn.Parameter(model.head.weight[:2])\n"
 DOUBLED = "    model.head.weight = nn.Parameter(model.head.weight.repeat(2, 1))\n"
 SHAPED = """\
@@ -168,8 +169,8 @@ WRITTEN = {
     "a draw of the data": (HEAD, f"{HEAD}        {HIDDEN}", "mup.init.uniform_(self.mix.weight, -0.1, 0.1)"),
     "rates for a schedule": (
         BUILT,
-        f"{BUILT}    torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1e-2, total_steps=100)\n",
-        'group["lr_scale"] = group["lr"] / 1e-3',
+        f"{BUILT.replace('1e-3', '10 * 1e-3')}    {CYCLE}",
+        'group["lr_scale"] = group["lr"] / (10 * 1e-3)  # for schedules',
     ),
 }
 

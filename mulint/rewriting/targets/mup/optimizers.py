@@ -103,12 +103,14 @@ def _record(context: Context, built: Built) -> None:
     statement = document.statement(call.span)
     quote, inner = document.quote(), document.step()
     rate = document.source(built.rate)
+    rate = f"({rate})" if isinstance(built.rate, s.Binary) else rate
     match statement:
         case s.Assign(targets=(s.Name() | s.Attribute() as target,), value=value) if value == call:
             name, after = document.source(target), []
         case s.Return(value=value) if value == call:
             name = "optimizer"
-            if name in document.names:
+            function = document.innermost(call.span, s.Function)
+            if any(isinstance(n, s.Name) and n.id == name for n in s.walk(function.body if function else ())):
                 raise CannotRewrite(f"the name {name} is taken in {path}", f"give the optimizer a name in {path}")
             start, end = document.range(statement.span)[0], document.range(call.span)[0]
             context.tree.insert(path, start, f"{name} = ")
