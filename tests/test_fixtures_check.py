@@ -11,7 +11,8 @@ from tests.injections import INJECTIONS, Injection
 from tests.repositories import FIXTURES, check, copy, inject, marked, sites
 
 PLAIN = ("gpt", "mlp")
-CORRECT = ("gpt_fixed", "mlp_fixed", "gpt_mup", "gpt_mup_untied", "mlp_mup", "mup_package")
+FIXED = ("gpt_fixed", "mlp_fixed", "gpt_fixed_mup", "mlp_fixed_mup")
+CORRECT = (*FIXED, "gpt_mup", "gpt_mup_untied", "mlp_mup", "mup_package")
 
 
 @pytest.mark.parametrize("fixture", PLAIN)

@@ -17,6 +17,7 @@ from mulint.configuration import Configuration, ConfigurationError, Model, load
 from mulint.reporting import fix_json, fix_text
 from mulint.rewriting import fixing
 from mulint.rewriting.patch import Patch
+from mulint.rewriting.targets import TARGETS
 from mulint.rewriting.writing import CannotWrite, recover, write
 from mulint.source.discovery import project_root, shown_from
 
@@ -26,6 +27,9 @@ from mulint.source.discovery import project_root, shown_from
 @click.option("--diff", is_flag=True, help="Show the changes and write nothing.")
 @click.option("--select", help="Codes or prefixes to fix, separated by commas; parts of a unit are allowed then.")
 @click.option("--base-width", "base", metavar="NAME=N|N", help="Sizes of the base model, whose rates were tuned.")
+@click.option(
+    "--target", type=click.Choice(list(TARGETS)), help="Write plain PyTorch (default) or the mup package."
+)
 @click.option("--exclude", multiple=True, help="Glob of files or folders to leave out; may be repeated.")
 @click.option("--config", type=click.Path(path_type=Path), help="Read [tool.mulint] from this file.")
 @click.option("--verify/--no-verify", default=None, help="Prove the patch (default: when a model is configured).")
@@ -37,6 +41,7 @@ def fix(
     diff: bool,
     select: str | None,
     base: str | None,
+    target: str | None,
     exclude: tuple[str, ...],
     config: Path | None,
     verify: bool | None,
@@ -58,7 +63,7 @@ def fix(
     try:
         if not diff:
             recover(root)
-        configuration = _configuration(root, config, select, exclude)
+        configuration = _configuration(root, config, target, select, exclude)
         plan = fixing.Plan(base_width(base), partial=bool(codes(select)), unsafe=unsafe_fixes)
         patch, errors = fixing.fix(chosen, root, configuration, plan, ask)
         certificate: Mapping[str, Any] = fix_json.NOT_CHECKED
@@ -77,12 +82,13 @@ def fix(
     sys.exit(EXIT_ERROR if errors or asks else EXIT_FINDINGS if left else EXIT_CLEAN)
 
 
-def _configuration(root: Path, config: Path | None, select: str | None, exclude: tuple[str, ...]) -> Configuration:
+def _configuration(
+    root: Path, config: Path | None, target: str | None, select: str | None, exclude: tuple[str, ...]
+) -> Configuration:
     configuration = load(root, config)
-    if configuration.target != "torch":
-        raise CannotRun(f'fix cannot write target = "{configuration.target}" yet; set target = "torch"')
     return dataclasses.replace(
         configuration,
+        target=target or configuration.target,
         select=codes(select) or configuration.select,
         exclude=(*configuration.exclude, *exclude),
     )

@@ -79,6 +79,7 @@ class Interpreter(Run):
         self._answers: dict[object, Value] = {}
         self._applied = 0
         self._building = 0
+        self._constructing: list[int] = []
         self._builds: Counter[int] = Counter()
         self._built_here: set[int] = set()
         self.called: set[int] = set()
@@ -94,6 +95,7 @@ class Interpreter(Run):
         self._active.clear()
         self._applied = 0
         self._building = 0
+        self._constructing.clear()
         self.helper = None
         self._builds.update(self._built_here)
         self._built_here.clear()
@@ -164,14 +166,18 @@ class Interpreter(Run):
         from_knobs = not arguments.complete and not arguments.values
         if not self._building and not from_knobs and self._builds[id(kind)] >= _MOST_BUILDS:
             return Unknown(f"{kind.name} was built often enough")
+        if self._constructing.count(id(kind)) > 1:  # a class that builds its own kind inside itself
+            return Unknown("recursion")
         if classes.is_module_class(kind):
             self._limit = _STEPS_PER_ENTRY  # what is computed aside is a part of a model
         self._building += 1
+        self._constructing.append(id(kind))
         helper, self.helper = self.helper, None
         try:
             result = calls.call(self, kind, arguments)
         finally:
             self._building -= 1
+            self._constructing.pop()
             self.helper = helper
         if isinstance(result, ModuleValue):
             self.built[result] = not self._building

@@ -90,6 +90,8 @@ def _judge(
     known = [e for e in exponents if e is not None]
     if contracted is None or len(known) != len(exponents) or not exponents:
         return Parameter(weight, None, tied)
+    if any(index >= len(known) for index in contracted):
+        return Parameter(weight, None, tied)  # it is used in another shape than the one that was followed
     if any(known) and not any(growth(size, widths - heads) for size in weight.dims) and _counts(weight, heads):
         return Parameter(weight, None, tied)  # a table over heads: whether their number grows is not known
     if any(known) and any(undecided & a.symbols for size in weight.dims for a in size.alternatives):

@@ -6,7 +6,7 @@ A size comes into a class as a constructor parameter (``hidden``) or as a field 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -18,11 +18,7 @@ from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.records import Construction
 from mulint.program.values import ClassValue, Knob, Number, ObjectValue, Site, as_number, options
 from mulint.rewriting.edits import CannotRewrite
-from mulint.rewriting.imports import Imports
 from mulint.rewriting.tree import Document, Tree
-from mulint.theory import ratio_power
-
-RATIO = "ratio_to_base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +55,18 @@ class Need:
 class Bases:
     """The ratios that the sites of one unit use.
 
-    ``symbols`` occur in them; ``needs`` are the classes that have to be told a base; ``declared`` the names of
-    bases that the code did not have before.
+    ``written`` is how a file spells a power of the ratio of a size to its base. ``symbols`` occur in them;
+    ``needs`` are the classes that have to be told a base; ``declared`` the names of bases that the code did not
+    have before.
     """
 
     tree: Tree
     program: Program
-    imports: Imports
+    written: Callable[[str, Spelling, Fraction], str]
     needs: list[Need] = field(default_factory=list)
     symbols: set[Symbol] = field(default_factory=set)
     declared: list[str] = field(default_factory=list)
-    _attributes: dict[tuple[int, str], str] = field(default_factory=dict)
+    _attributes: dict[tuple[int, tuple[tuple[Spelling, Fraction], ...]], str] = field(default_factory=dict)
 
     def kind_at(self, site: Site) -> ClassValue | None:
         """The user's class around a site."""
@@ -139,16 +136,22 @@ class Bases:
         )
 
     def _attribute(self, kind: ClassValue, spelled: list[tuple[Spelling, Fraction]]) -> str:
-        factors = [(f"{RATIO}({sp.own}, {sp.base})", power) for sp, power in spelled]
-        key = (id(kind.node), str(factors))
+        key = (id(kind.node), tuple(spelled))
         if key not in self._attributes:
-            self.imports.need(kind.path, RATIO)
             document = self.tree.documents[kind.path]
             name = self._name(kind, spelled)
             statement = _first_layer(document, initialiser(kind), self.program)
-            self.tree.add_line_before(kind.path, statement, *_assigned(f"self.{name}", factors))
+            self.tree.add_line_before(kind.path, statement, *self._assigned(kind.path, f"self.{name}", spelled))
             self._attributes[key] = f"self.{name}"
         return self._attributes[key]
+
+    def _assigned(self, path: str, target: str, spelled: list[tuple[Spelling, Fraction]]) -> list[str]:
+        """Statements that assign a product of powers, one factor each."""
+        lines = []
+        for index, (spelling, power) in enumerate(sorted(spelled, key=lambda factor: factor[1] < 0)):
+            value = self.written(path, spelling, abs(power) if index else power)
+            lines.append(f"{target} {('/=' if power < 0 else '*=') if index else '='} {value}")
+        return lines
 
     def _name(self, kind: ClassValue, spelled: list[tuple[Spelling, Fraction]]) -> str:
         taken = {n.name for n in s.walk(kind.node.body) if isinstance(n, s.Attribute)}
@@ -179,16 +182,6 @@ def _powers(number: Number, widths: frozenset[Symbol], *, widths_only: bool) -> 
     if len(fastest) != 1:
         return []
     return [(symbol, power) for symbol, power in fastest[0] if symbol in widths or not widths_only]
-
-
-def _assigned(target: str, factors: list[tuple[str, Fraction]]) -> list[str]:
-    """Statements that assign a product of powers, one factor each."""
-    ordered = sorted(factors, key=lambda factor: factor[1] < 0)
-    lines = []
-    for index, (text, power) in enumerate(ordered):
-        value = ratio_power(abs(power), text) if index else ratio_power(power, text)
-        lines.append(f"{target} {('/=' if power < 0 else '*=') if index else '='} {value}")
-    return lines
 
 
 def _first_layer(document: Document, function: s.Function, program: Program) -> s.Statement:

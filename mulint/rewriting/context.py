@@ -19,7 +19,9 @@ class Context:
     """One unit being rewritten: the project and the edits so far.
 
     ``optimizers`` are the families that get groups, by file; ``models`` the classes that get a base;
-    ``scaled`` the raw parameters, by key, that got a multiplier where they are applied.
+    ``scaled`` the raw parameters, by key, that got a multiplier where they are applied. ``readouts`` are the
+    layers, and ``draws`` the init calls, that read the base shapes of the mup package; ``recorded``: a schedule
+    reads the factor of each group.
     """
 
     program: Program
@@ -31,3 +33,6 @@ class Context:
     optimizers: dict[str, list[Optimizer]] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
     scaled: set[tuple[Site, str]] = field(default_factory=set)
+    readouts: list[Site] = field(default_factory=list)
+    draws: list[Site] = field(default_factory=list)
+    recorded: bool = False

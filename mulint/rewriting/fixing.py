@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from mulint.analysis import Analysis, analyse
@@ -21,7 +22,7 @@ from mulint.rewriting.imports import Imports
 from mulint.rewriting.patch import FilePatch, Left, Patch
 from mulint.rewriting.repairs import Choose, Repair, cause_of, repairs
 from mulint.rewriting.scripts import Scripts
-from mulint.rewriting.targets.torch import attention, groups, initialisation, readout, schedule, template
+from mulint.rewriting.targets import TARGETS, Target
 from mulint.rewriting.threading import bring
 from mulint.rewriting.tree import Tree
 from mulint.rewriting.units import units
@@ -29,19 +30,6 @@ from mulint.source.discovery import select
 from mulint.source.reading import SourceFile
 from mulint.theory import Optimizer, Role
 
-REWRITES: Mapping[str, Callable[[Context, Finding], None]] = {
-    "MU401": readout.rewrite,
-    "MU409": readout.rewrite,
-    "MU410": readout.rewrite,
-    "MU405": attention.rewrite,
-    "MU406": attention.rewrite,
-    "MU301": initialisation.rewrite,
-    "MU101": groups.rewrite,
-    "MU102": groups.rewrite,
-    "MU201": schedule.rewrite,
-    "MU202": schedule.rewrite_scheduler,
-    "MU203": schedule.rewrite_scheduler,
-}
 _OPTIMIZERS = ("MU101", "MU102")
 _SCHEDULES = ("MU201", "MU202", "MU203")
 # What is left of these has a bounded effect and holds nothing back.
@@ -233,8 +221,10 @@ def _combined(
             known = families.setdefault(context.imports.home, {})
             known.update(dict.fromkeys(f for several in context.optimizers.values() for f in several))
             names.setdefault(context.imports.home, set()).update(context.imports.names)
+    generated = TARGETS[configuration.target].generated
     for home, known in families.items():
-        texts.after[home] = texts.keeping[home] = template.render(list(known), configuration, names[home])
+        assert generated is not None  # else nothing of it is imported
+        texts.after[home] = texts.keeping[home] = generated.render(list(known), configuration, names[home])
     return kept, texts
 
 
@@ -281,10 +271,12 @@ def _files(before: _State, texts: Mapping[str, str], edits: Counter[str]) -> tup
 
 
 def _context(state: _State, unit: Sequence[Finding], configuration: Configuration, plan: Plan) -> Context:
-    program = state.analysis.program
+    program, target = state.analysis.program, TARGETS[configuration.target]
     tree = Tree(state.analysis.facts, {path: source.text for path, source in state.sources.items()})
-    imports = Imports(tree, posixpath.join(_home(program, unit), template.NAME))
-    bases, scripts = Bases(tree, program, imports), Scripts(tree, _base(program, configuration, plan))
+    home = posixpath.join(_home(program, unit), target.generated.name) if target.generated else ""
+    imports = Imports(tree, home)
+    bases = Bases(tree, program, partial(target.written, imports))
+    scripts = Scripts(tree, _base(program, configuration, plan))
     return Context(program, configuration, tree, imports, bases, scripts)
 
 
@@ -318,9 +310,10 @@ def _rewrite(context: Context, unit: Sequence[Finding], plan: Plan) -> dict[Caus
 
 def _repair(context: Context, finding: Finding, plan: Plan) -> None:
     """Plan the edits for one finding: those that keep the base model where there are any."""
-    place, keeping, other = cause_of(finding), REWRITES.get(finding.code), changing.REWRITES.get(finding.code)
+    place, code = cause_of(finding), finding.code
+    keeping, other = _target(context).rewrites.get(code), changing.REWRITES.get(code)
     if keeping is None and other is None:
-        raise CannotRewrite("it has no rewrite", _EXPLAIN.format(code=finding.code))
+        raise CannotRewrite("it has no rewrite", _EXPLAIN.format(code=code))
     if keeping is not None:
         try:
             with context.tree.because(place):
@@ -352,7 +345,7 @@ def _companions(context: Context, unit: Sequence[Finding]) -> dict[Cause, Cannot
         try:
             if view.family is None or not (view.family.is_adaptive or view.family.is_sgd):
                 raise CannotRewrite("its optimizer has no rewrite", "write its parameter groups by hand, by role")
-            groups.split(context, site)
+            _target(context).split(context, site)
         except CannotRewrite as refusal:
             code = "MU102" if view.family is not None and view.family.is_sgd else "MU101"
             refused[code, site.path, site.line] = refusal
@@ -361,7 +354,7 @@ def _companions(context: Context, unit: Sequence[Finding]) -> dict[Cause, Cannot
 
 def _finish(context: Context) -> None:
     """The edits that several rewrites share: bases brought to their sites, imports."""
-    groups.make_scalable(context)
+    _target(context).finish(context)
     bring(context.bases, context.scripts)
     context.imports.emit()
     home = context.imports.home
@@ -369,6 +362,10 @@ def _finish(context: Context) -> None:
     missing = context.imports.missing(existing.names) if existing is not None else []
     if missing:
         raise CannotRewrite(f"{home} exists and has no {missing[0]}", f"add {', '.join(missing)} to {home}")
+
+
+def _target(context: Context) -> Target:
+    return TARGETS[context.configuration.target]
 
 
 def _name(finding: Finding) -> tuple[str, str, str]:
@@ -399,10 +396,13 @@ def _left(unit: Sequence[Finding], refused: Mapping[Cause, CannotRewrite]) -> tu
 def _notes(context: Context) -> list[str]:
     """What to know about a unit that was rewritten."""
     notes = list(context.scripts.notes)
+    notes += [
+        f"the code now imports the package {package}: add {package} to the dependencies of the project"
+        for package in sorted(context.imports.packages - {"torch"})
+    ]
     names = list(dict.fromkeys(context.bases.declared))
     if not context.scripts.values and names:
         notes.append(f"no script sets {' and '.join(names)} yet: until one does, every model is its own base")
     if not context.optimizers and not any(v.is_scaled for v in context.program.optimizers):
-        helper = f"{template.SCALE_GROUPS} of {context.imports.home}"
-        notes.append(f"no optimizer was found: pass its parameter groups through {helper} where it is built")
+        notes.append(f"no optimizer was found: {_target(context).by_hand.format(home=context.imports.home)}")
     return notes

@@ -14,15 +14,16 @@ from mulint.rewriting.tree import Document, Tree
 
 @dataclass
 class Imports:
-    """The names that files need from the generated module and the standard library, and those not needed any more.
+    """The names that files need from the generated module, the modules they need, and what is not needed any more.
 
-    ``home`` is the path of the generated file.
+    ``home`` is the path of the generated file; empty where the target has none.
     """
 
     tree: Tree
     home: str
     _names: dict[str, list[str]] = field(default_factory=dict)
     _modules: dict[str, list[str]] = field(default_factory=dict)
+    _packages: dict[str, list[str]] = field(default_factory=dict)
     _replaced: dict[str, list[str]] = field(default_factory=dict)
 
     def need(self, path: str, name: str) -> None:
@@ -38,9 +39,28 @@ class Imports:
     def put(self, path: str, name: str, node: s.Expression) -> None:
         """Put a name of the generated module in place of an expression, and import it."""
         self.need(path, name)
-        self.tree.replace(path, node.span, name)
+        self._put(path, name, node)
+
+    def put_from_package(self, path: str, name: str, node: s.Expression) -> None:
+        """Put a name with its package, ``mup.MuReadout``, in place of an expression, and import the package."""
+        self.need_package(path, name.partition(".")[0])
+        self._put(path, name, node)
+
+    def _put(self, path: str, text: str, node: s.Expression) -> None:
+        self.tree.replace(path, node.span, text)
         if isinstance(node, s.Name):
             self._replaced.setdefault(path, []).append(node.id)
+
+    def need_package(self, path: str, package: str) -> None:
+        """Have an installed package imported in a file under its own name."""
+        document = self.tree.documents[path]
+        if any(isinstance(n, s.Import) and n.module == package and n.name is None for n in document.body):
+            return
+        if package in document.names or self.tree.files.resolve(package, path, 0) is not None:
+            raise CannotRewrite(f"the name {package} is taken in {path}", f"rename {package} in {path}")
+        packages = self._packages.setdefault(path, [])
+        if package not in packages:
+            packages.append(package)
 
     def need_module(self, path: str, module: str) -> None:
         """Have a module of the standard library imported in a file under its own name."""
@@ -49,6 +69,10 @@ class Imports:
             modules = self._modules.setdefault(path, [])
             if module not in modules:
                 modules.append(module)
+
+    def is_home(self, path: str) -> bool:
+        """Whether a file has the name of the generated one."""
+        return bool(self.home) and posixpath.basename(path) == posixpath.basename(self.home)
 
     @property
     def used(self) -> bool:
@@ -59,6 +83,11 @@ class Imports:
     def names(self) -> frozenset[str]:
         """All names that files need from the generated module."""
         return frozenset(name for names in self._names.values() for name in names)
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """The installed packages that files need and did not import."""
+        return frozenset(package for packages in self._packages.values() for package in packages)
 
     def missing(self, defined: frozenset[str]) -> list[str]:
         """The names that files need and that an existing generated module does not define."""
@@ -73,6 +102,13 @@ class Imports:
                 raise CannotRewrite(f"{path} imports nothing", f"import {', '.join(modules)} in {path}")
             start = document.offset(line_of(first.span), 1)
             self.tree.insert(path, start, "".join(f"import {m}{document.newline}" for m in modules))
+        for path, packages in self._packages.items():
+            document = self.tree.documents[path]
+            first = next(
+                (n for n in document.body if isinstance(n, s.Import) and _is_torch(n)), _last_import(document)
+            )
+            start = document.offset(line_of(first.span), 1)
+            self.tree.insert(path, start, "".join(f"import {p}{document.newline}" for p in sorted(packages)))
         for path, names in self._names.items():
             document = self.tree.documents[path]
             last = _last_import(document)
@@ -126,6 +162,10 @@ class Imports:
             if target == path and not node.level and posixpath.dirname(importer) != folder and "." in node.module:
                 return _sibling(node, stem)
         return f".{stem}" if posixpath.join(folder, "__init__.py") in self.tree.documents else stem
+
+
+def _is_torch(node: s.Import) -> bool:
+    return not node.level and node.module.partition(".")[0] == "torch"
 
 
 def _sibling(node: s.Import, stem: str) -> str:

@@ -73,6 +73,13 @@ class Document:
         line = self.line(number)
         return line[: len(line) - len(line.lstrip())]
 
+    def step(self) -> str:
+        """The white space that a block of the file is indented by."""
+        for node in s.walk(self.body):
+            if isinstance(node, s.Function | s.Class | s.For) and line_of(node.body[0].span) > line_of(node.span):
+                return self.indent(line_of(node.body[0].span))[len(self.indent(line_of(node.span))) :]
+        return "    "
+
     def qualified(self, node: s.Expression) -> str | None:
         """The name that an expression has where it is imported from, ``torch.nn.Linear``; None for any other."""
         attributes: list[str] = []

@@ -53,7 +53,8 @@ are no fault.
 
 ## Fix safety
 `mulint fix` splits every group by role and multiplies its rate by a power of the width ratio, which is exactly
-1 at the base width.
+1 at the base width. With `--target mup` it writes `MuAdam`, `MuAdamW` or `MuSGD` of the mup package, and has the
+model set its base shapes.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8, row "Adam LR"; Appendix B.3 for weight decay.

@@ -52,7 +52,8 @@ Optimizers whose rates could not be followed and code in which no width can grow
 
 ## Fix safety
 `mulint fix` splits every group by role and multiplies its rate by a power of the width ratio, which is exactly
-1 at the base width.
+1 at the base width. With `--target mup` it writes `MuAdam`, `MuAdamW` or `MuSGD` of the mup package, and has the
+model set its base shapes.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Tables 3 and 8, row "SGD LR".

@@ -43,7 +43,7 @@ Values that contain something read from the group (`initial_lr`, `lr_scale`, its
 in place, a temporary zero, writes to the first group only, and code in which no weight needs a rate of its own.
 
 ## Fix safety
-`group["lr_scale"]` is 1 at the base width.
+`group["lr_scale"]` is 1 at the base width. With `--target mup` it is recorded after the optimizer is built.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8; the schedule's shape itself needs no scaling.

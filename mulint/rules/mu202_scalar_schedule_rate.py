@@ -40,7 +40,7 @@ Lists with a rate for every group, rates that could not be followed, and code in
 its own.
 
 ## Fix safety
-`group["lr_scale"]` is 1 at the base width.
+`group["lr_scale"]` is 1 at the base width. With `--target mup` it is recorded after the optimizer is built.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8; the schedule's shape itself needs no scaling. PyTorch's

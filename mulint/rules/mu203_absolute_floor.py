@@ -42,6 +42,7 @@ own.
 ## Fix safety
 `mulint fix` gives lists to schedulers that take them, and a class that scales the floor by group in place of
 `CosineAnnealingLR` and `CosineAnnealingWarmRestarts`; others are left. `group["lr_scale"]` is 1 at the base width.
+With `--target mup` only the lists are written.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8; the schedule's shape itself needs no scaling. PyTorch's

@@ -52,6 +52,7 @@ output is divided by √width, embeddings, readouts, and weights whose role coul
 
 ## Fix safety
 `mulint fix` multiplies the scale by the width ratio to the power -1/2, which is exactly 1 at the base width.
+With `--target mup` it calls the function of the same name in `mup.init`, where the draw follows the base shapes.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Table 8, row "Init. Var.", column of hidden weights.

@@ -45,7 +45,8 @@ result does not reach the model's output (routers, low-rank factors), and uses t
 
 ## Fix safety
 `mulint fix` divides the readout's input by the width ratio inside the module, so that every path has it and the
-bias is not scaled; the ratio is exactly 1 at the base width.
+bias is not scaled; the ratio is exactly 1 at the base width. With `--target mup` a linear layer becomes a
+`MuReadout`, and the model sets its base shapes.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Tables 3, 8 and 9, column of output weights.

@@ -45,7 +45,8 @@ Tied readouts with a multiplier ∝ 1/width on every path.
 
 ## Fix safety
 `mulint fix` divides the readout's input by the width ratio inside the module; the ratio is exactly 1 at the
-base width.
+base width. With `--target mup` the layer becomes a `MuReadout` and stays tied, where the table is drawn after the
+base shapes are set.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), captions of Tables 3 and 8 on shared weights.

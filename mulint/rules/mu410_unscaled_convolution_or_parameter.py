@@ -46,7 +46,8 @@ contract no width), maps to another width, and maps whose result does not reach 
 
 ## Fix safety
 `mulint fix` multiplies the input of a convolution by the inverse width ratio inside the module, that of a raw
-parameter where it is applied; the ratio is exactly 1 at the base width.
+parameter where it is applied; the ratio is exactly 1 at the base width. With `--target mup` convolutions are left:
+the package has no readout made of one.
 
 ## References
 Yang et al., Tensor Programs V (arXiv 2203.03466), Tables 3, 8 and 9, column of output weights; Appendix J.2.1 on

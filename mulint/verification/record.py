@@ -119,10 +119,15 @@ def groups(model: nn.Module, optimizer: Optimizer) -> Groups:
         kind=f"{kind.__module__}.{kind.__qualname__}",
         members=[[names.get(id(p), "?") for p in group["params"]] for group in optimizer.param_groups],
         values=[
-            {key: repr(value) for key, value in group.items() if key not in ("params", "param_names")}
+            {key: _text(value) for key, value in group.items() if key not in ("params", "param_names")}
             for group in optimizer.param_groups
         ],
     )
+
+
+def _text(value: object) -> str:
+    """A value of a group; whole numbers and floating-point ones that are equal are the same."""
+    return repr(float(value)) if type(value) is int else repr(value)
 
 
 def tried(function: Callable[[], T]) -> T | str:

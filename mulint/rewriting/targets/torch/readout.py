@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from mulint.facts import syntax as s
 from mulint.findings import Finding
-from mulint.program.values import Site
 from mulint.rewriting.context import Context
-from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets.torch import parameter
+from mulint.rewriting.targets import parameter
+from mulint.rewriting.targets.readouts import plain_readout
 from mulint.rewriting.targets.torch.template import READOUTS
 from mulint.rules.readouts import readouts
 
@@ -20,17 +18,8 @@ def rewrite(context: Context, finding: Finding) -> None:
     if found is not None and found.parameter.weight.layer is None and not found.parameter.tied:
         parameter.rewrite(context, found)
         return
-    document = context.tree.at(site)
-    call = document.exactly(site.span, s.Call)
+    call, plain = plain_readout(context, site, READOUTS, "a linear layer or a convolution of torch itself")
     built = [layer for layer in context.program.seen.layers if layer.site == site]
-    own = any(c.site == site for c in context.program.seen.constructions)
-    plain = (call and document.qualified(call.function)) or ""
-    if call is None or plain not in READOUTS or own or any(layer.type != plain for layer in built):
-        raise CannotRewrite(
-            "the readout is not built by a linear layer or a convolution of torch itself",
-            "multiply the readout's input by the base width over the width, inside the module",
-        )
-    _check_shared(context, site)
     weights = [p.weight for p in context.program.parameters if p.weight.site == site]
     weights += [layer.weights["weight"] for layer in built if "weight" in layer.weights]
     # A tied table says nothing of what its use as a readout sums over.
@@ -42,12 +31,3 @@ def rewrite(context: Context, finding: Finding) -> None:
 
 def _is_matrix(dims: tuple[object, ...]) -> bool:
     return len(dims) > 1
-
-
-def _check_shared(context: Context, site: Site) -> None:
-    """One call that builds readouts and other layers cannot become a readout."""
-    here = [p for p in context.program.parameters if p.weight.site == site and _is_matrix(p.weight.dims)]
-    if any(not p.may_be_readout for p in here):
-        raise CannotRewrite(
-            "the same call also builds layers that are no readouts", "build the readout by a call of its own"
-        )

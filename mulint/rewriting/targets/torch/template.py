@@ -22,6 +22,7 @@ FLOORS: Mapping[str, str] = {
     f"torch.optim.lr_scheduler.{name}": f"Scaled{name}"
     for name in ("CosineAnnealingLR", "CosineAnnealingWarmRestarts")
 }
+RATIO = "ratio_to_base"
 SCALABLE = "scalable"
 SCALE_GROUPS = "scale_groups"
 

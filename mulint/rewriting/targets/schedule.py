@@ -7,7 +7,6 @@ from mulint.findings import Finding
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets.torch.template import FLOORS
 
 # Arguments of torch's schedulers that are rates and may be lists with one for each group.
 _LISTS = {
@@ -41,19 +40,12 @@ def rewrite(context: Context, finding: Finding) -> None:
 
 
 def rewrite_scheduler(context: Context, finding: Finding) -> None:
-    """Repair MU202 or MU203: a rate given to a scheduler becomes one for every group, by the factor of each.
-
-    Where the scheduler takes no list, its class becomes one that scales the floor itself.
-    """
+    """Repair MU202 or MU203: a rate given to a scheduler becomes one for every group, by the factor of each."""
     site = site_of(finding)
     document = context.tree.at(site)
     call = document.exactly(site.span, s.Call)
     record = next((r for r in context.program.seen.schedulers if r.site == site), None)
     name = "" if record is None else record.type.rpartition(".")[2]
-    plain = (call and document.qualified(call.function)) or ""
-    if call is not None and plain in FLOORS:
-        context.imports.put(site.path, FLOORS[plain], call.function)
-        return
     given = {} if call is None else {k.name: k.value for k in call.keywords}
     optimizer = given.get("optimizer", call.arguments[0] if call is not None and call.arguments else None)
     if call is None or name not in _LISTS or not isinstance(optimizer, s.Name | s.Attribute):
