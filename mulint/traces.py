@@ -92,6 +92,7 @@ class ParameterTrace:
     dims: tuple[float | None, ...]
     rows: tuple[Row, ...] | None
     fan_in_dims: tuple[int, ...]
+    fan_out_dims: tuple[int, ...]
     uses: tuple[UseSite, ...]
     multiplier: Multiplier
     sites: tuple[UseSite, ...] = ()

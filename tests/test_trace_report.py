@@ -181,7 +181,7 @@ def test_values_that_no_plot_can_show_do_not_break_it(points: tuple[tuple[float,
 
 def test_names_are_escaped() -> None:
     trace = small(((32.0, 1.0), (64.0, 1.0), (128.0, 1.0)), name="<b>&")
-    parameter = ParameterTrace('"><script>', (), ((3,),), "vector", (None,), None, (), (), Multiplier(None))
+    parameter = ParameterTrace('"><script>', (), ((3,),), "vector", (None,), None, (), (), (), Multiplier(None))
     html = trace_html.render(dataclasses.replace(trace, parameters=(parameter,)), str)
     assert html.count("<script>") == 1
     assert "<b>" not in html

@@ -56,7 +56,13 @@ CHOICES = _words("__getitem__ index_select gather take_along_dim")
 REORDER = _words("index_select gather take_along_dim roll flip sort topk _pad pad constant_pad_nd fold unfold")
 # Functions of every number by itself that are not homogeneous.
 ACTIVATIONS = _words("silu silu_ gelu gelu_ sigmoid tanh softplus elu elu_ selu mish hardswish logsigmoid exp")
-JOINS = _words("cat concat concatenate stack hstack vstack column_stack")
+JOINS = _words("cat concat concatenate stack hstack vstack column_stack block_diag")
+# Operations whose effect on a matrix among their arguments is known.
+FOLLOWED = (
+    MULTIPLY | DIVIDE | INVERTED | ADD | POWER | POWERS.keys() | SUMS | MEANS | NORMS | KEEPS | ACTIVATIONS | JOINS
+)
+# Operations in which rows of a parameter stand among, or in place of, those of an activation.
+PLACES = JOINS | _words("where masked_scatter masked_scatter_ index_put index_put_ __setitem__ scatter scatter_")
 # Queries that produce no tensor of the model's computation.
 QUERIES = _words(
     """

@@ -80,7 +80,9 @@ def _reduced(ledger: Ledger, operation: Aligned, ref: Ref, value: Value) -> dict
     for origins in value.pending:  # (x * w).sum(-1) is a product with w
         for name in sorted({name for axis in axes for name, _ in origins[axis]}):
             contracted = frozenset(i for axis in axes for other, i in origins[axis] if other == name)
-            ledger.uses.append(ParameterUse(name, operation.event.use, operation.module, contracted))
+            produced = frozenset(i for own in origins for other, i in own if other == name) - contracted
+            use = ParameterUse(name, operation.event.use, operation.module, contracted, produced=produced)
+            ledger.uses.append(use)
     if value.pair:
         builtin = -growth if op in MEANS else Fraction(0)
         return dict(ledger.site(operation, [value, Value(Kind.ACTIVATION)], Law(growth), builtin).degrees)

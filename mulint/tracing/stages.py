@@ -184,6 +184,7 @@ def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.Parameter
         dims=tuple(map(_number, dims.dims)),
         rows=None if dims.rows is None else tuple(traces.Row(a, b, str(role)) for a, b, role in dims.rows),
         fan_in_dims=dims.fan_in_dims,
+        fan_out_dims=dims.fan_out_dims,
         uses=tuple(map(_site, dims.uses)),
         multiplier=traces.Multiplier(_number(dims.multiplier), tuple(map(_site, dims.multiplier_places))),
         sites=tuple(map(_site, dims.sites)),

@@ -26,6 +26,7 @@ class ParameterUse:
     ``module``: the one whose forward does it. ``contracted``: the parameter's axes that are summed over.
     ``pieces``: sizes at each width of the rows into which the result is cut afterwards, as (starts, ends).
     ``view``: as what a parameter is consumed of which one axis holds both sides of a matrix.
+    ``followed``: whether it is known what the operation does with the axes.
     """
 
     parameter: str
@@ -36,6 +37,7 @@ class ParameterUse:
     produced: frozenset[int] = frozenset()
     pieces: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
     view: View | None = None
+    followed: bool = True
 
     @property
     def elementwise(self) -> bool:
