@@ -112,6 +112,7 @@ def test_compiled_modules_and_scripted_kernels(tmp_path: Path) -> None:
     assert found["stem.weight"] == "input"
     assert found["packed.weight"] == "hidden"
     assert found["head.weight"] == "output"
+    assert [site.ok for site in trace.attention] == [True]
 
 
 class StateSpace(nn.Module):

@@ -98,6 +98,7 @@ class OwnLinear(torch.autograd.Function):
 
 own_linear: Function = OwnLinear.apply
 pruned: Callable[..., nn.Module] = prune.l1_unstructured
+script_of: Callable[..., nn.Module] = torch.jit.trace
 block_diagonal: Function = torch.block_diag
 
 
@@ -263,6 +264,21 @@ class Recomputed(Wrapped):
 
     def forward(self, x: Tensor) -> Any:
         return checkpoint(self.layer, x, use_reentrant=self.reentrant)
+
+
+class Ensemble(nn.Module):
+    """A stack of matrices, and layers of which a stack is made, under ``vmap``."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(2, width, width))
+        self.members = nn.ModuleList([nn.Linear(width, width) for _ in range(2)])
+
+    def forward(self, x: Tensor) -> Any:
+        x = torch.vmap(lambda weight: x @ weight)(self.weight).mean(0)
+        members = [dict(member.named_parameters()) for member in self.members]
+        stacked = {name: torch.stack([one[name] for one in members]) for name in members[0]}
+        return torch.vmap(lambda one: torch.func.functional_call(self.members[0], one, (x,)))(stacked)
 
 
 class Symmetric(nn.Module):
@@ -1006,6 +1022,31 @@ MODULES = [
         "functional call",
         lambda w: (Called(nn.Linear(w, w)),),
         {"layers.0.layer.weight": "hidden w > w", "layers.0.layer.bias": "vector"},
+    ),
+    layers(
+        "scripted",
+        lambda w: (torch.jit.script(nn.Sequential(nn.Linear(w, w), nn.LayerNorm(w), nn.Linear(w, 3))),),
+        {
+            "layers.0.0.weight": "hidden w > w",
+            "layers.0.0.bias": "vector",
+            "layers.0.1.weight": "vector",
+            "layers.0.2.weight": "output w > 3",
+        },
+    ),
+    layers(
+        "traced by torch",
+        lambda w: (script_of(nn.Linear(w, 3), torch.randn(5, w)),),
+        {"layers.0.weight": "output w > 3", "layers.0.bias": "scalar"},
+    ),
+    layers(
+        "an ensemble under vmap",
+        lambda w: (Ensemble(w),),
+        {"layers.0.weight": "hidden w > w", "layers.0.members.1.weight": "hidden w > w"},
+    ),
+    layers(
+        "lazy",
+        lambda w: (nn.LazyLinear(w), nn.LazyLinear(3)),
+        {"layers.0.weight": "hidden w > w", "layers.1.weight": "output w > 3"},
     ),
     recomputed(reentrant=False),
     recomputed(reentrant=True),

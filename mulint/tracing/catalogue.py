@@ -72,10 +72,19 @@ QUERIES = _words(
     retain_grad register_hook
     """
 )
-PRODUCTS = _words(
-    """
-    mm bmm addmm baddbmm convolution addbmm addmv mv dot _scaled_dot_product_flash_attention_for_cpu
-    _scaled_dot_product_attention_math _scaled_dot_product_flash_attention
-    _scaled_dot_product_efficient_attention
-    """
-)
+# Operations of torch's core by the name of the call that does the same to its arguments.
+CORE = {
+    "_unsafe_view": "view",
+    "_reshape_alias": "view",
+    "_to_copy": "to",
+    "slice": "narrow",
+    "native_layer_norm": "layer_norm",
+    "native_group_norm": "group_norm",
+    "native_batch_norm": "batch_norm",
+    "_native_batch_norm_legit": "batch_norm",
+    "_scaled_dot_product_flash_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_flash_attention_for_cpu": "scaled_dot_product_attention",
+    "_scaled_dot_product_efficient_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_cudnn_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_fused_attention_overrideable": "scaled_dot_product_attention",
+}

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from mulint.theory import Optimizer as Family
 from mulint.tracing import training
 from mulint.tracing.model import Builder, ParameterDims
+from mulint.tracing.opaque import hooked
 from mulint.tracing.training import Prepared, Rates
 from mulint.tracing.updates import update_norm
 
@@ -170,7 +171,7 @@ def _recorded(model: nn.Module, calls: dict[str, Call]) -> Iterator[None]:
 
     handles = [
         module.register_forward_hook(hook_for(name), with_kwargs=True)
-        for name, module in model.named_modules()
+        for name, module in hooked(model)
         if name and (not list(module.children()) or list(module.parameters(recurse=False)))
     ]
     try:

@@ -72,6 +72,8 @@ def product_of(event: Event, peers: Sequence[Event]) -> Product | None:
             return _einsum(args)
         case "tensordot":
             return _tensordot(args, event)
+        case "convolution" if argument(event, 6, "transposed"):
+            return _convolution(args, contracted=0, produced=1)
         case "conv1d" | "conv2d" | "conv3d" | "convolution" | "_convolution":
             return _convolution(args, contracted=1, produced=0)
         case "conv_tbc":

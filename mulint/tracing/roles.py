@@ -125,8 +125,7 @@ def _read(recordings: Sequence[Recording], kept: Mapping[str, Law], assumptions:
         for name in laws
     )
     unseen = tuple(
-        f"{use.path}:{use.line}: {use.op} was not followed"
-        for use in dict.fromkeys((*reference.unseen, *flow.ledger.unread))
+        f"{use.path}:{use.line}: {use.op} was not followed" for use in dict.fromkeys(flow.ledger.unread)
     )
     return Dimensions(
         parameters=parameters,
