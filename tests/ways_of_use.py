@@ -257,6 +257,15 @@ class Called(Wrapped):
         return torch.func.functional_call(self.layer, decayed, (x,))
 
 
+class Field(Wrapped):
+    """The gradient of an energy, as of a force field: the forward pass has a backward pass inside."""
+
+    def forward(self, x: Tensor) -> Any:
+        x = x.requires_grad_()
+        energy = self.layer(self.layer(x).tanh()).square().sum()
+        return torch.autograd.grad(energy, x, create_graph=True)[0]
+
+
 class Recomputed(Wrapped):
     def __init__(self, layer: nn.Module, reentrant: bool) -> None:
         super().__init__(layer)
@@ -1048,6 +1057,7 @@ MODULES = [
         lambda w: (nn.LazyLinear(w), nn.LazyLinear(3)),
         {"layers.0.weight": "hidden w > w", "layers.1.weight": "output w > 3"},
     ),
+    layers("gradient inside", lambda w: (Field(nn.Linear(w, w)),), {"layers.0.layer.weight": "hidden w > w"}),
     recomputed(reentrant=False),
     recomputed(reentrant=True),
     layers(

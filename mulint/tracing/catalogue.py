@@ -9,6 +9,11 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def writes(name: str) -> bool:
+    """Whether an operation changes its first argument, as its name says."""
+    return name.startswith("__i") or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+
+
 MULTIPLY = _words("mul mul_ multiply __mul__ __rmul__ __imul__")
 DIVIDE = _words("div div_ divide true_divide __truediv__ __itruediv__")
 INVERTED = _words("__rdiv__ __rtruediv__")
@@ -63,6 +68,16 @@ FOLLOWED = (
 )
 # Operations in which rows of a parameter stand among, or in place of, those of an activation.
 PLACES = JOINS | _words("where masked_scatter masked_scatter_ index_put index_put_ __setitem__ scatter scatter_")
+# Operations that make one new tensor, of sizes that follow from those of the arguments.
+MAKES_NEW = frozenset(
+    name
+    for name in (
+        *(MULTIPLY | DIVIDE | INVERTED | ADD | POWER | POWERS.keys() | SUMS | NORMS | ACTIVATIONS | JOINS),
+        *(*NORMALISERS, "mean", "neg", "abs", "linear", "matmul", "bmm", "softmax", "sin", "cos"),
+        "scaled_dot_product_attention",
+    )
+    if not writes(name)
+)
 # Queries that produce no tensor of the model's computation.
 QUERIES = _words(
     """

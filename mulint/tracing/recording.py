@@ -23,7 +23,8 @@ from torch.utils._python_dispatch import (
     _push_mode,
 )
 
-from mulint.tracing.catalogue import CORE, QUERIES
+from mulint.tracing.catalogue import CORE, QUERIES, writes
+from mulint.tracing.memory import Memory
 from mulint.tracing.model import Use
 from mulint.tracing.opaque import hooked, transparent_batches, transparent_functionals
 from mulint.tracing.places import Places
@@ -134,6 +135,7 @@ class _Recorder(TorchFunctionMode):
         self.modules: list[str] = [""]
         self.places = Places(root)
         self.beneath = _Beneath(self)
+        self.memory = Memory()
         self.inside = 0
         first, self.recording.aliases = named_parameters(model)
         for name, parameter in first.items():
@@ -220,7 +222,7 @@ class _Recorder(TorchFunctionMode):
             _pop_mode()
         self.inside += 1
         try:
-            result = func(*args, **kwargs)
+            result = self.memory.call(func, name, args, kwargs)
         finally:
             self.inside -= 1
             if topmost:
@@ -237,7 +239,7 @@ class _Recorder(TorchFunctionMode):
     def add(self, name: str, before: tuple[Any, Any], made: list[Tensor]) -> None:
         outputs = []
         for tensor in made:
-            if _writes(name):  # the same object holds a new value from here on
+            if writes(name):  # the same object holds a new value from here on
                 self.nodes.pop(id(tensor), None)
             outputs.append(Ref(self.node(tensor), tuple(tensor.shape)))
         site, use = self.places.find(name)
@@ -266,10 +268,6 @@ class _Beneath(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if made := list(_tensors_in(result)):
             self.recorder.add(CORE.get(name, name), before, made)
         return result
-
-
-def _writes(name: str) -> bool:
-    return name.startswith("__i") or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
 
 
 def _name(func: Any) -> str:
