@@ -182,7 +182,7 @@ def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.Parameter
         shapes=dims.shapes,
         role=str(dims.role),
         dims=tuple(map(_number, dims.dims)),
-        rows=None if dims.rows is None else tuple(traces.Row(a, b, str(role)) for a, b, role in dims.rows),
+        rows=audit.rows,
         fan_in_dims=dims.fan_in_dims,
         fan_out_dims=dims.fan_out_dims,
         uses=tuple(map(_site, dims.uses)),
