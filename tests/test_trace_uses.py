@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 import mulint
 from mulint.tracing import cases, roles
+from mulint.tracing.measurement import measure
 from mulint.tracing.model import Builder, Built, ParameterDims
 from mulint.tracing.process import run
 from mulint.tracing.request import Limits, Request
@@ -26,21 +26,39 @@ WIDTHS = (64.0, 128.0, 256.0)
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of the old weight norm
 @pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
 def test_use(row: Row) -> None:
-    found = {name: described(parameter) for name, parameter in traced(row.make, row.inputs).items()}
+    found = {name: described(parameter) for name, parameter in traced(row).items()}
     assert {name: found[name] for name in row.expected} == row.expected
 
 
-def traced(
-    make: Callable[[int], nn.Module], inputs: Callable[[int], tuple[Tensor, ...]]
-) -> dict[str, ParameterDims]:
-    """The parameters of a model; nothing may have gone unseen or unread."""
+@pytest.mark.parametrize("name", ["gradient inside", "an ensemble under vmap", "scripted", "lazy"])
+def test_training_of_layers_that_hide_something(name: str) -> None:
+    (row,) = (row for row in ROWS if row.name == name)
+    builder = built(row)
+    dims = roles.trace(builder, ROOT).parameters
+    found, _ = measure(builder, dims, WIDTHS[0], 0, torch.device("cpu"), None)
+    assert all(found.update[name] > 0 for name in row.expected)
+    assert found.changes["stem"] > 0
 
-    def case(width: float) -> mulint.Case:
-        return mulint.Case(make(int(width)), inputs(int(width)), lambda model, batch: total(model(*batch)))
 
-    found = roles.trace(cases.from_case(case, WIDTHS, None), ROOT)
+def traced(row: Row) -> dict[str, ParameterDims]:
+    """The parameters of a row's model; nothing may have gone unseen or unread."""
+    found = roles.trace(built(row), ROOT)
     assert found.unseen == ()
     return {parameter.name: parameter for parameter in found.parameters}
+
+
+def built(row: Row) -> Builder:
+    """Builds the model with its inputs, the square of its output as loss, and Adam."""
+
+    def case(width: float) -> mulint.Case:
+        return mulint.Case(
+            row.make(int(width)),
+            row.inputs(int(width)),
+            lambda model, batch: total(model(*batch)),
+            lambda model: torch.optim.Adam(model.parameters(), lr=1e-3),
+        )
+
+    return cases.from_case(case, WIDTHS, None)
 
 
 def total(output: Any) -> Tensor:

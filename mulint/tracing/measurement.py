@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 from mulint.theory import Optimizer as Family
 from mulint.tracing import training
 from mulint.tracing.model import Builder, ParameterDims
-from mulint.tracing.opaque import hooked
+from mulint.tracing.opaque import hooked, is_wrapped
 from mulint.tracing.training import Prepared, Rates
 from mulint.tracing.updates import update_norm
 
@@ -130,7 +130,7 @@ def _local(name: str, call: Call, start: dict[str, Tensor], prepared: Prepared) 
     initial = {key: start[f"{name}.{key}"] for key in own if f"{name}.{key}" in start}
     if not own or len(initial) != len(own):
         return 0.0
-    with torch.no_grad(), prepared.built.precision(), training.weights_of(module, initial):
+    with prepared.built.precision(), training.weights_of(module, initial):
         output = tensor(module.forward(*call.inputs, **call.keywords))
     if output is None or output.shape != call.output.shape:
         return 0.0
@@ -141,14 +141,15 @@ def tensor(output: Any) -> Tensor | None:
     """What counts as the output of a module: its first tensor; None if that holds no floating-point numbers."""
     if isinstance(output, tuple | list) and output:
         output = output[0]
-    return output if isinstance(output, Tensor) and output.is_floating_point() else None
+    known = isinstance(output, Tensor) and output.is_floating_point() and not is_wrapped(output)
+    return output if known else None
 
 
 def forward(prepared: Prepared) -> tuple[dict[str, Call], dict[str, float]]:
     """One pass over the fixed batch, recording the calls of all leaf modules and all fused attention."""
     calls: dict[str, Call] = {}
     potential = _Potential()
-    with torch.no_grad(), _recorded(prepared.model, calls), potential:
+    with _recorded(prepared.model, calls), potential:  # with gradients: some models take one on their way
         prepared.built.loss(prepared.model, prepared.built.batch)
     return calls, potential.found
 

@@ -19,6 +19,11 @@ def hooked(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     return ((name, one) for name, one in model.named_modules() if not isinstance(one, torch.jit.ScriptModule))
 
 
+def is_wrapped(tensor: Tensor) -> bool:
+    """Whether a tensor lives inside ``torch.vmap`` or a transform of its kind, which hides its numbers."""
+    return bool(torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+
+
 @contextmanager
 def transparent_functionals() -> Iterator[None]:
     """Let a ``TorchFunctionMode`` see inside ``torch.nn.functional``.
