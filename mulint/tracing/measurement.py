@@ -195,5 +195,5 @@ class _Potential(TorchFunctionMode):
             query, key = (args[i] if len(args) > i else keywords[n] for i, n in enumerate(("query", "key")))
             scale = keywords.get("scale") or query.shape[-1] ** -0.5
             bound = query.float().norm(dim=-1).mean() * key.float().norm(dim=-1).mean() * scale
-            self.found[f"{ATTENTION}#{len(self.found)}"] = float(bound)
+            self.found[f"{ATTENTION}#{len(self.found)}"] = float(bound.detach())
         return func(*args, **keywords)
