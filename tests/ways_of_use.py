@@ -844,6 +844,18 @@ TABLES = [
         {"a": "input", "b": "hidden w > w"},
     ),
     op(
+        "tokens through layers",
+        lambda w: {"a": (3, w), "b": (w, 2 * w), "c": (2 * w, w)},
+        lambda x, a, b, c: x + (F.relu(a @ b) @ c)[:1],
+        {"a": "input", "b": "hidden w > 2w", "c": "hidden 2w > w"},
+    ),
+    op(
+        "tokens through a normalisation",
+        lambda w: {"a": (3, w), "g": (w,), "b": (w, w)},
+        lambda x, a, g, b: torch.cat([x, F.linear(F.layer_norm(a, g.shape, g), b)]),
+        {"a": "input", "g": "vector", "b": "hidden w > w"},
+    ),
+    op(
         "projected fixed features",
         lambda w: {"a": (8, w)},
         lambda x, a: x + torch.ones(5, 8) @ a,

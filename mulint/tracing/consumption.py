@@ -52,7 +52,7 @@ class Consumption:
         for name in sorted(value.parameters):
             contracted = _axes_of(name, operand.contracted, value)
             produced = _axes_of(name, (*given, *operand.handed), value)
-            inner = _inner(name, value)
+            inner = _of(name, value.summed)
             followed = bool(contracted | inner | _axes_of(name, operand.out, value)) or len(self.shapes[name]) < 2
             if contracted & (produced | inner) and operand.ref.shape == self.shapes[name]:
                 # Such as the sum of a matrix and its transpose: each axis holds both, and stands where it was.
@@ -60,6 +60,7 @@ class Consumption:
             view = self.view(operation, operand) if contracted & produced and len(value.parameters) == 1 else None
             # In x (A B) the sum inside is over what A gives out and B takes in.
             contracted, produced = (contracted, produced | inner) if contracted else (inner, produced)
+            produced |= _of(name, value.handed)
             uses.append(
                 ParameterUse(
                     name,
@@ -99,21 +100,21 @@ class Consumption:
     ) -> list[ParameterUse]:
         """Note the uses of all parameters in a weight of which rows are looked up, or every number is taken.
 
-        Of a product of weights, as in ``(A B)[ids]``, the one that makes the features is contracted.
+        Of a product of weights, as in ``(A B)[ids]``, those that make the features are contracted.
         """
         value = self.value(ref)
         uses = []
         for name in sorted(value.parameters):
-            inner = (
-                _inner(name, value) if value.origins and _axes_of(name, (len(value.origins) - 1,), value) else None
-            )
+            held = [i for i, origins in enumerate(value.origins) if name in {other for other, _ in origins}]
+            makes = bool(value.origins) and (not held or held[-1] == len(value.origins) - 1)
+            inner = _of(name, value.summed) if makes else frozenset()
             use = ParameterUse(
                 name,
                 operation.event.use,
                 operation.module,
-                inner or frozenset(),
+                inner,
                 lookup=lookup and not inner,
-                produced=_axes_of(name, range(len(value.origins)), value) if inner else frozenset(),
+                produced=_axes_of(name, held, value) | _of(name, value.handed) if inner else frozenset(),
                 followed=followed,
             )
             self.reach(value.degrees, use)
@@ -122,8 +123,8 @@ class Consumption:
         return uses
 
 
-def _inner(name: str, value: Value) -> frozenset[int]:
-    return frozenset(axis for other, axis in value.summed if other == name)
+def _of(name: str, axes: Iterable[tuple[str, int]]) -> frozenset[int]:
+    return frozenset(axis for other, axis in axes if other == name)
 
 
 def _axes_of(name: str, axes: Iterable[int], value: Value) -> frozenset[int]:

@@ -127,13 +127,16 @@ class Flow(Consumption):
         """A product of weights, also with constants, is a weight; it counts as a use if nothing takes it in."""
         values = [self.value(operand.ref) for operand in weights]
         summed = frozenset().union(*(value.summed for value in values))
+        handed = frozenset().union(*(value.handed for value in values))
         for operand, value in zip(weights, values, strict=True):
-            summed |= {origin for axis in operand.contracted for origin in value.origins[axis]}
+            now = {origin for axis in operand.contracted for origin in value.origins[axis]}
+            taken = {name for name, _ in value.summed}  # by what has taken in another weight before
+            handed |= {origin for origin in now if origin[0] in taken}
+            summed |= now - handed
         origins = self.merged_origins(weights, len(operation.event.outputs[0].shape))
         self.inner += [use for operand in weights for use in self.uses_of(operation, operand)]
-        return Value(
-            Kind.WEIGHT, multiplied(v.degrees for v in values), origins, _parameters(values), summed=summed
-        )
+        degrees = multiplied(v.degrees for v in values)
+        return Value(Kind.WEIGHT, degrees, origins, _parameters(values), summed=summed, handed=handed)
 
     def mixes(self, operation: Aligned, weight: Operand, others: list[Operand]) -> bool:
         """Whether activations only choose between the matrices of a stack, or average them."""
@@ -232,6 +235,8 @@ class Flow(Consumption):
         source = self.value(event.tensors()[0])
         if source.kind is Kind.WEIGHT and not uses:
             return replace(source, degrees={})
+        if source.kind is Kind.WEIGHT:  # a token, normalised as activations are
+            self.consume(operation, event.tensors()[0])
         return Value(Kind.ACTIVATION, degrees)
 
     # Everything else --------------------------------------------------------------------------------------
@@ -323,6 +328,7 @@ class Flow(Consumption):
             pair=pair,
             number=number,
             summed=_summed(values, origins) if kind is Kind.WEIGHT else frozenset(),
+            handed=frozenset().union(*(value.handed for value in values)) if kind is Kind.WEIGHT else frozenset(),
         )
 
     def created(self, operation: Aligned) -> None:

@@ -98,7 +98,8 @@ class Value:
     ``degrees``: the power in which it contains each weight, factor or attention product, as long as it is
     homogeneous in it (a normalisation brings it to 0, a softmax ends it). ``parameters`` and ``origins``: for a
     weight, what it is made of, and the parameter axes held by each of its axes. ``inner``: factors of the
-    input of the layer that made it. ``summed``: axes that a product of weights has summed over.
+    input of the layer that made it. ``summed``: axes that a product of weights has summed over. ``handed``: axes
+    of a weight in the middle of one, ``B`` of ``A B C``, that gives them out.
     ``packed``: the weights whose rows lie along an axis. ``pending``: elementwise factors that a later sum
     contracts.
     """
@@ -113,6 +114,7 @@ class Value:
     pair: bool = False
     number: Law | None = None
     summed: frozenset[tuple[str, int]] = frozenset()
+    handed: frozenset[tuple[str, int]] = frozenset()
 
 
 def scaled(degrees: Degrees, power: Fraction) -> dict[Source, Fraction]:
