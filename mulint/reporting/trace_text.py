@@ -96,7 +96,7 @@ def packed(parameter: ParameterTrace) -> Iterator[tuple[str, str, str, str]]:
     for (role, init, rate), same in groupby(parameter.rows or (), key=lambda row: (row.role, row.init, row.lr)):
         parts = list(same)
         wanted = (f"want {_exponent(value)}" if value is not None else "" for value in (init, rate))
-        yield (f"{parts[0].start}:{parts[-1].end}", role, *wanted)
+        yield (f"{parts[0].start}:{max(row.end for row in parts)}", role, *wanted)
 
 
 def _judged(parameter: ParameterTrace) -> str:
