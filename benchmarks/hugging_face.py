@@ -86,11 +86,16 @@ def traced(library: str, name: str, environment: dict[str, str], arguments: tupl
 
 
 def is_left(parameter: dict[str, object]) -> bool:
-    """A matrix that takes in a width and produces none, or has none at all, and is no readout."""
-    name, shapes = str(parameter["name"]), parameter["shapes"]
+    """A matrix that takes in a width and produces none, or has none at all, and is no readout; or one misread.
+
+    What grows along two dimensions is neither a table nor a scale.
+    """
+    name, shapes, dims = str(parameter["name"]), parameter["shapes"], parameter["dims"]
     assert isinstance(shapes, list)
+    assert isinstance(dims, list)
     wide = sum(size > 1 for size in shapes[0]) > 1
-    return wide and parameter["role"] in ("output", "scalar") and not FIXED.fullmatch(name)
+    misread = sum(bool(power) for power in dims) > 1 and parameter["role"] in ("input", "vector")
+    return misread or (wide and parameter["role"] in ("output", "scalar") and not FIXED.fullmatch(name))
 
 
 def main() -> int:

@@ -22,11 +22,16 @@ Verdict = Literal["pass", "fail", "inconclusive"]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Rows ``start:end`` of a packed parameter, at the smallest width, and their role."""
+    """Rows ``start:end`` of a packed parameter, at the smallest width, and their role.
+
+    ``init`` and ``lr``: the exponents that the role asks for, with the multiplier that the parameter has.
+    """
 
     start: int
     end: int
     role: str
+    init: float | None = None
+    lr: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class ParameterTrace:
     dims: tuple[float | None, ...]
     rows: tuple[Row, ...] | None
     fan_in_dims: tuple[int, ...]
+    fan_out_dims: tuple[int, ...]
     uses: tuple[UseSite, ...]
     multiplier: Multiplier
     sites: tuple[UseSite, ...] = ()

@@ -78,6 +78,7 @@ def processes_in(folder: Path, patience: int = 50) -> list[int]:
         ("input('go on? ')", "remove the call of input"),
         ("breakpoint()", "remove the call of input or breakpoint"),
         ("raise KeyboardInterrupt", "raised KeyboardInterrupt"),
+        ("raise type('Stop', (BaseException,), {})", "raised Stop"),
         ("os.chdir('/'); raise ValueError('no such head')", "ValueError: no such head (cases.py:7)"),
         ("import tempfile as t; gone = t.mkdtemp(); os.chdir(gone); os.rmdir(gone); 1 / 0", "zero (cases.py:7)"),
     ],
@@ -108,9 +109,25 @@ def test_children_are_ended_too(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in failure(tmp_path, BODY.format(before=statement))
 
 
-def test_children_in_a_session_of_their_own_are_ended_too(tmp_path: Path) -> None:
-    start = "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1000)'], start_new_session=True)"
+@pytest.mark.parametrize("environment", ["None", "{}"])
+def test_children_in_a_session_of_their_own_are_ended_too(tmp_path: Path, environment: str) -> None:
+    command = "[sys.executable, '-c', 'import time; time.sleep(1000)']"
+    start = f"subprocess.Popen({command}, start_new_session=True, env={environment})"
     assert "ZeroDivisionError" in failure(tmp_path, BODY.format(before=f"import subprocess; {start}; 1/0"))
+
+
+def test_daemons_are_ended_too(tmp_path: Path) -> None:
+    source = """
+def case(width):
+    if not (child := os.fork()):
+        if not os.fork():
+            os.setsid()
+            os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(1000)"], {})
+        os._exit(0)
+    os.waitpid(child, 0)
+    1 / 0
+"""
+    assert "ZeroDivisionError" in failure(tmp_path, source)
 
 
 @pytest.mark.parametrize("statement", ["os.chdir('/')", "sys.stdin.read()", "sys.stdout.close()"])

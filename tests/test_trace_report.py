@@ -33,11 +33,14 @@ class Net(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.up = nn.Linear(8, width)
+        self.packed = nn.Linear(width, width + 16)
         self.body = nn.Linear(width, width)
         self.head = nn.Linear(width, 4)
 
     def forward(self, x):
-        return self.head(torch.relu(self.body(torch.relu(self.up(x)))))
+        x = torch.relu(self.up(x))
+        wide, gates = self.packed(x).split([x.shape[-1], 16], dim=-1)
+        return self.head(torch.relu(self.body(torch.relu(wide))) * gates.mean(-1, keepdim=True))
 
 
 def case(width):
@@ -115,6 +118,23 @@ def test_the_page_has_every_parameter_with_its_numbers(reports: Reports) -> None
     assert set(by_name) == {p["name"] for p in reports.data["parameters"]}
     assert by_name["body.weight"]["learning rate"] == "0 (want -1) !"
     assert by_name["body.weight"]["role"] == "hidden"
+    assert by_name["body.weight"]["fan-in"] == "32 ~ w"
+
+
+def test_rows_of_several_roles_say_what_each_asks_for(reports: Reports) -> None:
+    (packed,) = (p for p in reports.data["parameters"] if p["name"] == "packed.weight")
+    assert packed["role"] == "mixed"
+    assert packed["rows"] == [
+        {"start": 0, "end": 32, "role": "hidden", "init": -0.5, "lr": -1},
+        {"start": 32, "end": 48, "role": "output", "init": -1, "lr": -1},
+    ]
+    known = {field.name for field in dataclasses.fields(Trace)} - {"findings"}
+    trace = Trace.from_wire({name: value for name, value in reports.data.items() if name in known})
+    text = trace_text.render(trace, str).splitlines()
+    rows = [" ".join(line.split()) for line in text if line.startswith("  rows")]
+    assert rows == ["rows 0:32 hidden want -1/2 want -1", "rows 32:48 output want -1 want -1"]
+    role = "mixed; 0:32 hidden (init want -1/2, learning rate want -1)"
+    assert any(cell.startswith(role) for row in Page(reports.html).rows for cell in row)
 
 
 def test_the_page_names_culprits_and_limits(reports: Reports) -> None:
@@ -181,7 +201,7 @@ def test_values_that_no_plot_can_show_do_not_break_it(points: tuple[tuple[float,
 
 def test_names_are_escaped() -> None:
     trace = small(((32.0, 1.0), (64.0, 1.0), (128.0, 1.0)), name="<b>&")
-    parameter = ParameterTrace('"><script>', (), ((3,),), "vector", (None,), None, (), (), Multiplier(None))
+    parameter = ParameterTrace('"><script>', (), ((3,),), "vector", (None,), None, (), (), (), Multiplier(None))
     html = trace_html.render(dataclasses.replace(trace, parameters=(parameter,)), str)
     assert html.count("<script>") == 1
     assert "<b>" not in html

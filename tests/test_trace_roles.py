@@ -208,85 +208,6 @@ def test_fixed_head_size_is_no_attention_site(power: float | None) -> None:
     assert traced.found.attention == ()
 
 
-class Convolutional(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, width, 3, padding=1)
-        self.norm = nn.BatchNorm2d(width)
-        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
-        self.grouped = nn.Conv2d(width, width, 3, padding=1, groups=4)
-        self.up = nn.ConvTranspose2d(width, 2 * width, 2, stride=2)
-        self.to_rgb = nn.ConvTranspose2d(2 * width, 3, 2, stride=2)
-
-    def forward(self, x: Tensor) -> Any:
-        x = F.relu(self.norm(self.stem(x)))
-        return self.to_rgb(F.relu(self.up(self.grouped(self.depthwise(x)))))
-
-
-def test_convolutions() -> None:
-    traced = Traced(Convolutional, lambda _: (torch.randn(2, 3, 8, 8),))
-    found = traced.roles()
-    assert found["stem.weight"] == "input"
-    assert found["norm.weight"] == found["stem.bias"] == "vector"
-    assert found["depthwise.weight"] == "input"
-    assert found["grouped.weight"] == "hidden"
-    assert found["up.weight"] == "hidden"
-    assert found["to_rgb.weight"] == "output"
-    assert found["to_rgb.bias"] == "scalar"
-    assert traced.parameters["grouped.weight"].fan_in_dims == (1, 2, 3)
-    assert traced.parameters["up.weight"].fan_in_dims == (0, 2, 3)
-
-
-class Recurrent(nn.Module):
-    def __init__(self, width: int, kind: Callable[..., nn.RNNBase]) -> None:
-        super().__init__()
-        self.rnn = kind(7, width, num_layers=2, batch_first=True)
-        self.head = nn.Linear(width, 3)
-
-    def forward(self, x: Tensor) -> Any:
-        return self.head(self.rnn(x)[0][:, -1])
-
-
-@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM, nn.RNN])
-def test_recurrent_layers(kind: Callable[..., nn.RNNBase]) -> None:
-    traced = Traced(lambda width: Recurrent(width, kind), lambda _: (torch.randn(2, 5, 7),))
-    assert traced.roles() == {
-        "rnn.weight_ih_l0": "input",
-        "rnn.weight_hh_l0": "hidden",
-        "rnn.bias_ih_l0": "vector",
-        "rnn.bias_hh_l0": "vector",
-        "rnn.weight_ih_l1": "hidden",
-        "rnn.weight_hh_l1": "hidden",
-        "rnn.bias_ih_l1": "vector",
-        "rnn.bias_hh_l1": "vector",
-        "head.weight": "output",
-        "head.bias": "scalar",
-    }
-    assert traced.parameters["rnn.weight_hh_l0"].fan_in_dims == (1,)
-
-
-class Cell(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.cell = nn.GRUCell(7, width)
-        self.width = width
-
-    def forward(self, x: Tensor) -> Any:
-        state = torch.zeros(x.shape[0], self.width, device=x.device)
-        for _ in range(3):
-            state = self.cell(x, state)
-        return state
-
-
-def test_recurrent_cell() -> None:
-    found = Traced(Cell, features()).roles()
-    assert (found["cell.weight_ih"], found["cell.weight_hh"], found["cell.bias_hh"]) == (
-        "input",
-        "hidden",
-        "vector",
-    )
-
-
 class MultiHead(nn.Module):
     def __init__(self, width: int, scale: bool = False) -> None:
         super().__init__()
@@ -367,50 +288,6 @@ def test_factors_in_projections_that_scale_themselves_are_theirs() -> None:
     traced = Traced(UnitAttention, sequence)
     assert {traced.multiplier(f"{name}.weight") for name in ("query", "key", "value")} == {-HALF}
     assert [site.ok for site in traced.found.attention] == [True]
-
-
-class Raw(nn.Module):
-    """Weights as bare parameters, consumed by different spellings of a product."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.read = nn.Parameter(torch.randn(7, width))
-        self.mix = nn.Parameter(torch.randn(width, width))
-        self.experts = nn.Parameter(torch.randn(4, width, 2 * width))
-        self.back = nn.Parameter(torch.randn(4, 2 * width, width))
-        self.low = nn.Parameter(torch.randn(3, width))
-        self.high = nn.Parameter(torch.randn(width, 3))
-        self.gain = nn.Parameter(torch.ones(width))
-        self.table = nn.Parameter(torch.zeros(5, width))
-        self.final = nn.Parameter(torch.randn(width, 2))
-        self.temperature = nn.Parameter(torch.ones(()))
-
-    def forward(self, x: Tensor) -> Any:
-        h = (x @ self.read) * self.gain
-        h = torch.addmm(self.table[0], h, self.mix.t().contiguous())
-        spread = torch.einsum("bi,eio->ebo", h, self.experts).relu()
-        h = torch.bmm(spread, self.back.to(torch.float32)).mean(0)
-        h = h + F.linear(F.linear(h, self.low), self.high)
-        return torch.mm(h, self.final) * self.temperature
-
-
-def test_bare_parameters() -> None:
-    traced = Traced(Raw, features())
-    assert traced.roles() == {
-        "read": "input",
-        "mix": "hidden",
-        "experts": "hidden",
-        "back": "hidden",
-        "low": "output",
-        "high": "input",
-        "gain": "vector",
-        "table": "input",
-        "final": "output",
-        "temperature": "scalar",
-    }
-    fan_in = {name: parameter.fan_in_dims for name, parameter in traced.parameters.items()}
-    assert (fan_in["read"], fan_in["mix"], fan_in["experts"], fan_in["back"]) == ((0,), (1,), (1,), (1,))
-    assert (fan_in["low"], fan_in["high"], fan_in["final"], fan_in["gain"]) == ((1,), (1,), (0,), ())
 
 
 class Grouped(nn.Module):

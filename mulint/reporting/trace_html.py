@@ -44,6 +44,11 @@ def _parts(trace: Trace, shown: Shown) -> Iterator[str]:
 def _row(parameter: ParameterTrace, shown: Shown) -> list[tuple[str, str, str]]:
     """The cells of the text report; numbers sort by their value."""
     role, uses, fan_in, init, rate, multiplier, verdict = trace_text.cells(parameter, shown)
+    for rows, of, *wanted in trace_text.packed(parameter):
+        said = ", ".join(
+            f"{what} {text}" for what, text in zip(("init", "learning rate"), wanted, strict=True) if text
+        )
+        role += f"; {rows} {of}" + (f" ({said})" if said else "")
     name = " = ".join((parameter.name, *parameter.aliases))
     kind = parameter.verdict
     return [

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import groupby
 
 from mulint.findings import Evidence, Finding
 from mulint.traces import ActivationTrace, AttentionTrace, Contribution, Culprit, ParameterTrace, Trace, UseSite
@@ -69,6 +70,8 @@ def _rows(parameters: Sequence[ParameterTrace], shown: Shown) -> Iterator[tuple[
         name = first.name if len(same) == 1 else f"{pattern} ×{len(same)}"
         name = " = ".join((name, *first.aliases))
         yield (name, role, uses, fan_in, init, rate, multiplier, slopes(same), verdict)
+        for rows, kind, wanted, wanted_rate in packed(first):
+            yield (f"  rows {rows}", kind, "", "", wanted, wanted_rate, "", "", "")
 
 
 def _pattern(name: str) -> str:
@@ -77,11 +80,8 @@ def _pattern(name: str) -> str:
 
 def cells(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:
     """A parameter's row from its role to its multiplier, and its verdict."""
-    role = parameter.role
-    if parameter.rows is not None:
-        role += " (" + ", ".join(f"{row.start}:{row.end} {row.role}" for row in parameter.rows) + ")"
     return (
-        role,
+        parameter.role,
         _uses(parameter.uses, shown),
         _fan_in(parameter),
         _found(parameter, "init", parameter.init.exponent),
@@ -89,6 +89,14 @@ def cells(parameter: ParameterTrace, shown: Shown) -> tuple[str, ...]:
         _exponent(parameter.multiplier.exponent),
         _judged(parameter),
     )
+
+
+def packed(parameter: ParameterTrace) -> Iterator[tuple[str, str, str, str]]:
+    """Rows of several roles in one parameter, neighbours of one role together: where, role, init and rate."""
+    for (role, init, rate), same in groupby(parameter.rows or (), key=lambda row: (row.role, row.init, row.lr)):
+        parts = list(same)
+        wanted = (f"want {_exponent(value)}" if value is not None else "" for value in (init, rate))
+        yield (f"{parts[0].start}:{max(row.end for row in parts)}", role, *wanted)
 
 
 def _judged(parameter: ParameterTrace) -> str:

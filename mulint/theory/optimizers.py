@@ -150,6 +150,8 @@ class Optimizer:
 
     def declared_shift(self, role: Role, embedding: EmbeddingPolicy) -> Exponent:
         """By which exponent a declared policy changes the learning rate of a role, in every gauge."""
+        if role is not Role.INPUT:  # rows of several roles have no rate of their own
+            return Fraction(0)
         return self.rate_exponent(role, embedding) - self.rate_exponent(role)
 
     def decay_exponent(self, role: Role, policy: WeightDecayPolicy) -> Exponent:

@@ -55,9 +55,7 @@ def recipe(
     for text, make in (*likely, *_attempts(model, settings)):
         try:
             arguments, keywords = moved(make(torch.Generator().manual_seed(0)), device)
-            with torch.no_grad():
-                output = model(*arguments, **keywords)
-            main_output(output)
+            main_output(model(*arguments, **keywords))
         except Exception as error:
             first = first or error
             continue

@@ -29,11 +29,15 @@ def from_case(function: Callable[..., Any], widths: tuple[float, ...], dtype: to
         model = case.model.to(device)
         if dtype is not None:
             model = model.to(dtype)
+        batch = moved(case.batch, device, dtype)
+        if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
+            with torch.no_grad(), device:
+                case.loss(model, batch)  # which gives lazy layers their shapes
         return Built(
             width=width,
             seed=seed,
             model=model,
-            batch=moved(case.batch, device, dtype),
+            batch=batch,
             loss=case.loss,
             optimizer=case.optimizer,
             scheduler=case.scheduler,

@@ -9,6 +9,11 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def writes(name: str) -> bool:
+    """Whether an operation changes its first argument, as its name says."""
+    return name.startswith("__i") or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+
+
 MULTIPLY = _words("mul mul_ multiply __mul__ __rmul__ __imul__")
 DIVIDE = _words("div div_ divide true_divide __truediv__ __itruediv__")
 INVERTED = _words("__rdiv__ __rtruediv__")
@@ -56,7 +61,23 @@ CHOICES = _words("__getitem__ index_select gather take_along_dim")
 REORDER = _words("index_select gather take_along_dim roll flip sort topk _pad pad constant_pad_nd fold unfold")
 # Functions of every number by itself that are not homogeneous.
 ACTIVATIONS = _words("silu silu_ gelu gelu_ sigmoid tanh softplus elu elu_ selu mish hardswish logsigmoid exp")
-JOINS = _words("cat concat concatenate stack hstack vstack column_stack")
+JOINS = _words("cat concat concatenate stack hstack vstack column_stack block_diag")
+# Operations whose effect on a matrix among their arguments is known.
+FOLLOWED = (
+    MULTIPLY | DIVIDE | INVERTED | ADD | POWER | POWERS.keys() | SUMS | MEANS | NORMS | KEEPS | ACTIVATIONS | JOINS
+)
+# Operations in which rows of a parameter stand among, or in place of, those of an activation.
+PLACES = JOINS | _words("where masked_scatter masked_scatter_ index_put index_put_ __setitem__ scatter scatter_")
+# Operations that make one new tensor, of sizes that follow from those of the arguments.
+MAKES_NEW = frozenset(
+    name
+    for name in (
+        *(MULTIPLY | DIVIDE | INVERTED | ADD | POWER | POWERS.keys() | SUMS | NORMS | ACTIVATIONS | JOINS),
+        *(*NORMALISERS, "mean", "neg", "abs", "linear", "matmul", "bmm", "softmax", "sin", "cos"),
+        "scaled_dot_product_attention",
+    )
+    if not writes(name)
+)
 # Queries that produce no tensor of the model's computation.
 QUERIES = _words(
     """
@@ -66,10 +87,19 @@ QUERIES = _words(
     retain_grad register_hook
     """
 )
-PRODUCTS = _words(
-    """
-    mm bmm addmm baddbmm convolution addbmm addmv mv dot _scaled_dot_product_flash_attention_for_cpu
-    _scaled_dot_product_attention_math _scaled_dot_product_flash_attention
-    _scaled_dot_product_efficient_attention
-    """
-)
+# Operations of torch's core by the name of the call that does the same to its arguments.
+CORE = {
+    "_unsafe_view": "view",
+    "_reshape_alias": "view",
+    "_to_copy": "to",
+    "slice": "narrow",
+    "native_layer_norm": "layer_norm",
+    "native_group_norm": "group_norm",
+    "native_batch_norm": "batch_norm",
+    "_native_batch_norm_legit": "batch_norm",
+    "_scaled_dot_product_flash_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_flash_attention_for_cpu": "scaled_dot_product_attention",
+    "_scaled_dot_product_efficient_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_cudnn_attention": "scaled_dot_product_attention",
+    "_scaled_dot_product_fused_attention_overrideable": "scaled_dot_product_attention",
+}

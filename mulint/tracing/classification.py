@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.theory import Role, role_of
-from mulint.tracing.catalogue import JOINS, MULTIPLY
+from mulint.tracing.catalogue import MULTIPLY, PLACES
 from mulint.tracing.exponents import Law, of_sizes
 from mulint.tracing.ledger import Ledger, made_by_layer
 from mulint.tracing.model import Attention, Use, UseRole
@@ -19,6 +19,8 @@ Row = tuple[int, int, Role]
 
 def role_of_use(laws: Sequence[Law], shape: Sequence[int], use: ParameterUse) -> Role:
     """The role that one use gives to a parameter whose dimensions follow ``laws`` (contracts of roles: by use)."""
+    if not use.followed:
+        return role_of_shape(laws)
     growing = {axis for axis, law in enumerate(laws) if law.grows}
     gain = use.use.op in MULTIPLY  # a scale per channel, also one of several numbers such as A_log
     extended = sum(size > 1 for size in shape) > 1 and len(growing) == 1 and not gain
@@ -26,7 +28,7 @@ def role_of_use(laws: Sequence[Law], shape: Sequence[int], use: ParameterUse) ->
     return role_of(
         contracts_width=view.contracts if view else bool(use.contracted & growing),
         produces_width=view.produces if view else bool(growing - use.contracted),
-        is_table=bool(use.contracted) or use.lookup or use.use.op in JOINS or extended,
+        is_table=bool(use.contracted) or use.lookup or use.use.op in PLACES or extended,
     )
 
 

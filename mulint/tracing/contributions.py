@@ -113,6 +113,6 @@ def _parts(
 
 
 def _output(call: Call, values: dict[str, Tensor]) -> Tensor | None:
-    with training.weights_of(call.module, values):
+    with torch.enable_grad(), training.weights_of(call.module, values):
         output = tensor(call.module.forward(*call.inputs, **call.keywords))
     return output if output is not None and output.shape == call.output.shape else None

@@ -23,7 +23,7 @@ from mulint.tracing.exponents import CONSTANT, Law
 from mulint.tracing.ledger import Ledger
 from mulint.tracing.operations import reduced_axes
 from mulint.tracing.recording import Ref
-from mulint.tracing.values import Kind, ParameterUse, Source, Value, added, multiplied, scaled
+from mulint.tracing.values import Factor, Kind, ParameterUse, Source, Value, added, multiplied, scaled
 
 
 def degrees(
@@ -77,10 +77,14 @@ def _reduced(ledger: Ledger, operation: Aligned, ref: Ref, value: Value) -> dict
     degrees = dict(value.degrees)
     if not growth or (op in MEANS and op not in ("mean", "nanmean")):
         return degrees
-    for origins in value.pending:  # (x * w).sum(-1) is a product with w
-        for name in sorted({name for axis in axes for name, _ in origins[axis]}):
-            contracted = frozenset(i for axis in axes for other, i in origins[axis] if other == name)
-            ledger.uses.append(ParameterUse(name, operation.event.use, operation.module, contracted))
+    uses = [] if op in NORMS else _contracted(operation, value, axes)
+    if uses:  # (x * w).sum(-1) is a product with w
+        ledger.uses += uses
+        for source, degree in degrees.items():
+            if isinstance(source, Factor):
+                source.consumers |= dict.fromkeys(uses, degree)
+        made: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
+        return ledger.factor(operation, made, Law(-growth)) if op in MEANS else made
     if value.pair:
         builtin = -growth if op in MEANS else Fraction(0)
         return dict(ledger.site(operation, [value, Value(Kind.ACTIVATION)], Law(growth), builtin).degrees)
@@ -89,6 +93,17 @@ def _reduced(ledger: Ledger, operation: Aligned, ref: Ref, value: Value) -> dict
     if op in NORMS:
         return ledger.factor(operation, degrees, Law(growth / 2))
     return degrees
+
+
+def _contracted(operation: Aligned, value: Value, axes: tuple[int, ...]) -> list[ParameterUse]:
+    """The uses of weights that were multiplied in along an axis over which the result is summed."""
+    found = []
+    for origins in value.pending:
+        for name in sorted({name for axis in axes for name, _ in origins[axis]}):
+            contracted = frozenset(i for axis in axes for other, i in origins[axis] if other == name)
+            produced = frozenset(i for own in origins for other, i in own if other == name) - contracted
+            found.append(ParameterUse(name, operation.event.use, operation.module, contracted, produced=produced))
+    return found
 
 
 def number_of(operation: Aligned, values: list[Value]) -> Law | None:

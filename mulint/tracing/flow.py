@@ -6,26 +6,20 @@ homogeneous pass degrees on, a normalisation cancels them, any other function en
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
 from mulint.tracing import packing
 from mulint.tracing.alignment import Aligned
-from mulint.tracing.catalogue import ADD, CHOICES, DIVIDE, KEEPS, LOOKUPS, MULTIPLY, NORMALISERS, ONE
+from mulint.tracing.catalogue import ADD, CHOICES, DIVIDE, FOLLOWED, KEEPS, LOOKUPS, MULTIPLY, NORMALISERS, ONE
+from mulint.tracing.consumption import Consumption
 from mulint.tracing.elementwise import degrees as degrees_of
 from mulint.tracing.elementwise import number_of
 from mulint.tracing.exponents import CONSTANT, Law
-from mulint.tracing.ledger import Ledger, factors_in
-from mulint.tracing.model import View
-from mulint.tracing.operations import (
-    Operand,
-    Product,
-    moved_axes,
-    product_of,
-    recurrent_weights,
-)
+from mulint.tracing.ledger import factors_in
+from mulint.tracing.operations import argument, moved_axes
+from mulint.tracing.products import Operand, Product, facing, product_of, recurrent_weights
 from mulint.tracing.recording import Recording, Ref, refs_in
 from mulint.tracing.values import (
     Degrees,
@@ -40,18 +34,12 @@ from mulint.tracing.values import (
 )
 
 
-class Flow:
-    """The state of one reading: what is known of every tensor, and the ledger of what was found."""
+class Flow(Consumption):
+    """One reading of a recording, from its first operation to its last."""
 
     def __init__(self, reference: Recording, kept: Mapping[str, Law]) -> None:
-        self.values: dict[int, Value] = {}
-        self.shapes = reference.shapes
-        self.ledger = Ledger()
+        super().__init__(reference)
         self.inner: list[ParameterUse] = []  # of products of weights alone, as long as nothing else uses them
-        for node, name in reference.parameters.items():
-            shape = reference.shapes[name]
-            origins = tuple(frozenset({(name, axis)}) for axis in range(len(shape)))
-            self.values[node] = Value(Kind.WEIGHT, origins=origins, parameters=frozenset({name}))
         for node, name in reference.kept.items():
             self.values[node] = Value(Kind.CONSTANT, number=kept.get(name, CONSTANT))
         for node in reference.inputs:
@@ -78,10 +66,6 @@ class Flow:
             for source in factors_in(self.value(ref).degrees):
                 if isinstance(source, Factor) and source not in kept:
                     source.spread = True
-
-    def value(self, ref: Ref) -> Value:
-        """What is known of a tensor; constants unless seen before."""
-        return self.values.get(ref.node, Value(Kind.CONSTANT))
 
     def step(self, operation: Aligned) -> None:
         """Work out the values of one operation's outputs."""
@@ -112,20 +96,27 @@ class Flow:
     def product(self, operation: Aligned, product: Product) -> Value:
         weights = [operand for operand in product.operands if self.is_weight(operand, product)]
         others = [operand for operand in product.operands if operand not in weights]
-        biases = [self.consume(operation, ref, lookup=False) for ref in product.added if self.weighs(ref)]
+        biases = [use for ref in product.added if self.weighs(ref) for use in self.consume(operation, ref)]
         if not weights:
-            value = self.activations(operation, others)
+            value = self.activations(operation, others, product)
             return replace(value, degrees=added((value.degrees, dict.fromkeys(biases, ONE))))
-        if not others:
+        if all(self.value(operand.ref).kind is Kind.CONSTANT for operand in others):
             return self.chained(operation, weights)
-        uses = [use for operand in weights for use in self.contract(operation, operand)]
+        if len(weights) == 1 and self.mixes(operation, weights[0], others):
+            return self.mixed(operation, weights)
+        shared = {out for one in others for axis, out in one.out.items() if one.ref.shape[axis] > 1}
+        uses = [use for operand in facing(weights, others) for use in self.contract(operation, operand, shared)]
         incoming = multiplied(self.value(operand.ref).degrees for operand in others)
         for use in uses:
             self.reach(incoming, use)
         for operand in others:  # a token or a table used in place of an activation
             if self.weighs(operand.ref):
-                self.consume(operation, operand.ref, lookup=False)
+                self.consume(operation, operand.ref)
         degrees: dict[Source, Fraction] = dict.fromkeys([*uses, *biases], ONE)
+        if product.normalised:
+            law = self.contracted_law(operation, weights)
+            exponent = None if law.exponent is None else -law.exponent
+            degrees = self.ledger.factor(operation, degrees, Law(exponent))
         packed: tuple[Packed, ...] = ()
         if len(weights) == 1 and uses:
             below = self.value(others[0].ref).packed
@@ -133,74 +124,37 @@ class Flow:
         return Value(Kind.ACTIVATION, degrees, inner=factors_in(incoming), packed=packed)
 
     def chained(self, operation: Aligned, weights: list[Operand]) -> Value:
-        """A product of weights alone is a weight; it counts as a use of them only if nothing takes it in."""
+        """A product of weights, also with constants, is a weight; it counts as a use if nothing takes it in."""
         values = [self.value(operand.ref) for operand in weights]
         summed = frozenset().union(*(value.summed for value in values))
+        handed = frozenset().union(*(value.handed for value in values))
         for operand, value in zip(weights, values, strict=True):
-            summed |= {origin for axis in operand.contracted for origin in value.origins[axis]}
+            now = {origin for axis in operand.contracted for origin in value.origins[axis]}
+            taken = {name for name, _ in value.summed}  # by what has taken in another weight before
+            handed |= {origin for origin in now if origin[0] in taken}
+            summed |= now - handed
         origins = self.merged_origins(weights, len(operation.event.outputs[0].shape))
         self.inner += [use for operand in weights for use in self.uses_of(operation, operand)]
-        return Value(
-            Kind.WEIGHT, multiplied(v.degrees for v in values), origins, _parameters(values), summed=summed
-        )
+        degrees = multiplied(v.degrees for v in values)
+        return Value(Kind.WEIGHT, degrees, origins, _parameters(values), summed=summed, handed=handed)
+
+    def mixes(self, operation: Aligned, weight: Operand, others: list[Operand]) -> bool:
+        """Whether activations only choose between the matrices of a stack, or average them."""
+        laws = operation.laws(weight.ref)
+        growing = {axis for axis, law in enumerate(laws) if law.grows}
+        rest = any(operation.laws(o.ref)[axis].grows for o in others for axis in (*o.contracted, *o.out))
+        return len(growing & weight.out.keys()) > 1 and not growing & {*weight.contracted} and not rest
+
+    def mixed(self, operation: Aligned, weights: list[Operand]) -> Value:
+        """A stack of matrices of which activations made others, to be used later."""
+        values = [self.value(operand.ref) for operand in weights]
+        origins = self.merged_origins(weights, len(operation.event.outputs[0].shape))
+        return Value(Kind.WEIGHT, multiplied(v.degrees for v in values), origins, _parameters(values))
 
     def is_weight(self, operand: Operand, product: Product) -> bool:
         if any(other.weight for other in product.operands):
             return operand.weight and self.weighs(operand.ref)
         return self.weighs(operand.ref)
-
-    def weighs(self, ref: Ref) -> bool:
-        return self.value(ref).kind is Kind.WEIGHT
-
-    def contract(self, operation: Aligned, operand: Operand) -> list[ParameterUse]:
-        """Uses of all parameters in a weight; factors on the weight itself are theirs."""
-        uses = self.uses_of(operation, operand)
-        self.ledger.uses += uses
-        for use in uses:
-            self.reach(self.value(operand.ref).degrees, use)
-        return uses
-
-    def uses_of(self, operation: Aligned, operand: Operand) -> list[ParameterUse]:
-        value = self.value(operand.ref)
-        uses = []
-        for name in sorted(value.parameters):
-            contracted = _axes_of(name, operand.contracted, value)
-            produced = _axes_of(name, operand.out, value)
-            view = self.view(operation, operand) if contracted & produced and len(value.parameters) == 1 else None
-            inner = frozenset(axis for other, axis in value.summed if other == name)
-            # In x (A B) the sum inside is over what A gives out and B takes in.
-            contracted, produced = (contracted, produced | inner) if contracted else (inner, produced)
-            uses.append(
-                ParameterUse(
-                    name,
-                    operation.event.use,
-                    operation.module,
-                    contracted,
-                    produced=produced - contracted,
-                    view=view,
-                )
-            )
-        return uses
-
-    def view(self, operation: Aligned, operand: Operand) -> View | None:
-        """What a parameter is consumed as, if that has all its numbers and no others."""
-        ref = operand.ref
-        (name,) = self.value(ref).parameters
-        if math.prod(ref.shape) != math.prod(self.shapes[name]):
-            return None
-        sizes = zip(*(operation.sizes(ref, axis) for axis in range(len(ref.shape))), strict=True)
-        growing = {axis for axis, law in enumerate(operation.laws(ref)) if law.grows}
-        return View(
-            dict(zip(operation.widths, sizes, strict=True)),
-            operand.contracted,
-            contracts=bool(growing & {*operand.contracted}),
-            produces=bool(growing & operand.out.keys()),
-        )
-
-    def reach(self, degrees: Degrees, use: ParameterUse) -> None:
-        for source, degree in degrees.items():
-            if isinstance(source, Factor):
-                source.consumers[use] = degree
 
     def merged_origins(self, weights: list[Operand], rank: int) -> tuple[frozenset[tuple[str, int]], ...]:
         merged: list[frozenset[tuple[str, int]]] = [frozenset()] * rank
@@ -210,7 +164,7 @@ class Flow:
                 merged[out] |= origins[axis]
         return tuple(merged)
 
-    def activations(self, operation: Aligned, operands: list[Operand]) -> Value:
+    def activations(self, operation: Aligned, operands: list[Operand], product: Product) -> Value:
         """A product without weights: attention if it contracts a growing dimension of activations."""
         values = [self.value(operand.ref) for operand in operands]
         kind = Kind.ACTIVATION if any(v.kind is Kind.ACTIVATION for v in values) else Kind.CONSTANT
@@ -220,7 +174,8 @@ class Flow:
             self.ledger.steady += [operation.event.use] * (len(live) >= 2)
             return Value(kind, multiplied(v.degrees for v in values))
         alpha = operation.scalar("alpha") or CONSTANT
-        return self.ledger.site(operation, [self.value(operand.ref) for operand in live[:2]], law, alpha.exponent)
+        scale = alpha.exponent if not product.normalised or law.exponent is None else -law.exponent
+        return self.ledger.site(operation, [self.value(operand.ref) for operand in live[:2]], law, scale)
 
     def contracted_law(self, operation: Aligned, operands: list[Operand]) -> Law:
         laws = [operation.laws(operands[0].ref)[axis] for axis in operands[0].contracted]
@@ -230,57 +185,58 @@ class Flow:
 
     def attention(self, operation: Aligned) -> Value:
         """``scaled_dot_product_attention``, whose scale defaults to 1/sqrt of the query's last dimension."""
-        query, key, value = list(refs_in((operation.event.args, operation.event.kwargs)))[:3]
+        query, key, value = (argument(operation.event, i, n) for i, n in enumerate(("query", "key", "value")))
         law = operation.laws(query)[-1]
         scale = operation.scalar("scale")
         default = None if law.exponent is None else -law.exponent / 2
         builtin = default if scale is None else scale.exponent
-        if law.exponent == 0:
+        rank = len(query.shape)
+        stays = {axis: axis for axis in range(rank - 1)}
+        learned = [use for ref in (query, key) for use in self.given(operation, ref, rank - 1, stays)]
+        if learned:
+            self.ledger.factor(operation, dict.fromkeys(learned, ONE), Law(builtin))
+        elif law.exponent == 0:
             self.ledger.steady.append(operation.event.use)
         else:
             self.ledger.site(operation, [self.value(query), self.value(key)], law, builtin)
-        return Value(Kind.ACTIVATION, self.value(value).degrees)
+        table = self.given(operation, value, rank - 2, {rank - 1: rank - 1})
+        return Value(Kind.ACTIVATION, dict.fromkeys(table, ONE) if table else self.value(value).degrees)
+
+    def given(self, operation: Aligned, ref: Ref, over: int, out: dict[int, int]) -> list[ParameterUse]:
+        """Uses of a query, key or value that is a parameter itself; heads are no fan-out."""
+        heads = range(len(ref.shape) - 2)
+        return self.contract(operation, Operand(ref, (over,), out), heads) if self.weighs(ref) else []
 
     def recurrent(self, operation: Aligned, weights: tuple[Ref, ...]) -> Value:
         incoming = self.value(next(refs_in(operation.event.args))).degrees
-        degrees: dict[Source, Fraction] = {}
-        for ref in weights:
+        for ref in operation.event.tensors()[1:]:
             if not self.weighs(ref):
                 continue
-            if len(ref.shape) == 2:
+            if ref in weights and len(ref.shape) == 2:
                 for use in self.contract(operation, Operand(ref, (1,), {0: -1})):
                     self.reach(incoming, use)
-            else:
-                self.consume(operation, ref, lookup=False)
-        return Value(Kind.ACTIVATION, degrees)
+            else:  # a bias, or a state to begin with
+                self.consume(operation, ref)
+        return Value(Kind.ACTIVATION)
 
     # Parameters that are not contracted -------------------------------------------------------------------
 
-    def consume(self, operation: Aligned, ref: Ref, lookup: bool) -> ParameterUse:
-        value = self.value(ref)
-        use = ParameterUse("", operation.event.use, operation.module, frozenset())
-        for name in sorted(value.parameters):
-            use = ParameterUse(name, operation.event.use, operation.module, frozenset(), lookup)
-            self.ledger.uses.append(use)
-            for source in value.degrees:
-                if isinstance(source, Factor):
-                    source.consumers[use] = value.degrees[source]
-        return use
-
     def lookup(self, operation: Aligned) -> Value:
-        uses: list[ParameterUse] = [
-            self.consume(operation, ref, lookup=True) for ref in operation.event.tensors() if self.weighs(ref)
-        ]
+        refs = [ref for ref in operation.event.tensors() if self.weighs(ref)]
+        uses = [use for ref in refs for use in self.consume(operation, ref, lookup=True)]
         degrees: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
         return Value(Kind.ACTIVATION, degrees)
 
     def normaliser(self, operation: Aligned) -> Value:
         event = operation.event
-        uses = [self.consume(operation, ref, lookup=False) for ref in event.tensors()[1:] if self.weighs(ref)]
+        refs = [ref for ref in event.tensors()[1:] if self.weighs(ref)]
+        uses = [use for ref in refs for use in self.consume(operation, ref)]
         degrees: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
         source = self.value(event.tensors()[0])
         if source.kind is Kind.WEIGHT and not uses:
-            return Value(Kind.WEIGHT, origins=source.origins, parameters=source.parameters)
+            return replace(source, degrees={})
+        if source.kind is Kind.WEIGHT:  # a token, normalised as activations are
+            self.consume(operation, event.tensors()[0])
         return Value(Kind.ACTIVATION, degrees)
 
     # Everything else --------------------------------------------------------------------------------------
@@ -300,16 +256,31 @@ class Flow:
         uses: list[ParameterUse] = []
         chosen = event.op in CHOICES and len(refs) > 1 and self.weighs(refs[0])
         lookup = chosen and len(refs[0].shape) < 3  # of a stack of matrices some are taken, as they are
-        if lookup or (kind is Kind.ACTIVATION and not chosen):
-            uses = [self.consume(operation, ref, lookup) for ref in refs if self.weighs(ref)]
-            kind = Kind.ACTIVATION
-        elif chosen:
+        if (chosen and not lookup) or (kind is Kind.ACTIVATION and self.scales_matrices(operation, refs)):
             kind = Kind.WEIGHT
+        elif lookup or kind is Kind.ACTIVATION:
+            uses = [use for ref in refs if self.weighs(ref) for use in self.take(operation, ref, lookup=lookup)]
+            kind = Kind.ACTIVATION
         degrees = degrees_of(self.ledger, operation, refs, values, uses)
         rows = packing.passed(operation, refs[0], values[0].packed)
         for output, packed in zip(event.outputs, rows, strict=True):
             value = self.transformed(operation, output, refs, values, kind, degrees)
             self.values[output.node] = replace(value, packed=packed)
+
+    def take(self, operation: Aligned, ref: Ref, *, lookup: bool) -> list[ParameterUse]:
+        """Consume a weight number by number; what an unknown operation does with a matrix is not followed."""
+        matrix = sum(law.grows for law in operation.laws(ref)) > 1
+        followed = lookup or not matrix or operation.event.op in FOLLOWED
+        if not followed:
+            self.ledger.unread.append(operation.event.use)
+        return self.consume(operation, ref, lookup=lookup, followed=followed)
+
+    def scales_matrices(self, operation: Aligned, refs: tuple[Ref, ...]) -> bool:
+        """Whether activations of a fixed size only scale the matrices of a stack, which are used later."""
+        if operation.event.op not in MULTIPLY:
+            return False
+        growing = [(self.weighs(ref), sum(law.grows for law in operation.laws(ref))) for ref in refs]
+        return all(count > 1 if weight else not count for weight, count in growing) and len(refs) > 1
 
     def transformed(
         self,
@@ -356,6 +327,8 @@ class Flow:
             pending=pending,
             pair=pair,
             number=number,
+            summed=_summed(values, origins) if kind is Kind.WEIGHT else frozenset(),
+            handed=frozenset().union(*(value.handed for value in values)) if kind is Kind.WEIGHT else frozenset(),
         )
 
     def created(self, operation: Aligned) -> None:
@@ -366,11 +339,9 @@ class Flow:
             self.values[output.node] = Value(Kind.CONSTANT, number=laws[0] if single else CONSTANT)
 
 
-def _axes_of(name: str, axes: Iterable[int], value: Value) -> frozenset[int]:
-    """The axes of a parameter that some axes of a weight hold."""
-    return frozenset(
-        axis for i in axes if i < len(value.origins) for other, axis in value.origins[i] if other == name
-    )
+def _summed(values: Iterable[Value], origins: Iterable[frozenset[tuple[str, int]]]) -> frozenset[tuple[str, int]]:
+    """The sums inside of weights, but for those of a weight that is only scaled by a product with itself."""
+    return frozenset(one for value in values for one in value.summed).difference(*origins)
 
 
 def _parameters(values: Iterable[Value]) -> frozenset[str]:

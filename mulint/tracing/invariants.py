@@ -21,7 +21,7 @@ from mulint.theory import (
     required_init,
     required_update,
 )
-from mulint.traces import Exponent, Init, Invariant, Update
+from mulint.traces import Exponent, Init, Invariant, Row, Update
 from mulint.tracing import schedules
 from mulint.tracing.measurement import Measurement
 from mulint.tracing.model import ParameterDims
@@ -61,6 +61,7 @@ class Audit:
     departures: tuple[Departure, ...]
     notes: tuple[str, ...]
     drift: Drift | None = None
+    rows: tuple[Row, ...] | None = None
 
 
 def audit(
@@ -152,7 +153,27 @@ def _audit(
         tuple(departures),
         tuple(note for _, _, note in judged if note),
         drift,
+        None if dims.rows is None else tuple(_row(dims, row, drawn, family, embedding) for row in dims.rows),
     )
+
+
+def _row(
+    dims: ParameterDims,
+    row: tuple[int, int, Role],
+    drawn: Fit | None,
+    family: Optimizer | None,
+    embedding: EmbeddingPolicy,
+) -> Row:
+    """What the role of some rows asks of init and rate."""
+    start, end, role = row
+    if role is Role.SCALAR or dims.multiplier is None:
+        return Row(start, end, str(role))
+    init = float(required_init(role) - dims.multiplier)
+    if family is None or family.kind is Kind.ORTHOGONAL:
+        return Row(start, end, str(role), init)
+    without = Gauge(dims.multiplier, Fraction(0) if drawn is None else _near(drawn.slope), Fraction(0))
+    needed = required_update(role, _rule(family.kind)) + family.declared_shift(role, embedding)
+    return Row(start, end, str(role), init, float(needed - without.update_product(family.kind)))
 
 
 def _is_off(judged: Iterable[Judged]) -> bool:

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 from mulint.theory import Optimizer as Family
 from mulint.tracing import training
 from mulint.tracing.model import Builder, ParameterDims
+from mulint.tracing.opaque import hooked, is_wrapped
 from mulint.tracing.training import Prepared, Rates
 from mulint.tracing.updates import update_norm
 
@@ -129,7 +130,7 @@ def _local(name: str, call: Call, start: dict[str, Tensor], prepared: Prepared) 
     initial = {key: start[f"{name}.{key}"] for key in own if f"{name}.{key}" in start}
     if not own or len(initial) != len(own):
         return 0.0
-    with torch.no_grad(), prepared.built.precision(), training.weights_of(module, initial):
+    with prepared.built.precision(), training.weights_of(module, initial):
         output = tensor(module.forward(*call.inputs, **call.keywords))
     if output is None or output.shape != call.output.shape:
         return 0.0
@@ -140,14 +141,15 @@ def tensor(output: Any) -> Tensor | None:
     """What counts as the output of a module: its first tensor; None if that holds no floating-point numbers."""
     if isinstance(output, tuple | list) and output:
         output = output[0]
-    return output if isinstance(output, Tensor) and output.is_floating_point() else None
+    known = isinstance(output, Tensor) and output.is_floating_point() and not is_wrapped(output)
+    return output if known else None
 
 
 def forward(prepared: Prepared) -> tuple[dict[str, Call], dict[str, float]]:
     """One pass over the fixed batch, recording the calls of all leaf modules and all fused attention."""
     calls: dict[str, Call] = {}
     potential = _Potential()
-    with torch.no_grad(), _recorded(prepared.model, calls), potential:
+    with _recorded(prepared.model, calls), potential:  # with gradients: some models take one on their way
         prepared.built.loss(prepared.model, prepared.built.batch)
     return calls, potential.found
 
@@ -170,7 +172,7 @@ def _recorded(model: nn.Module, calls: dict[str, Call]) -> Iterator[None]:
 
     handles = [
         module.register_forward_hook(hook_for(name), with_kwargs=True)
-        for name, module in model.named_modules()
+        for name, module in hooked(model)
         if name and (not list(module.children()) or list(module.parameters(recurse=False)))
     ]
     try:
@@ -193,5 +195,5 @@ class _Potential(TorchFunctionMode):
             query, key = (args[i] if len(args) > i else keywords[n] for i, n in enumerate(("query", "key")))
             scale = keywords.get("scale") or query.shape[-1] ** -0.5
             bound = query.float().norm(dim=-1).mean() * key.float().norm(dim=-1).mean() * scale
-            self.found[f"{ATTENTION}#{len(self.found)}"] = float(bound)
+            self.found[f"{ATTENTION}#{len(self.found)}"] = float(bound.detach())
         return func(*args, **keywords)

@@ -93,14 +93,15 @@ class ParameterDims:
     """How one parameter (with all its names) is used and how its dimensions grow.
 
     ``dims``: width exponent of every dimension, ``None`` where the sizes fit no affine law ``a*w**k + b``.
-    ``fan_in_dims``: indices of the dimensions that the consuming operation contracts (empty for a lookup
-    or an elementwise use).
+    ``fan_in_dims`` and ``fan_out_dims``: indices of the dimensions that the consuming operation contracts, and
+    of those that it makes dimensions of its result (empty for a lookup or an elementwise use). The dimension
+    along which a stack of matrices is chosen from is neither.
     ``multiplier``: exponent of the scalar factors on the path of the uses that have the parameter's role,
     ``None`` if unknown. ``use_roles`` has it use by use.
     ``sites``: where the parameter's layers are constructed in the user's code, one for every name.
     ``rows``: (start, end, role) for packed tensors, else ``None``.
     ``shapes``: one per width; empty at a width at which the parameter does not exist.
-    ``view``: what it is consumed as, where that has other axes; ``fan_in_dims`` are then those that hold fan-in.
+    ``view``: what it is consumed as, where that has other axes; ``fan_in_dims`` are then those that hold it.
     """
 
     name: str
@@ -109,6 +110,7 @@ class ParameterDims:
     role: Role
     dims: tuple[Fraction | None, ...]
     fan_in_dims: tuple[int, ...]
+    fan_out_dims: tuple[int, ...]
     uses: tuple[Use, ...]
     multiplier: Fraction | None
     multiplier_places: tuple[Use, ...] = ()

@@ -1,76 +1,16 @@
-"""What torch's operations do to dimensions: which are contracted, which come out where, how views move them."""
+"""What torch's operations that are no products do to dimensions: how views move them, cuts and reductions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from mulint.tracing.recording import Event, Ref, refs_in
+from mulint.tracing.catalogue import MEANS, NORMS, SUMS
+from mulint.tracing.recording import Event, Ref
 
 Axes = tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Operand:
-    """One factor of a product. ``contracted``: axes summed over; ``out``: axis of the result for the others.
-
-    ``weight``: the operation takes a weight in this position (the second argument of ``linear``).
-    """
-
-    ref: Ref
-    contracted: Axes
-    out: Mapping[int, int]
-    weight: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """A contraction of tensors, and what is added to its result (biases)."""
-
-    operands: tuple[Operand, ...]
-    added: tuple[Ref, ...] = ()
-
-
-def product_of(event: Event, peers: Sequence[Event]) -> Product | None:
-    """The contraction that an operation is, or ``None``. ``peers``: the same operation at every width."""
-    args = [*event.args, *event.kwargs.values()]
-    match event.op:
-        case "linear":
-            return _linear(args)
-        case "matmul" | "mm" | "bmm" | "mv" | "dot" | "__matmul__" | "spmm" | "smm" | "sspmm":
-            return _matmul(args[0], args[1])
-        case "__rmatmul__":
-            return _matmul(args[1], args[0])
-        case "addmm" | "baddbmm" | "addbmm" | "addmv" | "baddbmm_" | "addmm_":
-            product = _matmul(args[1], args[2])
-            return Product(product.operands, (args[0],)) if product else None
-        case "inner":
-            return _inner(args[0], args[1])
-        case "einsum":
-            return _einsum(args)
-        case "tensordot":
-            return _tensordot(args, event)
-        case "conv1d" | "conv2d" | "conv3d" | "convolution" | "_convolution":
-            return _convolution(args, contracted=1, produced=0)
-        case "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d":
-            if len({_group_size(peer) for peer in peers}) == 1 and len(peers) > 1:
-                return _convolution(args, contracted=1, produced=0)  # a sum over one group, which does not grow
-            return _convolution(args, contracted=0, produced=1)
-        case "bilinear":
-            weight = Operand(args[2], (1, 2), {0: -1}, weight=True)
-            first, second = (Operand(ref, (len(ref.shape) - 1,), {}) for ref in args[:2])
-            return Product((first, second, weight), _optional(args[3:4]))
-    return None
-
-
-def recurrent_weights(event: Event) -> tuple[Ref, ...]:
-    """Weights and biases of a fused recurrent layer or cell, in torch's order; empty for other operations."""
-    if event.op in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
-        return tuple(refs_in(event.args[2:4]))
-    if event.op in ("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"):
-        return tuple(refs_in(event.args[2:]))
-    return ()
+# Results whose axes hold those of the arguments, beside other numbers or several times over.
+REDUCTIONS = (SUMS | MEANS | NORMS) - {"cumsum"}
+LENGTHENS = frozenset("cat concat concatenate block_diag repeat tile pad _pad constant_pad_nd __setitem__".split())
 
 
 def moved_axes(event: Event, source: Ref, result: Ref) -> tuple[Axes, ...]:
@@ -83,23 +23,36 @@ def moved_axes(event: Event, source: Ref, result: Ref) -> tuple[Axes, ...]:
             return tuple((axis,) for axis in (reversed(range(rank)) if event.op == "T" else order))
         case "transpose" | "swapaxes" | "swapdims" | "transpose_":
             order = list(range(rank))
-            first, second = (int(_argument(event, i, name)) for i, name in ((1, "dim0"), (2, "dim1")))
+            first, second = (int(argument(event, i, name)) for i, name in ((1, "dim0"), (2, "dim1")))
             order[first], order[second] = order[second], order[first]
             return tuple((axis,) for axis in order)
         case "permute":
             flat = args[1] if len(args) > 1 and isinstance(args[1], tuple) else args[1:]
             return tuple((int(axis) % rank,) for axis in (flat or event.kwargs["dims"]))
         case "movedim" | "moveaxis":
-            return _movedim(rank, *(_axes(_argument(event, i, n)) for i, n in ((1, "source"), (2, "destination"))))
+            return _movedim(
+                rank, *(axes_of(argument(event, i, n)) for i, n in ((1, "source"), (2, "destination")))
+            )
         case "__getitem__":
             return _getitem(args[1], source, result)
         case "select" | "unbind":
-            axis = int(_argument(event, 1, "dim", 0)) % rank
+            axis = int(argument(event, 1, "dim", 0)) % rank
             return tuple((i,) for i in range(rank) if i != axis)
         case "split" | "chunk" | "narrow" | "tensor_split" | "split_with_sizes" | "index_select" | "roll" | "flip":
             return tuple((i,) for i in range(rank))
+        case op if op in LENGTHENS:
+            shift = len(result.shape) - rank
+            return tuple(
+                (i - shift,) if i >= shift and source.shape[i - shift] > 1 else () for i in range(shift + rank)
+            )
+        case "stack":
+            at = int(argument(event, 1, "dim", 0)) % (rank + 1)
+            return tuple((i - (i > at),) if i != at else () for i in range(rank + 1))
         case "view" | "reshape" | "flatten" | "unflatten" | "squeeze" | "unsqueeze" | "view_as" | "reshape_as":
             return _regrouped(source.shape, result.shape)
+    if event.op in REDUCTIONS and (reduced := reduced_axes(event, source)):
+        keeps = len(result.shape) == rank
+        return tuple((i,) if i not in reduced else () for i in range(rank) if keeps or i not in reduced)
     return broadcast(source, result)
 
 
@@ -118,9 +71,9 @@ def split_axis(event: Event, source: Ref) -> int | None:
     """The axis along which an operation cuts a tensor into pieces."""
     rank = len(source.shape)
     if event.op in ("split", "chunk", "tensor_split", "split_with_sizes"):
-        return int(_argument(event, 2, "dim", _argument(event, 2, "axis", 0))) % rank
+        return int(argument(event, 2, "dim", argument(event, 2, "axis", 0))) % rank
     if event.op == "narrow":
-        return int(_argument(event, 1, "dim")) % rank
+        return int(argument(event, 1, "dim")) % rank
     if event.op == "__getitem__":
         index = event.args[1] if isinstance(event.args[1], tuple) else (event.args[1],)
         if index and index[0] is Ellipsis and len(index) == 2 and isinstance(index[1], slice):
@@ -133,7 +86,7 @@ def split_axis(event: Event, source: Ref) -> int | None:
 def first_index(event: Event, size: int) -> int:
     """Where along an axis of some size the first piece of a cut starts."""
     if event.op == "narrow":
-        start = int(_argument(event, 2, "start"))
+        start = int(argument(event, 2, "start"))
         return start % size if size else 0
     if event.op != "__getitem__":
         return 0
@@ -152,108 +105,7 @@ def reduced_axes(event: Event, source: Ref) -> Axes:
         return ()
     if given is None or isinstance(given, bool | str):
         return tuple(range(rank))
-    return tuple(axis % rank for axis in _axes(given)) if rank else ()
-
-
-def _linear(args: list[Any]) -> Product:
-    x, weight = args[0], args[1]
-    last = len(x.shape) - 1
-    kept = {axis: axis for axis in range(last)}
-    out = {0: last} if len(weight.shape) > 1 else {}
-    return Product(
-        (Operand(x, (last,), kept), Operand(weight, (len(weight.shape) - 1,), out, weight=True)),
-        _optional(args[2:3]),
-    )
-
-
-def _matmul(a: Any, b: Any) -> Product | None:
-    if not (isinstance(a, Ref) and isinstance(b, Ref)):
-        return None
-    left, right = len(a.shape), len(b.shape)
-    if not left or not right:
-        return None
-    batch = max(left, right, 2) - 2
-    rank = batch + (left > 1) + (right > 1)
-    kept_a = {axis: axis + batch - (left - 2) for axis in range(left - 2)}
-    kept_b = {axis: axis + batch - (right - 2) for axis in range(right - 2)}
-    if left > 1:
-        kept_a[left - 2] = batch
-    if right > 1:
-        kept_b[right - 1] = rank - 1
-    return Product((Operand(a, (left - 1,), kept_a), Operand(b, (max(right - 2, 0),), kept_b)))
-
-
-def _inner(a: Ref, b: Ref) -> Product:
-    left, right = len(a.shape) - 1, len(b.shape) - 1
-    return Product(
-        (
-            Operand(a, (left,), {i: i for i in range(left)}),
-            Operand(b, (right,), {i: left + i for i in range(right)}),
-        )
-    )
-
-
-def _tensordot(args: list[Any], event: Event) -> Product:
-    a, b = args[0], args[1]
-    dims = _argument(event, 2, "dims", 2)
-    if isinstance(dims, int):
-        over_a, over_b = tuple(range(len(a.shape) - dims, len(a.shape))), tuple(range(dims))
-    else:
-        over_a = tuple(axis % len(a.shape) for axis in _axes(dims[0]))
-        over_b = tuple(axis % len(b.shape) for axis in _axes(dims[1]))
-    free_a = [axis for axis in range(len(a.shape)) if axis not in over_a]
-    free_b = [axis for axis in range(len(b.shape)) if axis not in over_b]
-    return Product(
-        (
-            Operand(a, over_a, {axis: i for i, axis in enumerate(free_a)}),
-            Operand(b, over_b, {axis: len(free_a) + i for i, axis in enumerate(free_b)}),
-        )
-    )
-
-
-def _convolution(args: list[Any], contracted: int, produced: int) -> Product:
-    x, weight = args[0], args[1]
-    kernel = tuple(range(2, len(weight.shape)))
-    channels = len(x.shape) - len(kernel) - 1
-    return Product(
-        (
-            Operand(x, (channels,), {axis: axis for axis in range(len(x.shape)) if axis != channels}),
-            Operand(weight, (contracted, *kernel), {produced: channels}, weight=True),
-        ),
-        _optional(args[2:3]),
-    )
-
-
-def _group_size(event: Event) -> int:
-    weight = _argument(event, 1, "weight")
-    return int(weight.shape[0]) // int(_argument(event, 6, "groups", 1))
-
-
-def _einsum(args: list[Any]) -> Product | None:
-    equation, operands = args[0], list(refs_in(args[1:]))
-    if not isinstance(equation, str):
-        return None
-    left, _, right = equation.replace(" ", "").partition("->")
-    terms = [_letters(term, len(ref.shape)) for term, ref in zip(left.split(","), operands, strict=True)]
-    if "->" in equation:
-        longest = max((sum(letter.startswith(".") for letter in term) for term in terms), default=0)
-        output = _letters(right, len(right.replace("...", "")) + longest)
-    else:
-        everything = [letter for term in terms for letter in term]
-        output = sorted({letter for letter in everything if everything.count(letter) == 1})
-    found = []
-    for term, ref in zip(terms, operands, strict=True):
-        others = {letter for other in terms if other is not term for letter in other}
-        over = tuple(i for i, letter in enumerate(term) if letter not in output and letter in others)
-        kept = {i: output.index(letter) for i, letter in enumerate(term) if letter in output}
-        found.append(Operand(ref, over, kept))
-    return Product(tuple(found))
-
-
-def _letters(term: str, rank: int) -> list[str]:
-    head, dots, tail = term.partition("...")
-    hidden = rank - len(head) - len(tail)
-    return [*head, *(f".{hidden - i}" for i in range(hidden) if dots), *tail]
+    return tuple(axis % rank for axis in axes_of(given)) if rank else ()
 
 
 def _regrouped(source: Axes, result: Axes) -> tuple[Axes, ...]:
@@ -309,13 +161,9 @@ def _movedim(rank: int, sources: Axes, targets: Axes) -> tuple[Axes, ...]:
     return tuple((next(rest) if axis is None else axis,) for axis in order)
 
 
-def _argument(event: Event, position: int, name: str, default: Any = None) -> Any:
+def argument(event: Event, position: int, name: str, default: Any = None) -> Any:
     return event.args[position] if len(event.args) > position else event.kwargs.get(name, default)
 
 
-def _axes(value: Any) -> Axes:
+def axes_of(value: Any) -> Axes:
     return tuple(int(axis) for axis in value) if isinstance(value, tuple | list) else (int(value),)
-
-
-def _optional(values: list[Any]) -> tuple[Ref, ...]:
-    return tuple(value for value in values if isinstance(value, Ref))

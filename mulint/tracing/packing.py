@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from mulint.tracing.alignment import Aligned
 from mulint.tracing.catalogue import ACTIVATIONS, ADD, DIVIDE, KEEPS, MULTIPLY, REORDER
-from mulint.tracing.operations import Operand, first_index, moved_axes, split_axis
+from mulint.tracing.operations import first_index, moved_axes, split_axis
+from mulint.tracing.products import Operand
 from mulint.tracing.recording import Ref
 from mulint.tracing.values import Packed, ParameterUse
 

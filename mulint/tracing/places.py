@@ -122,7 +122,7 @@ class Constructions:
         return {
             f"{prefix}.{name}".lstrip("."): self.found[id(module), name]
             for prefix, module in model.named_modules()
-            for name in module._parameters
+            for name in module._parameters.keys()  # noqa: SIM118 (those of a script cannot be iterated over)
             if (id(module), name) in self.found
         }
 

@@ -218,12 +218,26 @@ def _marked(mark: str) -> Iterator[int]:
                 yield int(process.name)
 
 
+def _descendants(pid: int) -> set[int]:
+    """The processes below one, where the system tells."""
+    parents: dict[int, int] = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            status = (process / "stat").read_text(encoding="utf-8", errors="replace")
+            parents[int(process.name)] = int(status.rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
 def _end(worker: subprocess.Popen[bytes], mark: str) -> None:
     """Kill the worker and everything it started, and collect it."""
+    below = _descendants(worker.pid)  # as long as the worker lives, also those in sessions of their own
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
-    for pid in _marked(mark):  # a process in a session of its own
+    for pid in (*below, *_marked(mark)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     if worker.stdout is not None:

@@ -1,7 +1,7 @@
 """Records one run of a model: every operation, the tensors that flow between them, and where the user wrote it.
 
 A ``TorchFunctionMode`` sees each call with its spelling, its Python scalars and its parameters. A
-``TorchDispatchMode`` beside it counts the products that reach no such call, so that nothing is missed silently.
+``TorchDispatchMode`` beside it records what reaches no such call, so that nothing is missed silently.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch.nn.functional as F  # noqa: N812
+import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import (
@@ -23,8 +23,10 @@ from torch.utils._python_dispatch import (
     _push_mode,
 )
 
-from mulint.tracing.catalogue import PRODUCTS, QUERIES
+from mulint.tracing.catalogue import CORE, QUERIES, writes
+from mulint.tracing.memory import Memory
 from mulint.tracing.model import Use
+from mulint.tracing.opaque import hooked, transparent_batches, transparent_functionals
 from mulint.tracing.places import Places
 
 
@@ -60,8 +62,7 @@ class Event:
 class Recording:
     """All operations of one run at one width, and what the nodes are that no operation made.
 
-    ``kept``: tensors of one number that the model holds, such as a scale in a buffer. ``unseen``: products
-    that reached no recorded call.
+    ``kept``: tensors of one number that the model holds, such as a scale in a buffer.
     """
 
     width: float
@@ -69,7 +70,6 @@ class Recording:
     parameters: dict[int, str] = field(default_factory=dict)
     inputs: set[int] = field(default_factory=set)
     kept: dict[int, str] = field(default_factory=dict)
-    unseen: list[Use] = field(default_factory=list)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     sites: dict[str, Use] = field(default_factory=dict)
@@ -116,9 +116,10 @@ def record(width: float, model: nn.Module, batch: object, run: Callable[[], obje
     """Call ``run`` once and return what happened."""
     recorder = _Recorder(width, model, batch, root)
     with ExitStack() as stack:
-        stack.enter_context(_transparent_functionals())
+        stack.enter_context(transparent_functionals())
+        stack.enter_context(transparent_batches(recorder.note))
         stack.enter_context(recorder.follow_modules(model))
-        stack.enter_context(recorder.products)
+        stack.enter_context(recorder.beneath)
         stack.enter_context(recorder)
         run()
     return recorder.recording
@@ -133,7 +134,8 @@ class _Recorder(TorchFunctionMode):
         self.seen: dict[tuple[object, ...], int] = {}
         self.modules: list[str] = [""]
         self.places = Places(root)
-        self.products = _Products(self)
+        self.beneath = _Beneath(self)
+        self.memory = Memory()
         self.inside = 0
         first, self.recording.aliases = named_parameters(model)
         for name, parameter in first.items():
@@ -189,7 +191,7 @@ class _Recorder(TorchFunctionMode):
         def leave(*_: object) -> None:
             self.modules.pop()
 
-        for name, module in model.named_modules():
+        for name, module in hooked(model):
             handles.append(module.register_forward_pre_hook(enter(name)))
             handles.append(module.register_forward_hook(leave, always_call=True))
         try:
@@ -214,26 +216,30 @@ class _Recorder(TorchFunctionMode):
         if name in QUERIES:
             return func(*args, **kwargs)
         before = self.ref(args), self.ref(kwargs)  # an operation in place must not hide what it read
-        # No product is looked for inside of a recorded call. Popping the mode saves time.
-        topmost = _get_current_dispatch_mode() is self.products
+        # Nothing is looked for inside of a recorded call. Popping the mode saves time.
+        topmost = _get_current_dispatch_mode() is self.beneath
         if topmost:
             _pop_mode()
         self.inside += 1
         try:
-            result = func(*args, **kwargs)
+            result = self.memory.call(func, name, args, kwargs)
         finally:
             self.inside -= 1
             if topmost:
-                _push_mode(self.products)
+                _push_mode(self.beneath)
         made = [args[0]] if name == "__setitem__" else list(_tensors_in(result))
         if made:
             self.add(name, before, made)
         return result
 
+    def note(self, name: str, arguments: tuple[Any, ...], result: Tensor) -> None:
+        """Record an operation that is none of torch's calls."""
+        self.add(name, (self.ref(arguments), {}), [result])
+
     def add(self, name: str, before: tuple[Any, Any], made: list[Tensor]) -> None:
         outputs = []
         for tensor in made:
-            if _writes(name):  # the same object holds a new value from here on
+            if writes(name):  # the same object holds a new value from here on
                 self.nodes.pop(id(tensor), None)
             outputs.append(Ref(self.node(tensor), tuple(tensor.shape)))
         site, use = self.places.find(name)
@@ -242,8 +248,8 @@ class _Recorder(TorchFunctionMode):
         self.recording.events.append(Event(name, (*key, count), use, before[0], before[1], tuple(outputs)))
 
 
-class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes every product of tensors that no recorded call stands for."""
+class _Beneath(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records the operations of torch's core that no recorded call stands for, such as those of a script."""
 
     def __init__(self, recorder: _Recorder) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -252,33 +258,16 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        kwargs = kwargs or {}
+        if self.recorder.inside:
+            return func(*args, **kwargs)
+        before = self.recorder.ref(args), self.recorder.ref(kwargs)
+        with torch._C.DisableTorchFunction():
+            result = func(*args, **kwargs)
         name = func._schema.name.split("::")[-1]
-        if name in PRODUCTS and not self.recorder.inside:
-            self.recorder.recording.unseen.append(self.recorder.places.find(name)[1])
-        return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _transparent_functionals() -> Iterator[None]:
-    """Let the mode see inside ``torch.nn.functional``.
-
-    A mode is popped while its handler runs, so ``F.multi_head_attention_forward`` and its like would be one
-    opaque call. Their own checks for overrides are answered with no; the operations they are made of still
-    reach the mode one by one.
-    """
-    names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-    before = {name: getattr(F, name) for name in names}
-    try:
-        for name in names:
-            setattr(F, name, lambda *_: False)
-        yield
-    finally:
-        for name, value in before.items():
-            setattr(F, name, value)
-
-
-def _writes(name: str) -> bool:
-    return name.startswith("__i") or name == "__setitem__" or (name.endswith("_") and not name.endswith("__"))
+        if made := list(_tensors_in(result)):
+            self.recorder.add(CORE.get(name, name), before, made)
+        return result
 
 
 def _name(func: Any) -> str:

@@ -125,8 +125,7 @@ def _read(recordings: Sequence[Recording], kept: Mapping[str, Law], assumptions:
         for name in laws
     )
     unseen = tuple(
-        f"{use.path}:{use.line}: {use.op} was not followed"
-        for use in dict.fromkeys((*reference.unseen, *flow.ledger.unread))
+        f"{use.path}:{use.line}: {use.op} was not followed" for use in dict.fromkeys(flow.ledger.unread)
     )
     return Dimensions(
         parameters=parameters,
@@ -151,6 +150,8 @@ def _parameter(
         role = classification.role_of_shape(laws)
     rows = classification.rows_of([r.width for r in recordings], laws, uses)
     own = [use for use in use_roles if use.role is role] or list(use_roles)
+    # A lookup has no fan-in, also where its table is tied.
+    decisive = next((use for use in uses if use.lookup), None) or next((u for u in uses if u.contracted), None)
     multipliers = {use.multiplier for use in own}
     if rows is not None or classification.is_packed(laws, uses):
         role = Role.MIXED
@@ -160,7 +161,8 @@ def _parameter(
         shapes=tuple(r.shapes.get(name, ()) for r in recordings),
         role=role,
         dims=tuple(law.exponent for law in laws),
-        fan_in_dims=_fan_in(uses),
+        fan_in_dims=tuple(sorted(decisive.contracted)) if decisive else (),
+        fan_out_dims=tuple(sorted(decisive.produced)) if decisive and decisive.contracted else (),
         uses=tuple(dict.fromkeys(use.use for use in use_roles)),
         multiplier=multipliers.pop() if len(multipliers) == 1 else None,
         multiplier_places=tuple(dict.fromkeys(place for use in own for place in use.places)),
@@ -175,11 +177,3 @@ def _sites(name: str, recordings: Sequence[Recording]) -> tuple[Use, ...]:
     recording = next(r for r in recordings if name in r.shapes)
     names = (name, *recording.aliases[name])
     return tuple(dict.fromkeys(recording.sites[one] for one in names if one in recording.sites))
-
-
-def _fan_in(uses: Sequence[ParameterUse]) -> tuple[int, ...]:
-    """Contracted axes of the first use that decides: a lookup has none, also where its table is tied."""
-    decisive = next((use for use in uses if use.lookup), None) or next(
-        (use for use in uses if use.contracted), None
-    )
-    return tuple(sorted(decisive.contracted)) if decisive else ()

@@ -14,6 +14,7 @@ from mulint import traces
 from mulint.theory import EmbeddingPolicy, Role, law
 from mulint.tracing import (
     building,
+    compiler,
     contributions,
     coordinates,
     devices,
@@ -43,6 +44,7 @@ CANNOT_SEE = (
 
 def answer(request: str, progress: Progress) -> dict[str, Any]:
     """What the worker sends back: the trace as JSON values."""
+    compiler.spare()
     asked = Request.from_json(request)
     asked = replace(asked, device=devices.chosen(asked.device))
     return run(building.plan(asked), asked, progress).to_wire()
@@ -182,8 +184,9 @@ def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.Parameter
         shapes=dims.shapes,
         role=str(dims.role),
         dims=tuple(map(_number, dims.dims)),
-        rows=None if dims.rows is None else tuple(traces.Row(a, b, str(role)) for a, b, role in dims.rows),
+        rows=audit.rows,
         fan_in_dims=dims.fan_in_dims,
+        fan_out_dims=dims.fan_out_dims,
         uses=tuple(map(_site, dims.uses)),
         multiplier=traces.Multiplier(_number(dims.multiplier), tuple(map(_site, dims.multiplier_places))),
         sites=tuple(map(_site, dims.sites)),

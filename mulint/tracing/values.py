@@ -26,6 +26,7 @@ class ParameterUse:
     ``module``: the one whose forward does it. ``contracted``: the parameter's axes that are summed over.
     ``pieces``: sizes at each width of the rows into which the result is cut afterwards, as (starts, ends).
     ``view``: as what a parameter is consumed of which one axis holds both sides of a matrix.
+    ``followed``: whether it is known what the operation does with the axes.
     """
 
     parameter: str
@@ -36,6 +37,7 @@ class ParameterUse:
     produced: frozenset[int] = frozenset()
     pieces: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
     view: View | None = None
+    followed: bool = True
 
     @property
     def elementwise(self) -> bool:
@@ -96,7 +98,8 @@ class Value:
     ``degrees``: the power in which it contains each weight, factor or attention product, as long as it is
     homogeneous in it (a normalisation brings it to 0, a softmax ends it). ``parameters`` and ``origins``: for a
     weight, what it is made of, and the parameter axes held by each of its axes. ``inner``: factors of the
-    input of the layer that made it. ``summed``: axes that a product of weights has summed over.
+    input of the layer that made it. ``summed``: axes that a product of weights has summed over. ``handed``: axes
+    of a weight in the middle of one, ``B`` of ``A B C``, that gives them out.
     ``packed``: the weights whose rows lie along an axis. ``pending``: elementwise factors that a later sum
     contracts.
     """
@@ -111,6 +114,7 @@ class Value:
     pair: bool = False
     number: Law | None = None
     summed: frozenset[tuple[str, int]] = frozenset()
+    handed: frozenset[tuple[str, int]] = frozenset()
 
 
 def scaled(degrees: Degrees, power: Fraction) -> dict[Source, Fraction]:

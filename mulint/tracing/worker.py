@@ -9,11 +9,13 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+ENDING = 10.0
 
 
 def main() -> None:
@@ -31,14 +33,20 @@ def main() -> None:
 
     send(_answer(task, request, lambda stage, done: send({"stage": stage, "done": done})))
     sys.stdout.flush()
+    time.sleep(ENDING)  # the command line ends this process, and finds what it started by it
     os._exit(0)  # nothing of the user's code, no thread and no atexit handler, may keep the process
 
 
 def _end_with_parent() -> None:
-    """Ask Linux to kill this process when the command line dies without saying so."""
+    """Ask Linux to kill this process when the command line dies without saying so, and to keep its descendants.
+
+    A daemon stays a child of the worker, where the command line finds it.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            system = ctypes.CDLL(None)
+            system.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+            system.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def _answer(task: str, request: str, progress: Callable[[str, float], None]) -> dict[str, Any]:
@@ -62,11 +70,11 @@ def _answer(task: str, request: str, progress: Callable[[str, float], None]) -> 
         )
     except MemoryError:
         return _error("the model does not fit into memory; pass smaller --widths or --set a smaller vocabulary")
-    except (KeyboardInterrupt, GeneratorExit) as error:
-        return _error(f"the model's code raised {type(error).__name__}; remove the raise", of_code=True)
-    except BaseException:
+    except Exception:
         traceback.print_exc()
         return _error("mulint failed in its worker; run with --verbose and report what it shows (MU905)")
+    except BaseException as error:
+        return _error(f"the model's code raised {type(error).__name__}; remove the raise", of_code=True)
 
 
 def _error(message: str, *, of_code: bool = False) -> dict[str, Any]:
