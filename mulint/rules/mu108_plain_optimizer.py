@@ -44,7 +44,8 @@ def build(features, hidden, classes):
 ```
 
 ## What it leaves alone
-Groups whose rates depend on the width, and optimizers in packages that do not use the mup package.
+Groups whose rates depend on the width, optimizers in packages that do not use the mup package, and optimizers of a
+model without a layer of it, beside other models whose base shapes are set.
 
 ## Fix safety
 Replacing the class changes nothing at the base width.
@@ -59,8 +60,10 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
+from mulint.program.library.modules import named_weights
 from mulint.program.library.mup_package import READOUTS
 from mulint.program.packages import package_of
+from mulint.program.rates import OptimizerView
 from mulint.program.values import Site
 from mulint.rules import rates
 from mulint.rules.rule import Header
@@ -80,6 +83,8 @@ def find(program: Program) -> Iterator[Finding]:
         use = uses.get(package_of(site.path))
         if use is None or view.family is None or view.family.width_scaled or not view.is_one_rate:
             continue
+        if _is_of_another_model(program, view):
+            continue
         name, place = use
         yield rates.finding(
             RULE,
@@ -90,3 +95,18 @@ def find(program: Program) -> Iterator[Finding]:
             found=view.record.type,
             related=[(place, f"{name} is used here")],
         )
+
+
+def _is_of_another_model(program: Program, view: OptimizerView) -> bool:
+    """Whether all its weights are known, none is in a layer of mup, and only other models get base shapes."""
+    package = package_of(view.record.site.path)
+    shaped = [
+        event.model
+        for event in program.seen.model_events
+        if event.kind == "shapes" and package_of(event.site.path) == package
+    ]
+    given = [weight for group in view.record.groups for weight in group.weights or (None,)]
+    if not shaped or not given or None in shaped or None in given:
+        return False
+    theirs = {id(tensor.weight) for model in shaped if model for _, tensor in named_weights(model)}
+    return not any(w and (id(w) in theirs or (w.layer and w.layer.type in READOUTS)) for w in given)
