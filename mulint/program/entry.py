@@ -70,8 +70,10 @@ def _deep_recursion() -> Iterator[None]:
         sys.setrecursionlimit(before)
 
 
-def _attempt(run: Interpreter, path: str, line: int, action: Callable[[], object]) -> None:
-    run.begin()
+def _attempt(
+    run: Interpreter, path: str, line: int, action: Callable[[], object], *, is_function: bool = False
+) -> None:
+    run.begin(is_function=is_function)
     try:
         action()
     except OutOfBudget:
@@ -148,7 +150,8 @@ def _forward(run: Interpreter, instance: ModuleValue) -> None:
 
 
 def _follow(run: Interpreter, function: FunctionValue) -> None:
-    _attempt(run, function.path, line_of(function.node.span), lambda: _call_with_knobs(run, function))
+    line = line_of(function.node.span)
+    _attempt(run, function.path, line, lambda: _call_with_knobs(run, function), is_function=True)
 
 
 def _call_with_knobs(run: Interpreter, function: FunctionValue, target: Value | None = None) -> Value:

@@ -51,6 +51,8 @@ from mulint.program.values import (
 _STEPS_PER_ENTRY = 40_000
 # What a model computes of its options before it builds its layers takes far fewer.
 _STEPS_WITHOUT_SIGHT = 3_000
+# A function that nobody calls and that shows nothing of a model for so long prepares data or text.
+_STEPS_OF_BLIND_FUNCTION = 12_000
 _TOO_LONG = "it is too long to be followed while a model is built"
 _DEEPEST_CALL = 40
 # A zoo builds one class from dozens of functions; a few such entry points show all there is.
@@ -75,6 +77,7 @@ class Interpreter(Run):
         self._steps = 0
         self._limit = _STEPS_PER_ENTRY
         self._seen_before: int | None = None  # when the call aside that is being followed began
+        self._seen_at_start = 0
         self._fruitless: set[int] = set()
         self._answers: dict[object, Value] = {}
         self._applied = 0
@@ -85,11 +88,12 @@ class Interpreter(Run):
         self.called: set[int] = set()
         self.built: dict[ModuleValue, bool] = {}  # and whether no other module was being built
 
-    def begin(self) -> None:
+    def begin(self, *, is_function: bool = False) -> None:
         """Start a new entry point with a full budget."""
         self._steps = 0
-        self._limit = _STEPS_PER_ENTRY
+        self._limit = _STEPS_OF_BLIND_FUNCTION if is_function else _STEPS_PER_ENTRY
         self._seen_before = None
+        self._seen_at_start = self.seen.count
         self.entry += 1
         self.arms = ()
         self._active.clear()
@@ -119,6 +123,8 @@ class Interpreter(Run):
             raise OutOfBudget
         if self.seen.count == self._seen_before:
             raise _Fruitless
+        if self._seen_before is None and self.seen.count == self._seen_at_start:
+            raise OutOfBudget
         self._limit = _STEPS_PER_ENTRY
 
     def execute(self, body: Sequence[Statement], scope: Scope, frame: Frame) -> bool:

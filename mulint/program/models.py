@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from mulint.facts import syntax as s
 from mulint.program import classes
@@ -71,11 +72,12 @@ def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
     """Module classes that the methods of a class name, but for what it derives from; and whether it calls them."""
     own = classes.ancestry(kind)
     for node in s.walk(kind.node.body):
-        name = node.function if isinstance(node, s.Call) else node
-        if isinstance(name, s.Name):
+        is_called = type(node) is s.Call
+        name = node.function if type(node) is s.Call else node
+        if type(name) is s.Name:
             value = kind.scope.find(name.id)
             if isinstance(value, ClassValue) and value not in own and classes.is_module_class(value):
-                yield value, isinstance(node, s.Call)
+                yield value, is_called
 
 
 def _passed(run: Interpreter) -> Iterator[ClassValue]:
@@ -87,23 +89,27 @@ def _passed(run: Interpreter) -> Iterator[ClassValue]:
             if isinstance(value, ClassValue) and classes.is_module_class(value)
         }
         for node in s.walk(facts.body) if known else ():
-            yield from (known[i.id] for i in _handed(node) if isinstance(i, s.Name) and i.id in known)
+            handed = _HANDED.get(type(node))
+            if handed is not None:
+                yield from (known[i.id] for i in handed(node) if type(i) is s.Name and i.id in known)
 
 
-def _handed(node: object) -> Sequence[s.Expression]:
-    match node:
-        case s.Call(function=s.Name(id="isinstance" | "issubclass" | "super")):
-            return ()
-        case s.Call(arguments=arguments, keywords=keywords):
-            return (*arguments, *(k.value for k in keywords))
-        case s.DictDisplay(values=items) | s.Display(items=items):
-            return items
-        case s.Parameter(default=value) | s.Assign(value=value) | s.Return(value=value) if value is not None:
-            return (value,)
-        case s.Conditional(then=then, otherwise=otherwise):
-            return (then, otherwise)
-        case _:
-            return ()
+def _given(call: s.Call) -> Sequence[s.Expression | None]:
+    if isinstance(call.function, s.Name) and call.function.id in ("isinstance", "issubclass", "super"):
+        return ()
+    return (*call.arguments, *(k.value for k in call.keywords))
+
+
+# What a node hands on, by its kind: most nodes hand on nothing.
+_HANDED: dict[type, Callable[[Any], Sequence[s.Expression | None]]] = {
+    s.Call: _given,
+    s.DictDisplay: lambda node: node.values,
+    s.Display: lambda node: node.items,
+    s.Parameter: lambda node: (node.default,),
+    s.Assign: lambda node: (node.value,),
+    s.Return: lambda node: (node.value,),
+    s.Conditional: lambda node: (node.then, node.otherwise),
+}
 
 
 def unapplied(run: Interpreter) -> Iterator[ModuleValue]:

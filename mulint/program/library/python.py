@@ -33,10 +33,22 @@ from mulint.program.values import (
 
 Handler = Callable[[Run, Arguments], Value]
 _FEW_ROUNDS = 4
+# As in a kernel size for each dimension, or a setting for each stage.
+_MOST_REPEATED = 16
 
 
 def _first(arguments: Arguments) -> Value:
     return arguments.positional[0] if arguments.positional else Unknown("a missing argument")
+
+
+def _repeated(run: Run, arguments: Arguments) -> Value:
+    """``itertools.repeat(x, n)``."""
+    del run
+    times = as_number(arguments.get("times", 1) or Unknown()).whole
+    item = arguments.get("object", 0) or Unknown("a missing argument")
+    return (
+        ListValue([item], complete=False) if times is None or times > _MOST_REPEATED else ListValue([item] * times)
+    )
 
 
 def _range(run: Run, arguments: Arguments) -> Value:
@@ -319,6 +331,7 @@ FUNCTIONS: dict[str, Handler] = {
     "builtins.dict": make_dict,
     "collections.OrderedDict": make_dict,
     "builtins.len": _length,
+    "itertools.repeat": _repeated,
     "builtins.int": _same_number,
     "builtins.round": _same_number,
     "math.floor": _same_number,
