@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from mulint.program import classes, flags
 from mulint.program.dimensions import Symbol
+from mulint.program.joining import join, join_all
 from mulint.program.library import modules
 from mulint.program.records import RateWrite
-from mulint.program.run import Arguments, Run, join_all
+from mulint.program.run import Arguments, Run
 from mulint.program.values import (
     Bound,
     Choice,
@@ -29,7 +30,6 @@ from mulint.program.values import (
     Tensor,
     Unknown,
     Value,
-    join,
 )
 
 # Names that belong to torch's modules alone, whatever the object is called.

@@ -8,9 +8,10 @@ from mulint.facts import syntax as s
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
 from mulint.program.expressions import setting
+from mulint.program.joining import join_all
 from mulint.program.library import frameworks, modules, optimizers, tensors
 from mulint.program.records import Construction
-from mulint.program.run import Arguments, Frame, Run, join_all, sources_of
+from mulint.program.run import Arguments, Frame, Run, sources_of
 from mulint.program.scopes import Scope
 from mulint.program.values import (
     Bound,

@@ -8,9 +8,10 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
 from mulint.program import flags
 from mulint.program.dimensions import Symbol
+from mulint.program.joining import join, join_all
 from mulint.program.library import indexing
 from mulint.program.operators import binary, compare, text_of, unary
-from mulint.program.run import Arguments, Run, iterate, join_all, site_of, truth
+from mulint.program.run import Arguments, Run, iterate, site_of, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
     UNKNOWN_NUMBER,
@@ -26,7 +27,6 @@ from mulint.program.values import (
     SuperValue,
     Unknown,
     Value,
-    join,
     options,
 )
 

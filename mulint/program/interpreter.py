@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, classes, expressions, statements
 from mulint.program.dimensions import Symbol
+from mulint.program.joining import join_all
 from mulint.program.library import (
     frameworks,
     indexing,
@@ -24,7 +25,7 @@ from mulint.program.library import (
     zoos,
 )
 from mulint.program.library.layers import canonical
-from mulint.program.run import Arguments, Frame, OutOfBudget, Run, join_all, sources_of
+from mulint.program.run import Arguments, Frame, OutOfBudget, Run, sources_of
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     Bound,

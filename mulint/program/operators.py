@@ -7,8 +7,9 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.facts.spans import Span
+from mulint.program.joining import join_all
 from mulint.program.library import tensors
-from mulint.program.run import Run, join_all, site_of, sources_of, truth
+from mulint.program.run import Run, site_of, sources_of, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
     UNKNOWN_NUMBER,

@@ -10,6 +10,7 @@ from mulint.facts.spans import Span
 from mulint.facts.syntax import Attribute, Expression, Function, Lambda, Name, Statement, walk
 from mulint.findings import NotUnderstood
 from mulint.program.dimensions import Dimension, Symbol
+from mulint.program.joining import join
 from mulint.program.records import Moment, Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
@@ -29,7 +30,6 @@ from mulint.program.values import (
     Unknown,
     Value,
     as_number,
-    join,
     options,
 )
 
@@ -277,13 +277,3 @@ def number_argument(arguments: Arguments, name: str, position: int | None = None
 def read_off_data(what: str, site: Site) -> Number:
     """A number that data decide (the length of a vocabulary, a largest label): like an option, it is a knob."""
     return Number((Dimension.of(Symbol(what, site.path, site.line)),))
-
-
-def join_all(values: Sequence[Value]) -> Value:
-    """The join of any number of values; ``None`` where there are none."""
-    if not values:
-        return Constant(None)
-    result = values[0]
-    for value in values[1:]:
-        result = join(result, value)
-    return result

@@ -8,21 +8,12 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import line_of, whole_line
 from mulint.program import flags
 from mulint.program.dimensions import Symbol
+from mulint.program.joining import join
 from mulint.program.library.indexing import assign
 from mulint.program.operators import binary
 from mulint.program.run import Frame, Run, iterate, site_of, truth
 from mulint.program.scopes import MUP_PACKAGES, Scope
-from mulint.program.values import (
-    ClassValue,
-    Constant,
-    External,
-    FunctionValue,
-    Knob,
-    Number,
-    Unknown,
-    Value,
-    join,
-)
+from mulint.program.values import ClassValue, Constant, External, FunctionValue, Knob, Number, Unknown, Value
 
 _MOST_ITERATIONS = 64
 

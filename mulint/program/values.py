@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mulint.program.records import Application, Layer, Norm, OptimizerRecord, Score, Weight
     from mulint.program.scopes import Scope
 
-_MOST_ALTERNATIVES = 4
+MOST_ALTERNATIVES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,12 @@ class Number:
     def combine(self, other: Number, operation: Callable[[Dimension, Dimension], Dimension | None]) -> Number:
         """Apply a binary operation to all pairs of alternatives."""
         pairs = itertools.product(self.alternatives, other.alternatives)
-        result = _number(operation(a, b) for a, b in pairs)
+        result = number_of(operation(a, b) for a, b in pairs)
         return replace(result, computed=True) if self.computed or other.computed else result
 
     def map(self, operation: Callable[[Dimension], Dimension | None]) -> Number:
         """Apply an operation to all alternatives."""
-        return _number(operation(a) for a in self.alternatives)
+        return number_of(operation(a) for a in self.alternatives)
 
     def __mul__(self, other: Number) -> Number:
         if other is ONE or self is ONE:
@@ -139,9 +139,10 @@ def product(sizes: Iterable[Number]) -> Number:
     return result
 
 
-def _number(results: Iterable[Dimension | None]) -> Number:
+def number_of(results: Iterable[Dimension | None]) -> Number:
+    """A number that is one of some sizes; unknown where one of them is, or where they are too many."""
     kept = tuple(dict.fromkeys(results))
-    if not kept or None in kept or len(kept) > _MOST_ALTERNATIVES:
+    if not kept or None in kept or len(kept) > MOST_ALTERNATIVES:
         return UNKNOWN_NUMBER
     return Number(tuple(k for k in kept if k is not None))
 
@@ -406,67 +407,5 @@ def as_number(value: Value) -> Number:
         return Number.of(int(value.value))
     if isinstance(value, Choice):
         kept = [as_number(o) for o in value.options if not (isinstance(o, Constant) and o.value is None)]
-        return _number(a for n in kept for a in (n.alternatives or (None,)))
+        return number_of(a for n in kept for a in (n.alternatives or (None,)))
     return UNKNOWN_NUMBER
-
-
-def join(a: Value, b: Value) -> Value:
-    """What is known of a value that is either ``a`` or ``b``."""
-    if a is b or (isinstance(a, Number | Constant | External | Tensor) and a == b):
-        return a
-    if isinstance(a, Unknown):
-        return b
-    if isinstance(b, Unknown):
-        return a
-    if isinstance(a, ModuleValue) and isinstance(b, ModuleValue) and a.itself is b.itself:
-        return a if a.compiled else b
-    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.weight is b.weight is None:
-        return join_tensors(a, b)
-    if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
-        return _number((*as_number(a).alternatives, *as_number(b).alternatives))
-    if isinstance(a, ListValue) and isinstance(b, ListValue):
-        grown = _join_lists(a, b)
-        if grown is not None:
-            return grown
-    merged = dict.fromkeys((*options(a), *options(b)))
-    return Choice(tuple(merged)) if len(merged) <= _MOST_ALTERNATIVES else Unknown("too many alternatives")
-
-
-def _join_lists(a: ListValue, b: ListValue) -> ListValue | None:
-    """Two lists of modules that began as one and were extended under a condition: all that either may hold."""
-    shared = sum(
-        1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], zip(a.items, b.items, strict=False))
-    )
-    extra = [*a.items[shared:], *b.items[shared:]]
-    if (
-        a.fixed
-        or b.fixed
-        or not extra
-        or not shared
-        or not all(isinstance(i, ModuleValue | Choice) for i in extra)
-    ):
-        return None
-    return ListValue([*a.items[:shared], *extra], complete=False)
-
-
-def join_tensors(a: Tensor, b: Tensor) -> Tensor:
-    """A tensor that is either of two, or a sum of both."""
-    length = min(len(a.dims), len(b.dims))
-    pairs = zip(a.dims[len(a.dims) - length :], b.dims[len(b.dims) - length :], strict=True)
-    return Tensor(
-        dims=tuple(_join_sizes(x, y) for x, y in pairs),
-        open=a.open or b.open or len(a.dims) != len(b.dims),
-        sources=a.sources | b.sources,
-        linear=a.linear | b.linear,
-        factor=a.factor if a.factor == b.factor else _number((*a.factor.alternatives, *b.factor.alternatives)),
-        factor_sites=tuple(dict.fromkeys((*a.factor_sites, *b.factor_sites))),
-        score=a.score or b.score,
-    )
-
-
-def _join_sizes(a: Number, b: Number) -> Number:
-    if not a.alternatives or a == b:
-        return b
-    if not b.alternatives or b == ONE:
-        return a
-    return b if a == ONE else _number((*a.alternatives, *b.alternatives))

@@ -7,8 +7,9 @@ from dataclasses import replace
 from mulint.facts import syntax as s
 from mulint.facts.spans import Span
 from mulint.program.dimensions import Dimension, Symbol
+from mulint.program.joining import join, join_all
 from mulint.program.records import RateWrite
-from mulint.program.run import Run, iterate, join_all, site_of, sources_of
+from mulint.program.run import Run, iterate, site_of, sources_of
 from mulint.program.scopes import Scope
 from mulint.program.values import (
     ONE,
@@ -29,7 +30,6 @@ from mulint.program.values import (
     Unknown,
     Value,
     as_number,
-    join,
     options,
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mulint.program.dimensions import Dimension
+from mulint.program.joining import join
 from mulint.program.records import InitCall, Weight
 from mulint.program.run import Arguments, Run, number_argument
 from mulint.program.values import (
@@ -18,7 +19,6 @@ from mulint.program.values import (
     Tensor,
     Value,
     as_number,
-    join,
 )
 
 # Which argument carries the scale of the entries: (name, position, value when it is not given).

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mulint.program.joining import join, join_all
 from mulint.program.library.indexing import unpacked
-from mulint.program.run import Arguments, Run, iterate, join_all, sources_of
+from mulint.program.run import Arguments, Run, iterate, sources_of
 from mulint.program.values import (
     Constant,
     DictValue,
@@ -17,7 +18,6 @@ from mulint.program.values import (
     Unknown,
     Value,
     as_number,
-    join,
 )
 
 

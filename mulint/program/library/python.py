@@ -8,10 +8,11 @@ from fractions import Fraction
 
 from mulint.program import classes
 from mulint.program.dimensions import Dimension, Symbol
+from mulint.program.joining import join_all
 from mulint.program.library import command_line
 from mulint.program.library.indexing import of_group, unpacked
 from mulint.program.library.methods import make_dict
-from mulint.program.run import Arguments, Run, iterate, join_all, read_off_data, sources_of, truth
+from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
 from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,

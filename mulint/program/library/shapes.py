@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from mulint.program.joining import join_tensors
 from mulint.program.run import Arguments, iterate, number_argument, sources_of
 from mulint.program.values import (
     ONE,
@@ -16,7 +17,6 @@ from mulint.program.values import (
     Tensor,
     Value,
     as_number,
-    join_tensors,
     product,
 )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 
+from mulint.program.joining import join_tensors
 from mulint.program.library import updates
 from mulint.program.records import (
     Application,
@@ -18,18 +19,7 @@ from mulint.program.records import (
     Weight,
 )
 from mulint.program.run import Run, sources_of, tensors_in
-from mulint.program.values import (
-    ONE,
-    UNKNOWN_NUMBER,
-    Constant,
-    Number,
-    Site,
-    Tensor,
-    Unknown,
-    Value,
-    as_number,
-    join_tensors,
-)
+from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, Number, Site, Tensor, Unknown, Value, as_number
 
 
 def settle(values: Sequence[Value]) -> None:

@@ -1,0 +1,96 @@
+"""What is known of a value that is one of several: after a branch, a call that may return either, a loop."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from mulint.program.values import (
+    MOST_ALTERNATIVES,
+    ONE,
+    Choice,
+    Constant,
+    External,
+    Knob,
+    ListValue,
+    ModuleValue,
+    Number,
+    Tensor,
+    Unknown,
+    Value,
+    as_number,
+    number_of,
+    options,
+)
+
+
+def join(a: Value, b: Value) -> Value:
+    """What is known of a value that is either ``a`` or ``b``."""
+    if a is b or (isinstance(a, Number | Constant | External | Tensor) and a == b):
+        return a
+    if isinstance(a, Unknown):
+        return b
+    if isinstance(b, Unknown):
+        return a
+    if isinstance(a, ModuleValue) and isinstance(b, ModuleValue) and a.itself is b.itself:
+        return a if a.compiled else b
+    if isinstance(a, Tensor) and isinstance(b, Tensor) and a.weight is b.weight is None:
+        return join_tensors(a, b)
+    if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
+        return number_of((*as_number(a).alternatives, *as_number(b).alternatives))
+    if isinstance(a, ListValue) and isinstance(b, ListValue):
+        grown = _join_lists(a, b)
+        if grown is not None:
+            return grown
+    merged = dict.fromkeys((*options(a), *options(b)))
+    return Choice(tuple(merged)) if len(merged) <= MOST_ALTERNATIVES else Unknown("too many alternatives")
+
+
+def _join_lists(a: ListValue, b: ListValue) -> ListValue | None:
+    """Two lists of modules that began as one and were extended under a condition: all that either may hold."""
+    shared = sum(
+        1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], zip(a.items, b.items, strict=False))
+    )
+    extra = [*a.items[shared:], *b.items[shared:]]
+    if (
+        a.fixed
+        or b.fixed
+        or not extra
+        or not shared
+        or not all(isinstance(i, ModuleValue | Choice) for i in extra)
+    ):
+        return None
+    return ListValue([*a.items[:shared], *extra], complete=False)
+
+
+def join_tensors(a: Tensor, b: Tensor) -> Tensor:
+    """A tensor that is either of two, or a sum of both."""
+    length = min(len(a.dims), len(b.dims))
+    pairs = zip(a.dims[len(a.dims) - length :], b.dims[len(b.dims) - length :], strict=True)
+    return Tensor(
+        dims=tuple(_join_sizes(x, y) for x, y in pairs),
+        open=a.open or b.open or len(a.dims) != len(b.dims),
+        sources=a.sources | b.sources,
+        linear=a.linear | b.linear,
+        factor=a.factor if a.factor == b.factor else number_of((*a.factor.alternatives, *b.factor.alternatives)),
+        factor_sites=tuple(dict.fromkeys((*a.factor_sites, *b.factor_sites))),
+        score=a.score or b.score,
+    )
+
+
+def _join_sizes(a: Number, b: Number) -> Number:
+    if not a.alternatives or a == b:
+        return b
+    if not b.alternatives or b == ONE:
+        return a
+    return b if a == ONE else number_of((*a.alternatives, *b.alternatives))
+
+
+def join_all(values: Sequence[Value]) -> Value:
+    """The join of any number of values; ``None`` where there are none."""
+    if not values:
+        return Constant(None)
+    result = values[0]
+    for value in values[1:]:
+        result = join(result, value)
+    return result
