@@ -68,3 +68,32 @@ def test_layers_are_named_after_their_attributes(binding: str, heads: str) -> No
     found = judge([SourceFile("net.py", text, True)], Configuration()).findings
     expected = [("MU301", "Net.mix.weight"), *(("MU401", f"Net.{h.strip()[5:]}") for h in heads.split(","))]
     assert sorted((f.code, f.symbol) for f in found) == expected
+
+
+NUMBERED = """
+from torch import nn
+
+
+class Agent(nn.Module):
+    def __init__(self, features, width, actions):
+        super().__init__()
+        inner = nn.Sequential(nn.Linear(width, width), nn.Tanh())
+        self.actor = nn.Sequential(nn.Linear(features, width), nn.Tanh(), inner)
+        self.heads = nn.ModuleList([nn.Linear(width, actions), nn.Linear(width, 1)])
+        nn.init.normal_(self.actor[2][0].weight, std=0.02)
+
+    def forward(self, x):
+        x = self.actor(x)
+        return [head(x) for head in self.heads]
+"""
+
+
+def test_layers_in_lists_are_named_after_the_attribute_that_holds_them() -> None:
+    found = judge([SourceFile("agent.py", NUMBERED, mentions_torch=True)], Configuration()).findings
+    named = {(f.code, f.symbol) for f in found}
+    assert named == {
+        ("MU401", "Agent.heads.0"),
+        ("MU401", "Agent.heads.1"),
+        ("MU301", "Agent.actor.2.0.weight"),
+    }
+    assert any("the readout heads.1 has" in f.message for f in found)

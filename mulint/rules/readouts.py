@@ -47,7 +47,8 @@ class Readout:
     @property
     def name(self) -> str:
         """The readout as the code spells it."""
-        return self.symbol.rpartition(".")[2] or self.symbol
+        holder, _, last = self.symbol.rpartition(".")
+        return f"{holder.rpartition('.')[2]}.{last}" if holder and last.isdigit() else last
 
 
 def readouts(program: Program) -> Iterator[Readout]:

@@ -43,6 +43,7 @@ METHODS = frozenset(
     ).split()
 )
 
+_NUMBERED = (CONTAINERS - KEYED_CONTAINERS) | {"repeated"}
 # The weights of a model in sight, as ``state_dict()`` gives them.
 STATE = Unknown("state_dict() of a module")
 
@@ -188,9 +189,22 @@ def _name_item(value: Value, name: str) -> None:
             option.weight.name = option.weight.name or name
 
 
+def _name_items(value: Value, name: str) -> None:
+    """Name layers in a list or a sequence after the attribute that holds it as well: ``layers.0``."""
+    for option in options(value):
+        if not isinstance(option, ModuleValue) or option.kind is not None or option.layer is not None:
+            continue
+        for key, inner in option.attributes.items() if option.container in _NUMBERED else ():
+            for item in options(inner) if key.isdigit() else ():
+                if isinstance(item, ModuleValue) and item.layer is not None and item.layer.name == key:
+                    item.layer.name = f"{name}.{key}"
+            _name_items(inner, f"{name}.{key}")
+
+
 def adopt(run: Run, module: ModuleValue, name: str, new: Value, site: Site) -> Value:
     """What becomes of a value assigned to an attribute of a module: layers get names, weights get tied."""
     _name_layer(new, name)
+    _name_items(new, name)
     if module.kind is not None and module.site.span != module.kind.node.span:
         _place(new, module.site)
     for option in options(new):
