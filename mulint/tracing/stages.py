@@ -14,7 +14,6 @@ from mulint import traces
 from mulint.theory import EmbeddingPolicy, Role, law
 from mulint.tracing import (
     building,
-    compiler,
     contributions,
     coordinates,
     devices,
@@ -44,7 +43,6 @@ CANNOT_SEE = (
 
 def answer(request: str, progress: Progress) -> dict[str, Any]:
     """What the worker sends back: the trace as JSON values."""
-    compiler.spare()
     asked = Request.from_json(request)
     asked = replace(asked, device=devices.chosen(asked.device))
     return run(building.plan(asked), asked, progress).to_wire()
