@@ -72,12 +72,11 @@ def _mentioned(kind: ClassValue) -> Iterator[tuple[ClassValue, bool]]:
     """Module classes that the methods of a class name, but for what it derives from; and whether it calls them."""
     own = classes.ancestry(kind)
     for node in s.walk(kind.node.body):
-        is_called = type(node) is s.Call
         name = node.function if type(node) is s.Call else node
         if type(name) is s.Name:
             value = kind.scope.find(name.id)
             if isinstance(value, ClassValue) and value not in own and classes.is_module_class(value):
-                yield value, is_called
+                yield value, name is not node
 
 
 def _passed(run: Interpreter) -> Iterator[ClassValue]:

@@ -60,13 +60,13 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.library.modules import named_weights
-from mulint.program.library.mup_package import READOUTS
+from mulint.program.library.mup_package import READOUTS, weights_of
 from mulint.program.packages import package_of
 from mulint.program.rates import OptimizerView
 from mulint.program.values import Site
 from mulint.rules import rates
 from mulint.rules.rule import Header
+from mulint.rules.steps import steps
 
 RULE = Header("MU108", "plain-optimizer-with-mup")
 _MARKS = {"mup.set_base_shapes", *READOUTS}
@@ -100,13 +100,9 @@ def find(program: Program) -> Iterator[Finding]:
 def _is_of_another_model(program: Program, view: OptimizerView) -> bool:
     """Whether all its weights are known, none is in a layer of mup, and only other models get base shapes."""
     package = package_of(view.record.site.path)
-    shaped = [
-        event.model
-        for event in program.seen.model_events
-        if event.kind == "shapes" and package_of(event.site.path) == package
-    ]
+    shaped = [e.model for e in steps(program, "shapes") if package_of(e.site.path) == package]
     given = [weight for group in view.record.groups for weight in group.weights or (None,)]
     if not shaped or not given or None in shaped or None in given:
         return False
-    theirs = {id(tensor.weight) for model in shaped if model for _, tensor in named_weights(model)}
+    theirs = frozenset().union(*(weights_of(model) for model in shaped if model))
     return not any(w and (id(w) in theirs or (w.layer and w.layer.type in READOUTS)) for w in given)
