@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from mulint.facts import syntax as s
 from mulint.findings import Finding
+from mulint.program.values import Site
 from mulint.rewriting.context import Context
-from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets import parameter
-from mulint.rewriting.targets.readouts import plain_readout
-from mulint.rules.readouts import readouts
+from mulint.rewriting.targets import readouts
 
 LAYER = "torch.nn.Linear"
 
 
 def rewrite(context: Context, finding: Finding) -> None:
     """Repair MU401, MU409 or MU410."""
-    site = site_of(finding)
-    found = next((r for r in readouts(context.program) if r.site == site), None)
-    if found is not None and found.parameter.weight.layer is None and not found.parameter.tied:
-        parameter.rewrite(context, found)
-        return
-    call, _ = plain_readout(context, site, (LAYER,), "a linear layer of torch itself, the only one mup has")
+    readouts.rewrite(context, finding, (LAYER,), "a linear layer of torch itself, the only one mup has", _write)
+
+
+def _write(context: Context, site: Site, call: s.Call, _: str) -> None:
     context.imports.put_from_package(site.path, "mup.MuReadout", call.function)
     context.readouts.append(site)

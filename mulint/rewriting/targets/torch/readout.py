@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from mulint.facts import syntax as s
 from mulint.findings import Finding
+from mulint.program.values import Site
 from mulint.rewriting.context import Context
-from mulint.rewriting.findings import site_of
-from mulint.rewriting.targets import parameter
-from mulint.rewriting.targets.readouts import plain_readout
+from mulint.rewriting.targets import readouts
 from mulint.rewriting.targets.torch.template import READOUTS
-from mulint.rules.readouts import readouts
 
 
 def rewrite(context: Context, finding: Finding) -> None:
     """Repair MU401, MU409 or MU410."""
-    site = site_of(finding)
-    found = next((r for r in readouts(context.program) if r.site == site), None)
-    if found is not None and found.parameter.weight.layer is None and not found.parameter.tied:
-        parameter.rewrite(context, found)
-        return
-    call, plain = plain_readout(context, site, READOUTS, "a linear layer or a convolution of torch itself")
+    readouts.rewrite(context, finding, READOUTS, "a linear layer or a convolution of torch itself", _write)
+
+
+def _write(context: Context, site: Site, call: s.Call, plain: str) -> None:
     built = [layer for layer in context.program.seen.layers if layer.site == site]
     weights = [p.weight for p in context.program.parameters if p.weight.site == site]
     weights += [layer.weights["weight"] for layer in built if "weight" in layer.weights]
