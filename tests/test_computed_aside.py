@@ -53,3 +53,25 @@ def test_a_long_computation_is_given_up_and_said(tmp_path: Path) -> None:
 def test_it_is_given_up_wherever_it_is_made(tmp_path: Path) -> None:
     several = "self.several = [Options(settings).listed() for _ in 'abcdefgh']"
     assert found(tmp_path, several)[0] == ["MU401"]
+
+
+DATA = """
+import torch
+
+
+def read(folder):
+    found = []
+    for a in "abcdefghijklmnop":
+        for b in "abcdefghijklmnop":
+            for c in "abcdefghijkl":
+                found.append(a + b)
+    return found
+"""
+
+
+def test_a_function_that_shows_nothing_of_a_model_for_long_is_given_up_and_said(tmp_path: Path) -> None:
+    (tmp_path / "data.py").write_text(DATA, encoding="utf-8")
+    report = check([tmp_path], tmp_path, Configuration(path=tmp_path / "pyproject.toml"))
+    assert [f"{n.what}: {n.because}" for n in report.not_understood] == [
+        "code reached from here: it is too large to be followed whole"
+    ]
