@@ -1,6 +1,6 @@
 """How often a trace is wrong: correct, legal and faulty models, each with ten seeds.
 
-    python benchmarks/verdicts.py [--seeds 10] [--first 100] [--only TEXT]
+    python benchmarks/verdicts.py [--seeds 10] [--first 100] [--only TEXT] [--jobs 2] [--device cpu]
 
 Prints every verdict that is not the right one, and the number of all. A fault counts as found only if the verdict
 fails and names that rule, the parameter where one is known, and no other rule. ``inconclusive`` is counted apart.
@@ -80,13 +80,13 @@ def subjects(folder: Path) -> Iterator[Subject]:
         yield Subject(str(variation), fault_matrix.request(variation, file), variation.codes, variation.faults)
 
 
-def outcomes(subject: Subject, seeds: Sequence[int]) -> list[Outcome]:
+def outcomes(subject: Subject, seeds: Sequence[int], device: str) -> list[Outcome]:
     """The verdicts on one subject, in a process of its own, so that no two models share modules."""
     from mulint.tracing import building, stages
 
     found = []
     for seed in seeds:
-        request = dataclasses.replace(subject.request, seed=seed)
+        request = dataclasses.replace(subject.request, seed=seed, device=device)
         try:
             trace = stages.run(building.plan(request), request, lambda _stage, _done: None)
         except Exception as error:
@@ -113,6 +113,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=100)
     parser.add_argument("--only", default="", help="subjects whose name contains this")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="where to train: cpu, cuda or mps")
     given = parser.parse_args()
     seeds = range(given.first, given.first + BETWEEN * given.seeds, BETWEEN)
     count = wrong = inconclusive = 0
@@ -122,7 +123,7 @@ def main() -> int:
         ProcessPoolExecutor(given.jobs, mp_context=fresh, max_tasks_per_child=1) as pool,
     ):
         chosen = [subject for subject in subjects(Path(folder)) if given.only in subject.name]
-        runs = [(subject, pool.submit(outcomes, subject, seeds)) for subject in chosen]
+        runs = [(subject, pool.submit(outcomes, subject, seeds, given.device)) for subject in chosen]
         for subject, run in runs:
             for outcome in run.result():
                 count += 1

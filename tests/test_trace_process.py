@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from click.testing import CliRunner
 
 from mulint.cli import group
@@ -23,6 +24,8 @@ def case(width):
     model = nn.Linear(width, 3)
     return mulint.Case(model, torch.randn(2, width), lambda m, b: m(b).mean())
 """
+
+no_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 
 
 @pytest.fixture(autouse=True)
@@ -69,8 +72,10 @@ def processes_in(folder: Path, patience: int = 50) -> list[int]:
         ("sys.exit(3)", "called exit (3)"),
         ("os._exit(5)", "ended the process (exit code 5)"),
         ("import ctypes; ctypes.string_at(0)", "crashed the process (SIGSEGV)"),
-        ("torch.zeros(1, device='cuda')", "pass --device cuda"),
-        ("nn.Linear(width, width).cuda()", "pass --device cuda"),
+        pytest.param("torch.zeros(1, device='cuda')", "pass --device cuda", marks=no_cuda),
+        pytest.param("nn.Linear(width, width).cuda()", "pass --device cuda", marks=no_cuda),
+        ("raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 2 GiB')", "pass smaller --widths"),
+        ("raise RuntimeError('CUDA error: device-side assert triggered')", "trace with --device cpu"),
         ("return nn.Linear(3, 3)", "return mulint.Case(model="),
         ("return mulint.Case('gpt', 1, len)", "must be a torch.nn.Module"),
         ("return mulint.Case(nn.Linear(3, 3), 1, 'mse')", "pass a function of (model, batch)"),

@@ -418,8 +418,17 @@ class ReadsValues(nn.Module):
         return self.head(x) if x.sum().item() > -1e9 else x
 
 
-def test_cpu_when_meta_fails() -> None:
-    traced = Traced(ReadsValues, features())
+class ReadsAddress(ReadsValues):
+    """Hands memory to a kernel of its own."""
+
+    def forward(self, x: Tensor) -> Any:
+        self.address = x.data_ptr()
+        return self.head(x)
+
+
+@pytest.mark.parametrize("model", [ReadsValues, ReadsAddress])
+def test_cpu_when_meta_fails(model: Callable[[int], nn.Module]) -> None:
+    traced = Traced(model, features())
     assert traced.roles()["head.weight"] == "input"
     assert any("meta failed" in text for text in traced.found.assumptions)
 

@@ -1072,10 +1072,15 @@ MODULES = [
     layers("gradient inside", lambda w: (Field(nn.Linear(w, w)),), {"layers.0.layer.weight": "hidden w > w"}),
     recomputed(reentrant=False),
     recomputed(reentrant=True),
-    layers(
-        "data parallel", lambda w: (nn.DataParallel(nn.Linear(w, w)),), {"layers.0.module.weight": "hidden w > w"}
-    ),
 ]
+if not torch.cuda.is_available():  # which it would insist on
+    MODULES.append(
+        layers(
+            "data parallel",
+            lambda w: (nn.DataParallel(nn.Linear(w, w)),),
+            {"layers.0.module.weight": "hidden w > w"},
+        )
+    )
 PARAMETRIZED = [
     layers(
         "weight norm",

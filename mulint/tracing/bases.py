@@ -17,6 +17,7 @@ from types import FunctionType
 from typing import Any
 
 from mulint.tracing.knobs import base_of
+from mulint.tracing.places import package_of
 
 
 @dataclass(slots=True)
@@ -96,4 +97,4 @@ def _base_arguments(function: FunctionType) -> dict[str, str]:
 
 
 def _is_below(file: str | None, root: Path) -> bool:
-    return file is not None and Path(file).is_relative_to(root) and "site-packages" not in Path(file).parts
+    return file is not None and Path(file).is_relative_to(root) and not package_of(Path(file))

@@ -166,7 +166,7 @@ def _told(
 
 def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Plan:
     if request.module and libraries.is_known(target):
-        return _library_plan(libraries.blueprint(target, request.name), request, root)
+        return _library_plan(libraries.blueprint(target, request.name), request)
     blueprint = blueprints.blueprint(target, request.name)
     values, said = knobs.fixed_settings(blueprint, request.settings)
     settings, said_of_knobs = knobs.find(blueprint, values, request.knobs, request.follow, _changes(blueprint))
@@ -174,17 +174,18 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
     given = {name: int(size) if size.is_integer() else size for name, size in request.base.items()}
     at_base = {**settings.at(request.base.get(settings.knobs[0], widths[0])), **given}
     with_base, said_of_base = knobs.based(settings, at_base)
+    device = torch.device(request.device)
     try:
-        first = _construct(blueprint, with_base.at(widths[0]), widths[0], root)
+        first = _construct(blueprint, with_base.at(widths[0]), widths[0], root, device)
     except CannotBuild as refusal:
         settings, with_base, said_of_choice = _without_a_choice(
             blueprint, settings, with_base, request, widths[0], refusal
         )
         said = [*said, said_of_choice]
-        first = _construct(blueprint, with_base.at(widths[0]), widths[0], root)
+        first = _construct(blueprint, with_base.at(widths[0]), widths[0], root, device)
     recipe = batches.recipe(first, with_base.at(widths[0]), lambda error: describe(error, root))
     file = Path(request.file or inspect.getfile(target))
-    optimizer = optimizers.find(target, file, root, torch.device(request.device).type)
+    optimizer = optimizers.find(target, file, root, device.type)
     assumptions = [*blueprint.assumptions, *said_of_knobs, *said_of_base, *said, *recipe.assumptions]
     assumptions.append(LOSS)
     assumptions += (
@@ -206,7 +207,7 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
     )
 
 
-def _library_plan(blueprint: blueprints.Blueprint, request: Request, root: Path) -> Plan:
+def _library_plan(blueprint: blueprints.Blueprint, request: Request) -> Plan:
     """A model that a library's name stands for, at the first choice of sizes that can be built and run."""
     if request.follow:
         raise CannotBuild(
@@ -216,7 +217,7 @@ def _library_plan(blueprint: blueprints.Blueprint, request: Request, root: Path)
     for choice in structure.find(blueprint, request.settings, request.knobs):
         widths = _continued(request.widths) or choice.widths
         try:
-            recipe = _library_recipe(blueprint, choice.shallow, widths, root)
+            recipe = _library_recipe(blueprint, choice.shallow, widths, request)
         except CannotBuild as error:
             refusal = refusal or error
             continue
@@ -236,17 +237,17 @@ def _unbased(builder: Builder, _: float | None) -> Builder:
 
 
 def _library_recipe(
-    blueprint: blueprints.Blueprint, settings: knobs.Settings, widths: tuple[float, ...], root: Path
+    blueprint: blueprints.Blueprint, settings: knobs.Settings, widths: tuple[float, ...], request: Request
 ) -> batches.Recipe:
     """A batch that goes through at two widths, on meta, which needs no memory; else with real numbers."""
     refusal: CannotBuild | None = None
-    for device in ("meta", "cpu"):
+    root = Path(request.root)
+    for device in ("meta", request.device):
         if refusal and _size_on_meta(blueprint, settings.at(widths[1])) > LARGEST:
             break
         try:
             for width in widths[1::-1]:
-                with torch.device(device):
-                    model = _construct(blueprint, settings.at(width), width, root)
+                model = _construct(blueprint, settings.at(width), width, root, torch.device(device))
                 recipe = batches.recipe(
                     model, settings.at(width), lambda error: describe(error, root), libraries.inputs(model)
                 )
@@ -272,9 +273,7 @@ def _class_builder(
 ) -> Callable[[knobs.Settings], Builder]:
     def builder(settings: knobs.Settings) -> Builder:
         def build(width: float, seed: int, device: torch.device) -> Built:
-            cases.seed_everything(seed)
-            with device:
-                model = _quiet(blueprint.make(settings.at(width)))
+            model = _quiet(cases.made(lambda: blueprint.make(settings.at(width)), seed, device))
             dtype = _dtype(request)
             model = model.to(device) if dtype is None else model.to(device, dtype)
             return Built(
@@ -340,10 +339,11 @@ def _without_a_choice(
     raise refusal
 
 
-def _construct(blueprint: blueprints.Blueprint, values: Mapping[str, Any], width: float, root: Path) -> nn.Module:
+def _construct(
+    blueprint: blueprints.Blueprint, values: Mapping[str, Any], width: float, root: Path, device: torch.device
+) -> nn.Module:
     try:
-        cases.seed_everything(0)
-        model = blueprint.make(values)
+        model = cases.made(lambda: blueprint.make(values), 0, device)
     except Exception as error:
         raise CannotBuild(
             f"{blueprint.name} cannot be built at width {width:g}: {describe(error, root)}; "
@@ -354,7 +354,7 @@ def _construct(blueprint: blueprints.Blueprint, values: Mapping[str, Any], width
             f"{blueprint.name} returned {type(model).__name__}; "
             "a case function returns mulint.Case, a model class or factory a torch.nn.Module"
         )
-    return _quiet(model)
+    return _quiet(model.to(device))
 
 
 def _quiet(model: nn.Module) -> nn.Module:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from mulint.case import Case
 from mulint.tracing.model import Builder, Built, CannotBuild
+
+T = TypeVar("T")
 
 
 def from_case(function: Callable[..., Any], widths: tuple[float, ...], dtype: torch.dtype | None) -> Builder:
@@ -22,9 +24,7 @@ def from_case(function: Callable[..., Any], widths: tuple[float, ...], dtype: to
     """
 
     def build(width: float, seed: int, device: torch.device) -> Built:
-        seed_everything(seed)
-        with device:
-            case = function(width)
+        case = made(lambda: function(width), seed, device)
         check(case, getattr(function, "__name__", "the case"))
         model = case.model.to(device)
         if dtype is not None:
@@ -45,6 +45,23 @@ def from_case(function: Callable[..., Any], widths: tuple[float, ...], dtype: to
         )
 
     return Builder(widths, build)
+
+
+def made(make: Callable[[], T], seed: int, device: torch.device) -> T:
+    """What ``make`` returns, made from a seed with a default device.
+
+    Where an accelerator refuses, such as for numbers drawn with a generator of the CPU, it is made where torch
+    makes things by default, and has to be moved.
+    """
+    seed_everything(seed)
+    try:
+        with device:
+            return make()
+    except Exception:
+        if device.type in ("meta", "cpu"):
+            raise
+        seed_everything(seed)
+        return make()
 
 
 def check(case: object, name: str) -> None:

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from mulint.tracing.model import CannotBuild
+from mulint.tracing.places import MULINT, package_of
 
 HERE = Path.cwd()  # read before the user's code runs, which may go elsewhere
 
@@ -81,7 +82,7 @@ def describe(error: BaseException, root: Path) -> str:
     trace = error.__traceback__
     while trace is not None:
         file = Path(trace.tb_frame.f_code.co_filename)
-        if file.is_relative_to(root) and "site-packages" not in file.parts:
+        if file.is_relative_to(root) and not package_of(file) and not file.is_relative_to(MULINT):
             place = f" ({shown_path(file)}:{trace.tb_lineno})"
         trace = trace.tb_next
     return f"{describe_briefly(error)}{place}{_remedy(type(error).__name__, str(error))}"
@@ -103,6 +104,10 @@ def _remedy(kind: str, text: str) -> str:
         return "; install it into the environment of mulint, or run mulint from the model's environment"
     if kind in ("EOFError", "BdbQuit"):
         return "; nobody answers in a trace: remove the call of input or breakpoint"
+    if "out of memory" in text:
+        return "; pass smaller --widths, or --set smaller sizes"
+    if "CUDA error" in text:
+        return "; trace with --device cpu, or set CUDA_LAUNCH_BLOCKING=1, to see which operation it is"
     if "CUDA" in text or "cuda" in text or "NVIDIA" in text:
         return "; the model needs CUDA: pass --device cuda where there is one, or take the device from its tensors"
     return ""

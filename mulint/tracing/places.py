@@ -18,6 +18,7 @@ TORCH = str(Path(torch.__file__).parent)
 MODULE_CALL = nn.Module._call_impl.__code__
 MULINT = str(Path(__file__).parent)
 STANDARD = str(Path(contextlib.__file__).parent)
+INSTALLED = ("site-packages", "dist-packages")
 # Installed packages whose layers stand for the line that calls them.
 PASS_THROUGH = ("einops", "mup", "mulint", "torch")
 
@@ -147,9 +148,16 @@ def _builds(frame: FrameType, module: nn.Module) -> bool:
 
 
 @cache
+def package_of(file: Path) -> str:
+    """The top name of the installed package that a file is part of; empty for one of the user's own."""
+    for part, following in zip(reversed(file.parts[:-1]), reversed(file.parts[1:]), strict=True):
+        if part in INSTALLED:
+            return following
+    return ""
+
+
 def _is_plumbing(filename: str) -> bool:
     if filename.startswith((TORCH, "<")):
         return True
-    if "site-packages" in filename:
-        return Path(filename.split("site-packages/")[-1]).parts[0] in PASS_THROUGH
-    return filename.startswith(STANDARD)
+    package = package_of(Path(filename))
+    return package in PASS_THROUGH if package else filename.startswith(STANDARD)

@@ -21,6 +21,8 @@ from mulint.tracing.places import Constructions
 from mulint.tracing.recording import Recording, kept_numbers, record
 from mulint.tracing.values import ParameterUse
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
@@ -34,23 +36,26 @@ class Dimensions:
     unseen: tuple[str, ...]
 
 
-def trace(builder: Builder, root: Path, progress: Callable[[], None] = lambda: None) -> Dimensions:
+def trace(
+    builder: Builder, root: Path, progress: Callable[[], None] = lambda: None, device: torch.device = CPU
+) -> Dimensions:
     """Run the model once at every width and read roles, multipliers and attention scales off the recordings.
 
     The meta device is tried first: it needs no memory and no data. Models that read values while they are
-    built or run get real numbers.
+    built or run get real numbers, on the device that they train on.
 
     Raises:
-        CannotBuild: neither device can build and run the model.
+        CannotBuild: neither meta nor the device can build and run the model.
     """
     assumptions: list[str] = []
     try:
         with _uncollected():
             recordings = _record_all(builder, root, torch.device("meta"), progress)
     except Exception as error:
-        assumptions.append(f"the dimension trace ran on CPU, because meta failed: {_first_line(error)}")
-        recordings = _record_all(builder, root, torch.device("cpu"), progress)
-    kept = _kept_laws(builder, recordings)
+        reason = _first_line(error)
+        assumptions.append(f"the dimension trace ran on {device.type.upper()}, because meta failed: {reason}")
+        recordings = _record_all(builder, root, device, progress)
+    kept = _kept_laws(builder, recordings, device)
     with _uncollected():
         return _read(recordings, kept, tuple(assumptions))
 
@@ -84,15 +89,15 @@ def _record_all(
     return recordings
 
 
-def _kept_laws(builder: Builder, recordings: Sequence[Recording]) -> dict[str, Law]:
-    """How the single numbers change that the model keeps in tensors and uses; read off models on the CPU."""
+def _kept_laws(builder: Builder, recordings: Sequence[Recording], device: torch.device) -> dict[str, Law]:
+    """How the single numbers change that the model keeps in tensors and uses; read off models with numbers."""
     used = {ref.node for event in recordings[0].events for ref in event.tensors()}
     names = {name for node, name in recordings[0].kept.items() if node in used}
     names &= set(recordings[-1].kept.values())  # a table of frequencies may have one number at the smallest width
     if not names:
         return {}
     try:
-        found = [kept_numbers(builder.build(width, 0, torch.device("cpu")).model) for width in builder.widths]
+        found = [kept_numbers(builder.build(width, 0, device).model) for width in builder.widths]
         return {name: of_numbers(builder.widths, [float(kept[name]) for kept in found]) for name in names}
     except Exception:  # the exponents stay unknown, and with them the multipliers they are part of
         return dict.fromkeys(names, Law(None))

@@ -60,7 +60,10 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     count = len(plan.builder.widths)
     done = iter(range(1, 2 * count + 1))
     dimensions = roles.trace(
-        plan.builder, Path(request.root), lambda: progress("roles", min(next(done) / count, 1.0))
+        plan.builder,
+        Path(request.root),
+        lambda: progress("roles", min(next(done) / count, 1.0)),
+        torch.device(request.device),
     )
     embedding = EmbeddingPolicy(request.embedding_lr)
     modules = _modules(dimensions, embedding)
