@@ -49,10 +49,10 @@ def _is_bounded(attention: AttentionRecord) -> bool:
 
 def _head_growth(program: Program, attention: AttentionRecord) -> Fraction | None:
     """How the head dimension grows; where it was not followed, the root of a width by a head count says it."""
-    head = program.growth(attention.head_dim)
-    if head is not None or program.growth(attention.factor) != root_scale_exponent(Fraction(1)):
+    head, factor = program.growth(attention.head_dim), _scale(program, attention)
+    if head is not None or program.growth(factor) != root_scale_exponent(Fraction(1)):
         return head
-    by_count = all(len(scale.symbols) > 1 for scale in attention.factor.alternatives)
+    by_count = all(len(scale.symbols) > 1 for scale in factor.alternatives)
     return Fraction(1) if by_count else None
 
 
