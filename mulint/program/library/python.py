@@ -81,9 +81,16 @@ def _zip(run: Run, arguments: Arguments) -> Value:
         ([of_group("value")], False) if beside and isinstance(v, Knob | Unknown) else iterate(v)
         for v in arguments.positional
     ]
+    # One item that stands for all of an unknown number is there beside each of those that are known.
+    longest = max((len(items) for items, known in columns if known), default=0)
+    filled = [items * longest if _is_typical(items, known) else items for items, known in columns]
+    rows = zip(*filled, strict=False)
     complete = all(known for _, known in columns) and arguments.complete
-    rows = zip(*(items for items, _ in columns), strict=False)
     return ListValue([ListValue(list(row)) for row in rows], complete)
+
+
+def _is_typical(items: list[Value], known: bool) -> bool:
+    return not known and len(items) == 1 and isinstance(items[0], Unknown)
 
 
 def _map(run: Run, arguments: Arguments) -> Value:
