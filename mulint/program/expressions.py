@@ -21,6 +21,7 @@ from mulint.program.values import (
     DictValue,
     External,
     FunctionValue,
+    GroupValue,
     Knob,
     ListValue,
     Number,
@@ -221,6 +222,8 @@ def _compare(run: Run, node: s.Compare, scope: Scope) -> Value:
     outcome: bool | None = True
     for operator, right_node in zip(node.operators, node.rights, strict=True):
         right = run.evaluate(right_node, scope)
+        if isinstance(right, GroupValue) and isinstance(left, Constant):
+            run.group_reads.add(str(left.value))
         one = compare(operator, left, right)
         outcome = None if outcome is None or one is None else outcome and one
         left = right

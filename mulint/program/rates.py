@@ -60,6 +60,11 @@ class OptimizerView:
         return all(g.parameters is not None for g in self.groups)
 
     @property
+    def has_one_unknown_rate(self) -> bool:
+        """Whether it has one group, whose rate was not followed."""
+        return len(self.groups) == 1 and self.groups[0].exponent is None
+
+    @property
     def is_one_rate(self) -> bool:
         """Whether every group's rate is known not to depend on the width.
 

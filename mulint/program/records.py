@@ -305,7 +305,8 @@ class RateWrite:
 
     Also one to the ``base_lrs`` of a scheduler.
 
-    ``reads`` are the keys of the group that take part in the value.
+    ``reads`` are the keys of the group that take part in the value. ``asks``: a condition around it reads
+    something from the group.
     """
 
     site: Site
@@ -316,6 +317,7 @@ class RateWrite:
     record: OptimizerRecord | None
     key: str = "lr"
     order: int = 0
+    asks: bool = False
 
     @property
     def relative(self) -> bool:

@@ -104,6 +104,8 @@ class Run(ABC):
         self.branch: Site | None = None
         # The keys of parameter groups that the value of the current assignment is computed from.
         self.group_reads: set[str] = set()
+        # Whether what happens now hangs on something that a condition reads from a parameter group.
+        self.asks_group = False
         self.imports: set[tuple[str, str]] = set()
         self.defaults: dict[Symbol, Number] = {}
         # What is taken where an option is not given (``out or dim``).
@@ -179,6 +181,10 @@ class Run(ABC):
     def reading_groups(self) -> _Meanwhile:
         """One assignment, apart from those in functions that its value calls."""
         return _Meanwhile(self, "group_reads", set())
+
+    def asking_group(self, asks: bool) -> _Meanwhile:
+        """The arms of a condition, which may read something from a parameter group."""
+        return _Meanwhile(self, "asks_group", self.asks_group or asks)
 
     def arm(self, condition: int, number: int) -> _Meanwhile:
         """Everything inside happens in one arm of an unknown condition; its other arms exclude it."""

@@ -94,13 +94,15 @@ def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
 def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
     if _asks_for_program(node.test):
         return _as_program(run, node, scope, frame)
-    known = truth(run.evaluate(node.test, scope))
+    with run.reading_groups():
+        known = truth(run.evaluate(node.test, scope))
+        asks = bool(run.group_reads)
     flags.tested(run, node, known, scope)
     if known is not None:
         return run.execute(node.then if known else node.otherwise, scope, frame)
     before = dict(scope.names)
     condition = run.next_order()
-    with run.uncertain():
+    with run.uncertain(), run.asking_group(asks):
         with run.arm(condition, 0):
             then_left = run.execute(node.then, scope, frame)
         after_then = scope.names

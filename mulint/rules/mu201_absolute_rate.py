@@ -41,6 +41,7 @@ def set_rate(optimizer: torch.optim.Optimizer, step: int, warmup: int, peak: flo
 ## What it leaves alone
 Values that contain something read from the group (`initial_lr`, `lr_scale`, its own `lr`), factors multiplied
 in place, a temporary zero, writes to the first group only, and code in which no weight needs a rate of its own.
+Nor what is written under a condition on the group, as in `if "lr_scale" in group`, and its alternative.
 
 ## Fix safety
 `group["lr_scale"]` is 1 at the base width. With `--target mup` it is recorded after the optimizer is built.
@@ -89,6 +90,6 @@ def find(program: Program) -> Iterator[Finding]:
 
 
 def _is_fine(program: Program, write: RateWrite) -> bool:
-    """Whether a write reads the group, gives it a width factor of its own, or is a temporary zero."""
+    """Whether a write depends on the group, gives it a width factor of its own, or is a temporary zero."""
     is_zero = isinstance(write.value, Number) and write.value.constant == 0
-    return write.relative or is_zero or program.scales(write)
+    return write.relative or write.asks or is_zero or program.scales(write)

@@ -145,7 +145,10 @@ def _readout(
     layer = next((u.layer for u in uses if u.layer is not None), None)
     built = layer.site if layer else parameter.weight.site
     inside = layer.inside if layer else parameter.weight.inside
-    rates = {view.exponent_for(parameter) for view in program.optimizers if _may_hold(view, parameter)}
+    # Where nothing asks for μP, one rate for all that was not followed is none that depends on the width.
+    asked = bool(program.signs.evidence)
+    views = [v for v in program.optimizers if _may_hold(v, parameter) and (asked or not v.has_one_unknown_rate)]
+    rates = {view.exponent_for(parameter) for view in views}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
     return Readout(
         parameter,

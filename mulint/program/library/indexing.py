@@ -345,7 +345,15 @@ def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scop
                     reads = frozenset(run.group_reads | _group_keys(value))
                     place, key = site_of(scope, span), str(index.value)
                     write = RateWrite(
-                        place, value, option.every, reads, scope.symbol, option.record, key, run.next_order()
+                        place,
+                        value,
+                        option.every,
+                        reads,
+                        scope.symbol,
+                        option.record,
+                        key,
+                        run.next_order(),
+                        run.asks_group,
                     )
                     run.seen.group_writes.append(write)
             case ModuleValue() if isinstance(index, Constant):

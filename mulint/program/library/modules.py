@@ -297,7 +297,7 @@ def call_method(run: Run, module: ModuleValue, name: str, arguments: Arguments) 
                     run.call(function, replace(arguments, positional=(inner,), keywords={}))
             return module
         case "parameters":
-            found = [tensor for _, tensor in named_weights(module)]
+            found: list[Value] = [tensor for _, tensor in named_weights(module)]
             return ListValue(found) if found else Unknown("the weights of layers that are not known")
         case "named_parameters":
             return ListValue([ListValue([Constant(n), t]) for n, t in named_weights(module)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -89,7 +89,7 @@ def _zip(run: Run, arguments: Arguments) -> Value:
     return ListValue([ListValue(list(row)) for row in rows], complete)
 
 
-def _is_typical(items: list[Value], known: bool) -> bool:
+def _is_typical(items: Sequence[Value], known: bool) -> bool:
     return not known and len(items) == 1 and isinstance(items[0], Unknown)
 
 
