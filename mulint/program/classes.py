@@ -23,16 +23,13 @@ from mulint.program.values import (
 )
 from mulint.theory import lookup
 
-_MODULE_BASES = frozenset(
-    {
-        "torch.nn.Module",
-        "pytorch_lightning.LightningModule",
-        "lightning.LightningModule",
-        "lightning.pytorch.LightningModule",
-        "transformers.PreTrainedModel",
-        "transformers.modeling_utils.PreTrainedModel",
-    }
-)
+_PRETRAINED = frozenset({"transformers.PreTrainedModel", "transformers.modeling_utils.PreTrainedModel"})
+_MODULE_BASES = _PRETRAINED | {
+    "torch.nn.Module",
+    "pytorch_lightning.LightningModule",
+    "lightning.LightningModule",
+    "lightning.pytorch.LightningModule",
+}
 
 
 def ancestry(kind: ClassValue) -> tuple[ClassValue, ...]:
@@ -62,6 +59,11 @@ def is_module_class(kind: ClassValue) -> bool:
     return any(
         name in _MODULE_BASES or name in ROWS or name.startswith("torch.nn.") for name in external_bases(kind)
     )
+
+
+def is_pretrained(kind: ClassValue) -> bool:
+    """Whether it derives from the base of transformers' models."""
+    return not _PRETRAINED.isdisjoint(external_bases(kind))
 
 
 def layer_base(kind: ClassValue) -> str | None:

@@ -60,7 +60,7 @@ _DEEPEST_CALL = 40
 _MOST_BUILDS = 6
 _OF_MODELS = (ModuleValue, Tensor, OptimizerValue, ListValue, DictValue)
 _LASTING = (Constant, External, ClassValue, FunctionValue)
-_INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup"}
+_INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup", "mup": "mup"}
 _TORCH_ROOTS = ("torch.", "flash_attn.", "xformers.", "einops.")
 
 

@@ -87,8 +87,8 @@ class Weight:
 
     ``dims`` are its sizes. ``contracted`` are the indices summed over by the operation that uses it, None
     until a use shows them; ``lookup`` marks tables that are indexed. ``level`` is how many unknown conditions
-    surround its construction: what happens at the same level happens whenever the weight exists. ``holder`` is
-    where the module that holds it is built, for a weight that belongs to no layer.
+    surround its construction, and ``arms`` which, as in ``Moment``: what hangs on no more happens whenever the
+    weight exists. ``holder`` is where the module that holds it is built, for a weight that belongs to no layer.
     """
 
     name: str
@@ -103,6 +103,7 @@ class Weight:
     ties: list[Site] = field(default_factory=list)
     frozen: bool = False
     level: int = 0
+    arms: tuple[tuple[int, int], ...] = ()
     holder: Site | None = None
 
     @property

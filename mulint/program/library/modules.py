@@ -39,7 +39,7 @@ METHODS = frozenset(
         "apply parameters named_parameters modules named_modules children named_children register_buffer "
         "register_parameter add_module append extend insert train eval to cuda cpu half float bfloat16 double "
         "state_dict load_state_dict requires_grad_ zero_grad get_parameter get_submodule compile items keys "
-        "to_empty values update __init__ type"
+        "to_empty values update __init__ type post_init init_weights"
     ).split()
 )
 
@@ -85,6 +85,8 @@ def tell_apart(result: Value, site: Site) -> None:
 def construct_base(run: Run, module: ModuleValue, arguments: Arguments) -> None:
     """Run the library's constructor on an instance of a user's subclass of a layer or container."""
     assert module.kind is not None
+    if classes.is_pretrained(module.kind) and (config := arguments.get("config", 0)) is not None:
+        module.attributes["config"] = config
     for name in classes.external_bases(module.kind):
         if is_layer_name(name) and name != "torch.nn.Module":
             fill(run, module, name, arguments)
@@ -119,6 +121,7 @@ def fill(run: Run, module: ModuleValue, public: str, arguments: Arguments) -> No
             weight_row.lookup,
             layer,
             level=run.uncertainty,
+            arms=run.arms,
         )
         if weight_row.std is not None:
             initialisers.record(run, weight, "normal_", site, Number.of(weight_row.std), "fan_in", "torch")
@@ -321,6 +324,10 @@ def call_method(run: Run, module: ModuleValue, name: str, arguments: Arguments) 
             for _, tensor in named_weights(module):
                 set_tensor_attribute(tensor, "requires_grad", arguments.get("requires_grad", 0) or Constant(True))
             return module
+        case "post_init" | "init_weights" if module.kind is not None and classes.is_pretrained(module.kind):
+            # transformers draws every module by the model's own method.
+            function = run.attribute(module, "_init_weights", arguments.site)
+            return call_method(run, module, "apply", replace(arguments, positional=(function,), keywords={}))
         case "__init__":
             return Constant(None)
         case "state_dict":

@@ -172,7 +172,7 @@ def _parameter(run: Run, arguments: Arguments) -> Value:
     if data.weight is not None:
         return data
     owner = (run.helper or arguments).owner.partition(".")[0]
-    weight = Weight("", arguments.site, owner, data.dims, level=run.uncertainty)
+    weight = Weight("", arguments.site, owner, data.dims, level=run.uncertainty, arms=run.arms)
     if truth(arguments.get("requires_grad", 1) or Constant(True)) is False:
         weight.frozen = True
     initialisers.record(run, weight, "normal_", arguments.site, data.factor, "fan_in", "torch")

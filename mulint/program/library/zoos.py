@@ -36,7 +36,9 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
     width = three if pretrained else growing
     for role, dims in (("input", (width, three)), ("hidden", (width, width)), ("norm", (width,))):
         contracted = (1,) if len(dims) > 1 else ()
-        weight = Weight(f"{role}.weight", arguments.site, last, dims, contracted, level=run.uncertainty)
+        weight = Weight(
+            f"{role}.weight", arguments.site, last, dims, contracted, level=run.uncertainty, arms=run.arms
+        )
         run.seen.weights.append(weight)
         module.attributes[role] = Tensor(dims, open=False, weight=weight)
     return module
