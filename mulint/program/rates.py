@@ -73,7 +73,7 @@ class OptimizerView:
         """
         first = self.groups[0].rate if self.groups else ONE
         return not self.rewritten and all(
-            g.exponent == 0 and ((g.rate / first).constant is not None or (_is_knob(g.rate) and _is_knob(first)))
+            g.exponent == 0 and ((g.rate / first).constant is not None or (g.rate.is_knob and first.is_knob))
             for g in self.groups
         )
 
@@ -118,12 +118,6 @@ def optimizer_views(
         alternative = view.record.conditional and (view.record.site.path, view.record.owner) in scaled
         if view.is_scaled or not alternative:
             yield view
-
-
-def _is_knob(rate: Number) -> bool:
-    """Whether a rate is one knob and nothing else."""
-    powers = rate.only.terms[0][0] if rate.only is not None and len(rate.only.terms) == 1 else ()
-    return len(powers) == 1 and powers[0][1] == 1
 
 
 class Judged:

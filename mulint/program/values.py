@@ -86,6 +86,12 @@ class Number:
         return frozenset(symbol for size in self.alternatives for symbol in size.symbols)
 
     @property
+    def is_knob(self) -> bool:
+        """Whether it is one knob, times a constant, and nothing else."""
+        powers = self.only.terms[0][0] if self.only is not None and len(self.only.terms) == 1 else ()
+        return len(powers) == 1 and powers[0][1] == 1
+
+    @property
     def constant(self) -> Fraction | float | None:
         """The plain value, if it is one constant."""
         return None if self.only is None else self.only.value

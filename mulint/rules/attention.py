@@ -30,6 +30,8 @@ def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
         head, scale = _head_growth(program, attention), program.growth(_scale(program, attention))
         if not head or head < 0 or scale is None or attention.site in right or _is_bounded(attention):
             continue
+        if scale == 0 and _scale(program, attention).is_knob:
+            continue  # of a setting the code does not show what it is given
         if withheld.has(attention.site.path, attention.owner, attention_scale_exponent(head)):
             continue
         key = (attention.site.path, attention.owner or str(attention.site.line))

@@ -301,7 +301,7 @@ def call_method(run: Run, module: ModuleValue, name: str, arguments: Arguments) 
             return module
         case "parameters":
             found: list[Value] = [tensor for _, tensor in named_weights(module)]
-            return ListValue(found) if found else Unknown("the weights of layers that are not known")
+            return ListValue(found) if found else ListValue([Tensor(parameter=True)], complete=False)
         case "named_parameters":
             return ListValue([ListValue([Constant(n), t]) for n, t in named_weights(module)])
         case "modules":

@@ -78,6 +78,8 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
     params = given.pop("params", Unknown("no parameters given"))
     if not arguments.complete:
         given.setdefault("lr", Unknown("the rate may be among arguments that are not known"))
+    if any(isinstance(item, Unknown) for item in iterate(params)[0]):
+        given.setdefault("lr", Unknown("the rate may be in groups that are not known"))
     groups, complete = _groups(params)
     record = OptimizerRecord(name, arguments.site, arguments.owner, groups, given, complete and arguments.complete)
     record.listed = _is_listed(params)

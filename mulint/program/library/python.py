@@ -90,7 +90,8 @@ def _zip(run: Run, arguments: Arguments) -> Value:
 
 
 def _is_typical(items: Sequence[Value], known: bool) -> bool:
-    return not known and len(items) == 1 and isinstance(items[0], Unknown)
+    item = items[0] if len(items) == 1 and not known else None
+    return isinstance(item, Unknown) or (isinstance(item, Tensor) and item.parameter)
 
 
 def _map(run: Run, arguments: Arguments) -> Value:
