@@ -243,8 +243,9 @@ def assign(run: Run, target: s.Expression, value: Value, scope: Scope) -> None:
             for option in options(holder):
                 run.set_attribute(option, target.name, value, site_of(scope, target.span))
         case s.Subscript():
-            holder = run.evaluate(target.value, scope)
-            index = run.evaluate(target.index, scope)
+            with run.reading_groups():  # what is read to find the place has no part in the value
+                holder = run.evaluate(target.value, scope)
+                index = run.evaluate(target.index, scope)
             _store_item(run, holder, index, value, scope, target.span)
         case s.Display(items=targets):
             _unpack(run, targets, value, scope)
