@@ -48,7 +48,8 @@ def observe(files: Files) -> Interpreter:
         for kind in kinds:
             if id(kind) not in inner:
                 _build_from_knobs(run, kind, is_used=id(kind) in built)
-        for function in list(_functions(run)):
+        # Those that only module classes call wait for the classes that other functions build.
+        for function in sorted(_functions(run), key=within.__contains__):
             if id(function.node) not in run.called:
                 _follow(run, function)
         _apply_the_rest(run)
