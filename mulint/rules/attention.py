@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from mulint.findings import Finding
 from mulint.program import Program
+from mulint.program.library.indexing import LAST_AXIS
 from mulint.program.parameters import growths
 from mulint.program.records import AttentionRecord
 from mulint.program.values import Number, Site
@@ -19,8 +20,9 @@ from mulint.theory import attention_scale_exponent, law, root_scale_exponent
 def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
     """Attention with the wrong scale, once for each function that computes it: its branches in source order.
 
-    Queries and keys of unit length are exempt: their product is bounded whatever the head dimension. So is a class
-    whose right scale waits for a setting that is out of reach.
+    Queries and keys of unit length are exempt: their product is bounded whatever the head dimension. So is
+    attention between channels, a sum over tokens, and a class whose right scale waits for a setting that is out of
+    reach.
     """
     found: dict[tuple[str, str], dict[Site, AttentionRecord]] = {}
     # Where one expression has either scale, by a flag or by its caller, the author keeps both parametrizations.
@@ -29,6 +31,8 @@ def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
     for attention in program.seen.attentions:
         head, scale = _head_growth(program, attention), program.growth(_scale(program, attention))
         if not head or head < 0 or scale is None or attention.site in right or _is_bounded(attention):
+            continue
+        if _is_between_channels(program, attention):
             continue
         if withheld.has(attention.site.path, attention.owner, attention_scale_exponent(head)):
             continue
@@ -41,6 +45,17 @@ def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
 def is_normalised(branches: dict[Site, AttentionRecord]) -> bool:
     """Whether every branch takes queries and keys that come from a norm."""
     return all(attention.norms for attention in branches.values())
+
+
+def _is_between_channels(program: Program, attention: AttentionRecord) -> bool:
+    """Whether the softmax runs over a part of the width, or of the last axis of what came in, and no sum does."""
+    if program.growth(attention.over):
+        return True
+    axes, summed = (
+        [symbol.name for symbol in size.symbols if symbol.kind == "size"]
+        for size in (attention.over, attention.head_dim)
+    )
+    return axes == [LAST_AXIS] != summed and len(attention.over.symbols) > 1
 
 
 def _is_bounded(attention: AttentionRecord) -> bool:
@@ -71,9 +86,9 @@ def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
 
 
 def _anchor(attention: AttentionRecord) -> Site:
-    """The expression with the scale, else the call or product whose default implies it."""
+    """The expression with the scale closest to the product, else the call or product whose default implies it."""
     here = [s for s in attention.factor_sites if s.path == attention.site.path]
-    return here[-1] if here else attention.site
+    return min(reversed(here), key=lambda s: abs(s.line - attention.site.line), default=attention.site)
 
 
 def finding(rule: Header, program: Program, branches: dict[Site, AttentionRecord], more: str = "") -> Finding:
