@@ -18,7 +18,15 @@ from mulint.program.ratios import ratio_bases, width_multipliers
 from mulint.program.records import Failure, Observations, RateWrite, Weight
 from mulint.program.scopes import Files, Modules
 from mulint.program.values import Number, Site, as_number
-from mulint.program.widths import Named, full_names, growth, size_symbols, undecided_symbols, width_symbols
+from mulint.program.widths import (
+    Named,
+    data_channels,
+    full_names,
+    growth,
+    size_symbols,
+    undecided_symbols,
+    width_symbols,
+)
 from mulint.program.written import scale_written_sizes, written_symbols
 from mulint.theory import Policies, Role
 
@@ -121,7 +129,7 @@ def link(
     """
     ordered = sorted(files, key=lambda f: f.path)
     run = observe(Files(ordered, modules))
-    widths = named.applied(run.seen, width_symbols(run.seen))
+    widths = named.applied(run.seen, width_symbols(run.seen) - data_channels(run.seen, run.defaults))
     multipliers = width_multipliers(run.seen, widths)
     widths |= (frozenset(multipliers) - named.among(multipliers, named.fixed)) | written_symbols(run.seen)
     widths |= scale_written_sizes(run.seen, widths)

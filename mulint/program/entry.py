@@ -19,15 +19,17 @@ from mulint.program.values import (
     UNKNOWN_NUMBER,
     Bound,
     ClassValue,
+    Constant,
     FunctionValue,
+    ListValue,
     ModuleValue,
     Site,
     Tensor,
     Value,
 )
+from mulint.program.widths import FEW_CHANNELS
 
 _MOST_INSTANCES = 3
-_FEW_CHANNELS = 16
 _DEEP_ENOUGH = 20_000
 
 
@@ -46,9 +48,15 @@ def observe(files: Files) -> Interpreter:
         inner = parts(run, kinds, within)
         built = {id(m.kind) for m in run.built}
         for kind in kinds:
-            if id(kind) not in inner:
-                _build_from_knobs(run, kind, is_used=id(kind) in built)
-        for function in list(_functions(run)):
+            if id(kind) in inner:
+                continue
+            before = len(run.seen.applications)
+            _build_from_knobs(run, kind, is_used=id(kind) in built)
+            if id(kind) not in built and not _is_public(run, kind):
+                for application in run.seen.applications[before:]:
+                    application.returned = False
+        # Those that only module classes call wait for the classes that other functions build.
+        for function in sorted(_functions(run), key=within.__contains__):
             if id(function.node) not in run.called:
                 _follow(run, function)
         _apply_the_rest(run)
@@ -90,6 +98,14 @@ def _module_classes(run: Interpreter) -> Iterator[ClassValue]:
             own = isinstance(value, ClassValue) and value.path == path and value.name != path
             if own and isinstance(value, ClassValue) and classes.is_module_class(value):
                 yield value
+
+
+def _is_public(run: Interpreter, kind: ClassValue) -> bool:
+    """Whether its module lists a class in ``__all__``, or lists nothing: the rest are no models of their own."""
+    listed = run.module_scope(kind.path).names.get("__all__")
+    if not isinstance(listed, ListValue) or not listed.complete:
+        return True
+    return any(not isinstance(name, Constant) or name.value == kind.name for name in listed.items)
 
 
 def _functions(run: Interpreter) -> Iterator[FunctionValue]:
@@ -172,7 +188,7 @@ def _keep_stream(run: Interpreter, applications: Sequence[Application]) -> None:
     if not leaving:
         return
     entering = {symbol for a in applications if not a.sources for symbol in a.fan_in.symbols}
-    entering = {s for s in entering if (run.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > _FEW_CHANNELS}
+    entering = {s for s in entering if (run.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > FEW_CHANNELS}
     produced = {symbol for a in leaving for size in a.produced for symbol in size.symbols}
     entering |= {o for o in produced & run.stand_ins.keys() if entering & run.stand_ins[o].symbols}
     for application in leaving:

@@ -348,8 +348,14 @@ def _has_no_forward(module: ModuleValue) -> bool:
 
 
 def from_outside(name: str, arguments: Arguments) -> Value:
-    """What an unknown library returns: a knob, like a command-line option, unless it is computed from a size."""
+    """What an unknown library returns: a knob, like a command-line option, unless it is computed from a size.
+
+    It is called what it is asked for by (``os.environ.get("WIDTH")``), else as the function.
+    """
     if any(isinstance(v, Number) and v.constant is None for v in arguments.values):
         return Unknown(f"{name} is not known")
-    symbol = Symbol(name.rpartition(".")[2], arguments.site.path, arguments.site.line)
+    asked = next(iter(arguments.positional), None)
+    named = isinstance(asked, Constant) and isinstance(asked.value, str) and asked.value.isidentifier()
+    called = str(asked.value) if isinstance(asked, Constant) and named else name.rpartition(".")[2]
+    symbol = Symbol(called, arguments.site.path, arguments.site.line)
     return Knob(symbol, foreign=name.partition(".")[0] not in sys.stdlib_module_names)

@@ -75,6 +75,8 @@ def join_tensors(a: Tensor, b: Tensor) -> Tensor:
         factor=a.factor if a.factor == b.factor else number_of((*a.factor.alternatives, *b.factor.alternatives)),
         factor_sites=tuple(dict.fromkeys((*a.factor_sites, *b.factor_sites))),
         score=a.score or b.score,
+        probability=a.probability or b.probability,
+        norm=a.norm if a.norm == b.norm else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from mulint.findings import NotUnderstood
@@ -41,13 +42,29 @@ class Norm:
     """A norm over the last dimension, of ``size``, that an activation comes from.
 
     ``unit``: of length one, so that its entries shrink as the dimension grows; else by a norm layer, of root mean
-    square one. ``gained``: multiplied with a weight since.
+    square one. ``gained``: multiplied with a weight since. ``by_hand``: by a division by its own length.
     """
 
     site: Site
     size: Number
     unit: bool
     gained: bool = False
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A tensor that holds a ``power`` of the length of an activation over its last dimension, of ``size``.
+
+    ``of`` are the sources of that activation. Squares are not ``reduced`` yet; ``mean``: they are averaged, not
+    summed.
+    """
+
+    of: frozenset[Application]
+    size: Number
+    power: Fraction
+    reduced: bool = False
+    mean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +208,14 @@ class Application:
 class Score:
     """Attention logits in flight: a product of two activations over ``contracted``.
 
-    ``linear``: both are what weights gave, with nothing entrywise since.
+    ``linear``: both are what weights gave, with nothing entrywise since. ``owner`` is the function it is in.
     """
 
     site: Site
     contracted: Number
     norms: tuple[Norm, ...] = ()
     linear: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +223,8 @@ class AttentionRecord:
     """Attention logits at the point where the softmax takes them.
 
     ``factor`` is the product of all scalar factors on them, found at ``factor_sites``; with none, the call
-    at ``site`` implies it. ``norms`` are those of query and key where both have one.
+    at ``site`` implies it. ``norms`` are those of query and key where both have one. ``over`` is the size that
+    the softmax runs over, if that was followed.
     """
 
     site: Site
@@ -215,6 +234,7 @@ class AttentionRecord:
     owner: str
     implied: bool
     norms: tuple[Norm, ...] = ()
+    over: Number = UNKNOWN_NUMBER
 
 
 @dataclass(frozen=True, slots=True)

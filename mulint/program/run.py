@@ -14,6 +14,7 @@ from mulint.program.joining import join
 from mulint.program.records import Moment, Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
+    ONE,
     Choice,
     ClassValue,
     Constant,
@@ -245,11 +246,25 @@ def iterate(value: Value) -> tuple[list[Value], bool]:
 
 
 def sources_of(values: Sequence[Value]) -> Tensor | None:
-    """One tensor that carries the sources of all tensors among values, or None if there are none."""
+    """One tensor that carries the sources of all tensors among values, or None if there are none.
+
+    It no longer shows the scalar factors on these: they are kept with what they scale.
+    """
     tensors = [t for v in values for t in tensors_in(v)]
     if not tensors:
         return None
+    for tensor in tensors:
+        if tensor.factor != ONE:
+            keep_factor(tensor)
     return Tensor(sources=frozenset().union(*(t.sources for t in tensors)))
+
+
+def keep_factor(tensor: Tensor) -> None:
+    """The scalar factor on a tensor is final: write it to the applications that it scales."""
+    for application in tensor.linear:
+        entry = (tensor.factor, tensor.factor_sites)
+        if entry not in application.after:
+            application.after.append(entry)
 
 
 def tensors_in(value: Value, depth: int = 0) -> Iterator[Tensor]:

@@ -9,11 +9,21 @@ from mulint.facts.spans import line_of, whole_line
 from mulint.program import flags
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join
-from mulint.program.library.indexing import assign
+from mulint.program.library.indexing import assign, of_group
 from mulint.program.operators import binary
 from mulint.program.run import Frame, Run, iterate, site_of, truth
 from mulint.program.scopes import MUP_PACKAGES, Scope
-from mulint.program.values import ClassValue, Constant, External, FunctionValue, Knob, Number, Unknown, Value
+from mulint.program.values import (
+    UNKNOWN_NUMBER,
+    ClassValue,
+    Constant,
+    External,
+    FunctionValue,
+    Knob,
+    Number,
+    Unknown,
+    Value,
+)
 
 _MOST_ITERATIONS = 64
 
@@ -68,6 +78,8 @@ def _assign(run: Run, node: s.Assign, scope: Scope) -> None:
 
 def _assign_value(run: Run, node: s.Assign, expression: s.Expression, scope: Scope) -> None:
     value = run.evaluate(expression, scope)
+    if run.group_reads - {"params"} and (isinstance(value, Unknown) or value == UNKNOWN_NUMBER):
+        value = of_group("value")  # whatever it is, it was computed from what a parameter group has of its own
     first = node.targets[0]
     if scope.parent is None and isinstance(first, s.Name):
         value = _module_constant(value, first, expression, scope)

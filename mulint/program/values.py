@@ -14,7 +14,7 @@ from mulint.facts.syntax import Class, Function, Lambda
 from mulint.program.dimensions import Dimension, Symbol
 
 if TYPE_CHECKING:
-    from mulint.program.records import Application, Layer, Norm, OptimizerRecord, Score, Weight
+    from mulint.program.records import Application, Layer, Length, Norm, OptimizerRecord, Score, Weight
     from mulint.program.scopes import Scope
 
 MOST_ALTERNATIVES = 4
@@ -307,7 +307,8 @@ class Tensor:
     ``factor`` collected since; ``score`` is set while it holds attention logits, ``probability`` while it holds
     what a softmax gave, ``gradient`` while it is a gradient of a weight times ``factor``. ``parameter`` marks a
     weight of a model that was not seen. ``norm`` is set while it holds what a norm gave, times a scalar,
-    ``pair`` while it is an entrywise product of two activations that a sum makes a score.
+    ``pair`` while it is an entrywise product of two activations that a sum makes a score, ``length`` while it
+    holds a power of the length of an activation.
     """
 
     dims: tuple[Number, ...] = ()
@@ -323,6 +324,7 @@ class Tensor:
     parameter: bool = False
     norm: Norm | None = None
     pair: Score | None = None
+    length: Length | None = None
 
     @property
     def last(self) -> Number:

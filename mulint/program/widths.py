@@ -9,13 +9,16 @@ which a score is read while it is returned.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
 from mulint.program.dimensions import Symbol
 from mulint.program.records import Application, Observations
-from mulint.program.values import Number, product
+from mulint.program.values import UNKNOWN_NUMBER, Number, product
+
+FEW_CHANNELS = 16
 
 # Spelling decides nothing: it only keeps a size from being taken for a number of classes.
 _WIDTH_WORDS = frozenset("dmodel embd embed embedding emb hidden model proj projection width".split())
@@ -78,6 +81,12 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
     return frozenset(found - _ranks(seen))
 
 
+def data_channels(seen: Observations, defaults: Mapping[Symbol, Number]) -> frozenset[Symbol]:
+    """Sizes at which data enter and that are a handful by default: the channels of images."""
+    entering = {s for a in seen.applications if not a.sources for s in a.fan_in.symbols}
+    return frozenset(s for s in entering if (defaults.get(s, UNKNOWN_NUMBER).constant or inf) <= FEW_CHANNELS)
+
+
 def _ranks(seen: Observations) -> set[Symbol]:
     """Ranks of low-rank maps: sizes only between two linear maps, with nothing entrywise in between.
 
@@ -98,13 +107,16 @@ def _ranks(seen: Observations) -> set[Symbol]:
 def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
     """Symbols that are a head dimension by themselves: a parameter of its own counts as fixed.
 
-    A part of a symbol is none: with a number of heads that is written down, `d_model / 8` grows with it.
+    A part of a symbol is none: with a number of heads that is written down, `d_model / 8` grows with it. Nor is
+    what a weight maps to itself: that is the size of what goes on through the model, which one head takes whole.
     """
     found: set[Symbol] = set()
+    streams = {a.fan_in for a in seen.applications if a.kind == "linear" and a.produced == (a.fan_in,)}
     for attention in seen.attentions:
-        for size in attention.head_dim.alternatives:
+        # A size that was not followed shows in the scale: 1/√s is the scale of heads of size s.
+        for size in attention.head_dim.alternatives or attention.factor.power(Fraction(-2)).alternatives:
             if len(size.terms) == 1 and len(size.terms[0][0]) == 1 and size.terms[0][1] == 1:
-                found |= size.symbols
+                found |= size.symbols if Number((size,)) not in streams else set()
     return frozenset(found)
 
 
@@ -163,7 +175,8 @@ def _growing(number: Number, *, sums: bool, known: Collection[Symbol]) -> set[Sy
             continue
         if sums and size.symbols & set(known):
             continue
-        found |= {symbol for powers, _ in size.terms for symbol, power in powers if power > 0}
+        # What occurs squared is the side of an area: a patch, a kernel.
+        found |= {symbol for powers, _ in size.terms for symbol, power in powers if 0 < power <= 1}
     return found
 
 

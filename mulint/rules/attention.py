@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from mulint.findings import Finding
 from mulint.program import Program
+from mulint.program.library.indexing import LAST_AXIS
 from mulint.program.parameters import growths
 from mulint.program.records import AttentionRecord
 from mulint.program.values import Number, Site
@@ -19,8 +20,7 @@ from mulint.theory import attention_scale_exponent, law, root_scale_exponent
 def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
     """Attention with the wrong scale, once for each function that computes it: its branches in source order.
 
-    Queries and keys of unit length are exempt: their product is bounded whatever the head dimension. So is a class
-    whose right scale waits for a setting that is out of reach.
+    Not a class whose right scale waits for a setting that is out of reach.
     """
     found: dict[tuple[str, str], dict[Site, AttentionRecord]] = {}
     # Where one expression has either scale, by a flag or by its caller, the author keeps both parametrizations.
@@ -28,10 +28,8 @@ def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
     withheld = Withheld.of(program)
     for attention in program.seen.attentions:
         head, scale = _head_growth(program, attention), program.growth(_scale(program, attention))
-        if not head or head < 0 or scale is None or attention.site in right or _is_bounded(attention):
+        if not head or head < 0 or scale is None or attention.site in right or _is_exempt(program, attention):
             continue
-        if scale == 0 and _scale(program, attention).is_knob:
-            continue  # of a setting the code does not show what it is given
         if withheld.has(attention.site.path, attention.owner, attention_scale_exponent(head)):
             continue
         key = (attention.site.path, attention.owner or str(attention.site.line))
@@ -45,8 +43,26 @@ def is_normalised(branches: dict[Site, AttentionRecord]) -> bool:
     return all(attention.norms for attention in branches.values())
 
 
-def _is_bounded(attention: AttentionRecord) -> bool:
-    return bool(attention.norms) and all(norm.unit for norm in attention.norms)
+def _is_between_channels(program: Program, attention: AttentionRecord) -> bool:
+    """Whether the softmax runs over a part of the width, or of the last axis of what came in, and no sum does."""
+    if program.growth(attention.over):
+        return True
+    axes, summed = (
+        [symbol.name for symbol in size.symbols if symbol.kind == "size"]
+        for size in (attention.over, attention.head_dim)
+    )
+    return axes == [LAST_AXIS] != summed and len(attention.over.symbols) > 1
+
+
+def _is_exempt(program: Program, attention: AttentionRecord) -> bool:
+    """Whether nothing can be said of a scale.
+
+    The product of queries and keys of unit length is bounded whatever the head dimension, and one between channels
+    is a sum over tokens. Of a scale that is a setting by itself the code does not show what it is given.
+    """
+    bounded = bool(attention.norms) and all(norm.unit for norm in attention.norms)
+    scale = _scale(program, attention)
+    return bounded or _is_between_channels(program, attention) or (scale.is_knob and program.growth(scale) == 0)
 
 
 def _head_growth(program: Program, attention: AttentionRecord) -> Fraction | None:
@@ -73,9 +89,9 @@ def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
 
 
 def _anchor(attention: AttentionRecord) -> Site:
-    """The expression with the scale, else the call or product whose default implies it."""
+    """The expression with the scale closest to the product, else the call or product whose default implies it."""
     here = [s for s in attention.factor_sites if s.path == attention.site.path]
-    return here[-1] if here else attention.site
+    return min(reversed(here), key=lambda s: abs(s.line - attention.site.line), default=attention.site)
 
 
 def finding(rule: Header, program: Program, branches: dict[Site, AttentionRecord], more: str = "") -> Finding:

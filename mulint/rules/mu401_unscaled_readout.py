@@ -41,7 +41,9 @@ class Net(nn.Module):
 
 ## What it leaves alone
 Readouts whose multiplier and rate together have the right exponent in any gauge (Tables 3, 8 and 9), maps whose
-result does not reach the model's output (routers, low-rank factors), and uses that could not be followed.
+result does not reach the model's output (routers, low-rank factors), and uses that could not be followed. Nor
+readouts of vectors of length one, whose entries are half of the multiplier, or of which the user's own code makes
+the weight (`register_parametrization`).
 
 ## Fix safety
 `mulint fix` divides the readout's input by the width ratio inside the module, so that every path has it and the

@@ -41,7 +41,8 @@ class Net(nn.Module):
 
 ## What it leaves alone
 Multipliers whose product with the learning rate is right in any gauge (1/√width with a rate ∝ 1/√width is
-Table 9), several multipliers on different paths (MU403), and factors that could not be followed.
+Table 9), several multipliers on different paths (MU403), and factors that could not be followed. A root of the
+width on vectors of length one belongs to their norm.
 
 ## Fix safety
 `mulint fix` multiplies the factor by the power of the width ratio that is missing, which is exactly 1 at the base

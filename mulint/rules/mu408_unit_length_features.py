@@ -42,8 +42,9 @@ class Net(nn.Module):
 ```
 
 ## What it leaves alone
-Unit vectors that are compared (cosine similarity), that a learned gain scales first, that a readout takes, and
-norms over other dimensions.
+Unit vectors that are compared (cosine similarity), that a learned gain scales first, that a readout takes, or that
+the code divides by their length itself, as models do that keep every vector on the sphere; norms over other
+dimensions.
 
 ## Fix safety
 A factor changes the base model: offered only with `--unsafe-fixes`.
@@ -87,6 +88,7 @@ def _shrinks(program: Program, use: Application, norm: Norm) -> bool:
     return (
         use.kind == "linear"
         and norm.unit
+        and not norm.by_hand
         and not norm.gained
         and norm.size == use.fan_in
         and bool(program.growth(norm.size))

@@ -69,7 +69,7 @@ from mulint.program.records import Application, ScaledActivation
 from mulint.program.values import Site
 from mulint.rules import describe, draws
 from mulint.rules.rule import Header, subject
-from mulint.rules.steps import steps
+from mulint.rules.steps import remade
 from mulint.theory import Role, law, required_init
 
 RULE = Header("MU411", "width-factor-inside-the-model", Severity.WARNING)
@@ -79,8 +79,7 @@ def find(program: Program) -> Iterator[Finding]:
     """Factors of the width on what hidden weights give, once for each place."""
     parameters = {id(p.weight): p for p in program.parameters}
     apart, counts = _told_elsewhere(program, parameters), _counts(program)
-    # What a parametrization makes of a weight has a scale of its own.
-    made = {id(event.model.layer) for event in steps(program, "reparametrise") if event.model is not None}
+    made = remade(program)  # what a parametrization makes of a weight has a scale of its own
     found: dict[Site, Finding] = {}
     for scaled in program.seen.scaled:
         growth, size = program.growth(scaled.factor), program.growth(scaled.size)

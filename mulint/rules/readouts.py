@@ -16,6 +16,7 @@ from mulint.program.values import Number, Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
 from mulint.rules.settings import Withheld
+from mulint.rules.steps import remade
 from mulint.theory import Kind, Role, law, required_update, table_8
 
 
@@ -52,21 +53,22 @@ class Readout:
 
 
 def readouts(program: Program) -> Iterator[Readout]:
-    """Every readout of the program, once for each construction."""
+    """Every readout of the program, once for each construction, but those whose weight the user's code makes."""
+    made = remade(program, "torch.nn.utils.parametrize.register_parametrization")
     groups = [
         part
-        for group in same_site([p for p in program.parameters if p.is_readout])
+        for group in same_site([p for p in program.parameters if p.is_readout and id(p.weight.layer) not in made])
         for part in _parts(program, group)
     ]
     uses = [use for group in groups for p in group for use in p.readouts]
-    scaled = {use.branch for use in uses if use.branch and multiplier(use, program.growth) != {0}}
-    instead = [use for use in uses if multiplier(use, program.growth) == {table_8(Role.OUTPUT).multiplier}]
+    scaled = {use.branch for use in uses if use.branch and _multiplier(program, use) != {0}}
+    instead = [use for use in uses if _multiplier(program, use) == {table_8(Role.OUTPUT).multiplier}]
     for group in groups:
         # Of several contexts the one that an optimizer trains says most.
         held = [p for p in group if any(_holds(view, p) for view in program.optimizers)]
         parameter = max(held or group, key=lambda p: len(p.readouts))
         # Where one call may apply a scaled readout or a plain one, the author keeps both parametrizations.
-        plain = [u for u in parameter.readouts if multiplier(u, program.growth) == {0}]
+        plain = [u for u in parameter.readouts if _multiplier(program, u) == {0}]
         kept = {id(u) for u in plain if u.branch in scaled or any(_stands_for(s, u) for s in instead)}
         judged = [u for u in parameter.readouts if id(u) not in kept]
         if judged:
@@ -112,6 +114,14 @@ def unscaled_finding(rule: Header, program: Program, readout: Readout, what: str
         ],
         severity=describe.severity([readout.parameter]),
     )
+
+
+def _multiplier(program: Program, use: Application) -> set[Fraction | None]:
+    """The exponents of one use's multiplier; unknown where it reads vectors of length one, which shrink."""
+    norm = use.norm
+    if norm is not None and norm.unit and program.growth(norm.size) != 0:
+        return {None}
+    return multiplier(use, program.growth)
 
 
 def _stands_for(scaled: Application, plain: Application) -> bool:
@@ -180,7 +190,7 @@ def _exponents(
     found: dict[Site, set[Fraction | None]] = {use.site: set() for use in uses}
     for use in (use for p in contexts for use in p.readouts):
         if use.site in found:
-            found[use.site] |= multiplier(use, program.growth)
+            found[use.site] |= _multiplier(program, use)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the rules about the mup package share: steps in the life of one model, in order."""
+"""What rules share about steps in the life of one model, such as those the mup package depends on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ from mulint.program.records import ModelEvent
 def steps(program: Program, kind: str) -> Iterator[ModelEvent]:
     """All steps of a kind, in the order of the run."""
     return (event for event in program.seen.model_events if event.kind == kind)
+
+
+def remade(program: Program, by: str = "") -> frozenset[int]:
+    """The identities of layers whose weights a parametrization makes, ``by`` one function or any."""
+    made = (e.model for e in steps(program, "reparametrise") if by in ("", e.name))
+    return frozenset(id(model.layer) for model in made if model is not None and model.layer is not None)
 
 
 def before(program: Program, kind: str, event: ModelEvent) -> list[ModelEvent]:

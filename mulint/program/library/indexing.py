@@ -243,8 +243,9 @@ def assign(run: Run, target: s.Expression, value: Value, scope: Scope) -> None:
             for option in options(holder):
                 run.set_attribute(option, target.name, value, site_of(scope, target.span))
         case s.Subscript():
-            holder = run.evaluate(target.value, scope)
-            index = run.evaluate(target.index, scope)
+            with run.reading_groups():  # what is read to find the place has no part in the value
+                holder = run.evaluate(target.value, scope)
+                index = run.evaluate(target.index, scope)
             _store_item(run, holder, index, value, scope, target.span)
         case s.Display(items=targets):
             _unpack(run, targets, value, scope)
@@ -317,9 +318,14 @@ def _group_keys(value: Value) -> set[str]:
     return {symbol.short for symbol in as_number(value).symbols if symbol.kind == "group"}
 
 
+_AXIS = "axis"
+# What the last axis of an activation is called of which nothing is known.
+LAST_AXIS = f"{_AXIS} -1"
+
+
 def _axes(count: int, missing: int) -> list[Value]:
     """Sizes of leading axes that are not known, but are themselves wherever they appear again."""
-    names = [f"axis {index - count}" for index in range(missing)]
+    names = [f"{_AXIS} {index - count}" for index in range(missing)]
     return [Number((Dimension.of(Symbol(name, kind="size")),)) for name in names]
 
 

@@ -67,9 +67,9 @@ def _range(run: Run, arguments: Arguments) -> Value:
 def _enumerate(run: Run, arguments: Arguments) -> Value:
     del run
     items, complete = iterate(_first(arguments))
-    pairs: list[Value] = [
-        ListValue([Number.of(i) if complete else UNKNOWN_NUMBER, item]) for i, item in enumerate(items)
-    ]
+    # What is looked up by the number of a parameter group is a value of its own for each of them.
+    unknown: Value = of_group("number") if isinstance(_first(arguments), GroupsValue) else UNKNOWN_NUMBER
+    pairs: list[Value] = [ListValue([Number.of(i) if complete else unknown, item]) for i, item in enumerate(items)]
     return ListValue(pairs, complete)
 
 
@@ -171,6 +171,8 @@ def _maximum(run: Run, arguments: Arguments) -> Value:
     constants = [c for n in numbers if (c := n.constant) is not None]
     if len(constants) == len(numbers) > 1:
         return Number.of(max(constants))
+    if (own := _of_group(numbers)) is not None:
+        return own
     growing = [n for n in numbers if n.constant is None]
     return growing[0] if len(numbers) > 1 and len(growing) == 1 else UNKNOWN_NUMBER
 
@@ -178,9 +180,16 @@ def _maximum(run: Run, arguments: Arguments) -> Value:
 def _minimum(run: Run, arguments: Arguments) -> Value:
     """A size capped by a constant may stop growing, so nothing is known of it."""
     del run
-    constants = [as_number(v).constant for v in arguments.positional]
-    known = [c for c in constants if c is not None]
-    return Number.of(min(known)) if len(known) == len(constants) > 1 else UNKNOWN_NUMBER
+    numbers = [as_number(v) for v in arguments.positional]
+    known = [c for n in numbers if (c := n.constant) is not None]
+    if len(known) == len(numbers) > 1:
+        return Number.of(min(known))
+    return _of_group(numbers) or UNKNOWN_NUMBER
+
+
+def _of_group(numbers: Sequence[Number]) -> Number | None:
+    """Of several numbers the one that a parameter group has of its own: a bound on it leaves it that."""
+    return next((n for n in numbers if any(symbol.kind == "group" for symbol in n.symbols)), None)
 
 
 def _sum(run: Run, arguments: Arguments) -> Value:

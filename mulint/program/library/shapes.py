@@ -244,8 +244,8 @@ def reduce(tensor: Tensor, arguments: Arguments) -> Value:
     dim = number_argument(arguments, "dim", 0)
     keep = arguments.get("keepdim", 1) == Constant(True)
     if dim is None or dim.whole is None:
-        return replace(tensor, dims=(), open=False, weight=None, norm=None)
-    tensor = replace(tensor, norm=None)
+        return replace(tensor, dims=(), open=False, weight=None, norm=None, length=None)
+    tensor = replace(tensor, norm=None, length=None)
     last = dim.whole == -1 or (not tensor.open and dim.whole == len(tensor.dims) - 1)
     if last:
         return replace(tensor, dims=(*tensor.dims[:-1], ONE) if keep else tensor.dims[:-1], weight=None)
@@ -295,7 +295,16 @@ def _together(tensors: Sequence[Tensor]) -> Tensor:
     for tensor in tensors[1:]:
         result = join_tensors(result, tensor)
     return replace(
-        result, linear=frozenset(), factor=ONE, factor_sites=(), score=None, weight=None, norm=None, pair=None
+        result,
+        linear=frozenset(),
+        factor=ONE,
+        factor_sites=(),
+        score=None,
+        weight=None,
+        norm=None,
+        pair=None,
+        length=None,
+        probability=False,
     )
 
 

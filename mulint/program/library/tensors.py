@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from mulint.program.joining import join_tensors
-from mulint.program.library import updates
+from mulint.program.library import lengths, updates
 from mulint.program.records import (
     Application,
     AttentionRecord,
@@ -18,7 +18,7 @@ from mulint.program.records import (
     Score,
     Weight,
 )
-from mulint.program.run import Run, sources_of, tensors_in
+from mulint.program.run import Run, keep_factor, sources_of, tensors_in
 from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, Number, Site, Tensor, Unknown, Value, as_number
 
 
@@ -26,10 +26,7 @@ def settle(values: Sequence[Value]) -> None:
     """The scalar factors on these tensors are final: write them to the applications they scale."""
     for value in values:
         for tensor in tensors_in(value):
-            for application in tensor.linear:
-                entry = (tensor.factor, tensor.factor_sites)
-                if entry not in application.after:
-                    application.after.append(entry)
+            keep_factor(tensor)
 
 
 def mark_output(run: Run, value: Value) -> None:
@@ -71,9 +68,10 @@ def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
                 tensor.factor_sites,
                 tensor.score.contracted,
                 tensor.factor,
-                owner,
+                tensor.score.owner or owner,
                 implied=False,
                 norms=tensor.score.norms,
+                over=tensor.last,
             )
         )
     return replace(nonlinear(tensor), probability=True)
@@ -93,11 +91,14 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
         if operator == "/":
             number = replace(ONE / number, computed=number.computed)
             if not isinstance(left, Tensor):
-                return nonlinear(tensor)
+                inverse = lengths.power(tensor, Number.of(-1))
+                return nonlinear(tensor) if inverse is None else scale(run, inverse, as_number(left), site, owner)
         return scale(run, tensor, number, site, owner)
     if operator in ("+", "-") and not isinstance(other, Tensor):
         return replace(tensor, weight=None)
-    return nonlinear(tensor)
+    raised = lengths.power(tensor, as_number(other)) if operator == "**" and isinstance(left, Tensor) else None
+    plain = nonlinear(tensor)
+    return plain if raised is None else raised
 
 
 def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> Tensor:
@@ -105,7 +106,7 @@ def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> T
     if all(application.kind == "lookup" for application in tensor.linear):
         for application in tensor.linear:
             run.seen.lookup_scales.append(LookupScale(application, factor, site, owner))
-    return tensor.scaled(factor, site)
+    return lengths.of_root(tensor.scaled(factor, site))
 
 
 def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, owner: str) -> Tensor:
@@ -114,11 +115,11 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
     for weight_side, other in ((left, right), (right, left)):
         if weight_side.weight is not None:
             elementwise(run, weight_side.weight, other, site, owner, operator)
-            norm = None if other.norm is None else replace(other.norm, gained=True)
-            linear = replace(other, weight=None, norm=norm if operator in ("*", "/") else None, pair=None)
-            return replace(_broadcast(linear, weight_side), score=other.score)
+            norm = replace(other.norm, gained=True) if other.norm and operator in ("*", "/") else None
+            scaled = replace(other, weight=None, norm=norm, pair=None, length=None)
+            return replace(_broadcast(scaled, weight_side), score=other.score)
     if operator in ("+", "-"):
-        joined = join_tensors(left, right)
+        joined = replace(join_tensors(left, right), norm=None, probability=False)
         if left.factor != right.factor:
             # A sum of differently scaled parts is no longer one scaled output.
             kept = left.score or right.score
@@ -132,6 +133,9 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
                 joined = replace(joined, factor=scored.factor, factor_sites=scored.factor_sites)
         return joined
     settle((left, right))
+    normed = lengths.divided(operator, left, right, site) or _gained(operator, left, right)
+    if normed is not None:
+        return normed
     _gate(left, right)
     product = _broadcast(left, right)
     return replace(
@@ -142,8 +146,17 @@ def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, o
         factor_sites=(),
         score=None,
         norm=None,
+        length=None,
         pair=_pair(left, right, site) if operator == "*" else None,
     )
+
+
+def _gained(operator: str, left: Tensor, right: Tensor) -> Tensor | None:
+    """What a norm gave, times something made of weights alone (``1 + gain``); None if it is not that."""
+    for normed, gain in ((left, right), (right, left)):
+        if operator == "*" and normed.norm is not None and not gain.sources:
+            return replace(_broadcast(normed, gain), norm=replace(normed.norm, gained=True))
+    return None
 
 
 def _pair(left: Tensor, right: Tensor, site: Site) -> Score | None:
@@ -160,7 +173,12 @@ def _gate(left: Tensor, right: Tensor) -> None:
     if not left.sources or not right.sources:
         return
     weighed = right.sources if left.probability else left.sources if right.probability else frozenset()
-    for application in (left.sources | right.sources) - weighed:
+    _enclose((left.sources | right.sources) - weighed)
+
+
+def _enclose(applications: Iterable[Application]) -> None:
+    """What these give goes on inside the model, unless it has been seen to be an output."""
+    for application in applications:
         application.gated = application.gated or not application.returned
 
 
@@ -195,6 +213,8 @@ def _record(run: Run, weight: Weight, tensor: Tensor, site: Site, owner: str, ki
     )
     weight.applications.append(application)
     run.seen.applications.append(application)
+    if tensor.probability:  # what gave these chooses among the rows of a table
+        _enclose(tensor.sources)
     return application
 
 
@@ -223,8 +243,7 @@ def apply_weight(
 def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value:
     """``left @ right``: a weight applied to an activation, or a product of two activations."""
     if not isinstance(left, Tensor) or not isinstance(right, Tensor):
-        settle((left, right))
-        return sources_of((left, right)) or Unknown("a product with an unknown operand")
+        return _partly_followed((left, right)) or Unknown("a product with an unknown operand")
     if right.weight is not None:
         rows, _ = _sides(right, right.weight)
         return apply_weight(run, right.weight, left, (rows,), right.last, site, owner)
@@ -234,7 +253,16 @@ def matmul(run: Run, left: Value, right: Value, site: Site, owner: str) -> Value
         result = apply_weight(run, left.weight, right, (columns,), output, site, owner)
         return replace(result, dims=(), open=True)
     contracted = left.last if left.last.alternatives else (right.dims[-2] if len(right.dims) >= 2 else left.last)
-    return product(left, right, contracted, (*left.dims[:-1], right.last), site)
+    return product(left, right, contracted, (*left.dims[:-1], right.last), site, owner)
+
+
+def _partly_followed(operands: Sequence[Value]) -> Tensor | None:
+    """A contraction with something unknown: what is summed away is no output, whatever becomes of the sum."""
+    settle(operands)
+    result = sources_of(operands)
+    if result is not None and len(operands) > 1 and not all(isinstance(o, Tensor) for o in operands):
+        _enclose(result.sources)
+    return result
 
 
 def stored_axes(tensor: Tensor, weight: Weight) -> tuple[int, ...]:
@@ -255,7 +283,9 @@ def _own(factor: Number) -> Number:
     return ONE if factor.constant == 0 else factor
 
 
-def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number, ...], site: Site) -> Tensor:
+def product(
+    left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number, ...], site: Site, owner: str
+) -> Tensor:
     """A product of two activations over ``contracted``: attention logits, unless one is a set of weights."""
     settle((left, right))
     _gate(left, right)
@@ -266,12 +296,12 @@ def product(left: Tensor, right: Tensor, contracted: Number, dims: tuple[Number,
         frozenset(),
         _own(left.factor) * _own(right.factor),
         (*left.factor_sites, *right.factor_sites),
-        None if left.probability or right.probability else _score(left, right, contracted, site),
+        None if left.probability or right.probability else _score(left, right, contracted, site, owner),
     )
 
 
-def _score(left: Tensor, right: Tensor, contracted: Number, site: Site) -> Score:
-    return Score(site, contracted, _norms(left, right), linear=bool(left.linear and right.linear))
+def _score(left: Tensor, right: Tensor, contracted: Number, site: Site, owner: str) -> Score:
+    return Score(site, contracted, _norms(left, right), linear=bool(left.linear and right.linear), owner=owner)
 
 
 def _norms(query: Tensor, key: Tensor) -> tuple[Norm, ...]:
@@ -316,8 +346,7 @@ def einsum(run: Run, equation: Value, operands: Sequence[Value], site: Site, own
     text = equation.value if isinstance(equation, Constant) else None
     tensors = [o for o in operands if isinstance(o, Tensor)]
     if not isinstance(text, str) or "->" not in text or len(tensors) != 2 or len(operands) != 2:
-        settle(tuple(operands))
-        return sources_of(tuple(operands)) or Unknown("an einsum that is not followed")
+        return _partly_followed(operands) or Unknown("an einsum that is not followed")
     inputs, output = text.replace(" ", "").split("->")
     left_axes, right_axes = inputs.split(",")
     left, right = tensors
@@ -333,7 +362,7 @@ def einsum(run: Run, equation: Value, operands: Sequence[Value], site: Site, own
     over = ONE
     for axis in summed:
         over = over * sizes.get(axis, UNKNOWN_NUMBER)
-    return replace(product(left, right, over, dims, site), open="..." in output)
+    return replace(product(left, right, over, dims, site, owner), open="..." in output)
 
 
 def _axis_sizes(axes: str, tensor: Tensor) -> dict[str, Number]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.program.library import attention_calls, initialisers, modules, shapes, tensors, updates
+from mulint.program.library import attention_calls, initialisers, lengths, modules, shapes, tensors, updates
 from mulint.program.records import Norm, Weight
 from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
 from mulint.program.values import (
@@ -15,6 +15,7 @@ from mulint.program.values import (
     UNKNOWN_NUMBER,
     Constant,
     Knob,
+    ListValue,
     ModuleValue,
     Number,
     Tensor,
@@ -80,6 +81,10 @@ def _full_sizes(arguments: Arguments) -> tuple[list[Number], bool]:
 
 def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
     """Call a method of a tensor."""
+    step = lengths.method(tensor, name, arguments)
+    if step is not None:
+        tensors.settle((tensor,))
+        return step
     shaper = shapes.SHAPERS.get(name)
     if shaper is not None:
         value = shaper(tensor, arguments)
@@ -200,6 +205,8 @@ def _embedding(run: Run, arguments: Arguments) -> Value:
 def _einsum(run: Run, arguments: Arguments) -> Value:
     equation = arguments.get("equation", 0) or Unknown()
     operands = arguments.positional[1:]
+    if len(operands) == 1 and isinstance(operands[0], ListValue):
+        operands = tuple(operands[0].items)
     return tensors.einsum(run, equation, operands, arguments.site, arguments.owner)
 
 
@@ -272,7 +279,7 @@ def _layer_norm(run: Run, arguments: Arguments) -> Value:
 
 
 def _normalize(run: Run, arguments: Arguments) -> Value:
-    """``F.normalize(x, dim=-1)``: length one along the last dimension; other norms and dimensions are left."""
+    """``F.normalize(x, dim=-1)``: vectors of length one; other norms are left."""
     del run
     first = arguments.get("input", 0)
     if not isinstance(first, Tensor):
@@ -280,9 +287,10 @@ def _normalize(run: Run, arguments: Arguments) -> Value:
     result = tensors.nonlinear(first)
     power, dim = number_argument(arguments, "p", 1), number_argument(arguments, "dim", 2)
     euclidean = power is None or power.whole == 2
-    if not euclidean or dim is None or dim.whole != -1:
+    size = lengths.size_along(first, ONE if dim is None else dim)
+    if not euclidean or size is None:
         return result
-    return replace(result, norm=Norm(arguments.site, first.last, unit=True))
+    return replace(result, norm=Norm(arguments.site, size, unit=True))
 
 
 def _conv(run: Run, arguments: Arguments) -> Value:
@@ -362,6 +370,7 @@ _SPECIAL: dict[str, Handler] = {
     "concatenate": _cat,
     "stack": _stack,
     "softmax": _softmax,
+    "gumbel_softmax": _softmax,
     "log_softmax": _softmax,
     "where": _where,
     "compile": _compiled,
@@ -386,6 +395,7 @@ NAMED: dict[str, Handler] = {
     "torch.nn.DataParallel": _wrapped,
     "torch.nn.SyncBatchNorm.convert_sync_batchnorm": _wrapped,
     "torch.jit.script": _wrapped,
+    "torch.nn.attention.flex_attention.flex_attention": attention_calls.fused,
     "torch.nn.utils.weight_norm": _wrapped,
     "torch.nn.utils.spectral_norm": _wrapped,
     "torch.nn.utils.parametrizations.weight_norm": _wrapped,
