@@ -25,6 +25,7 @@ from mulint.program.values import (
     Number,
     ObjectValue,
     OptimizerValue,
+    SchedulerValue,
     Site,
     SuperValue,
     Tensor,
@@ -62,6 +63,10 @@ def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
             return _tensor_attribute(value, name)
         case OptimizerValue():
             return GroupsValue(value.record) if name == "param_groups" else Method(value, name)
+        case SchedulerValue():
+            if name == "optimizer" and value.record.optimizer is not None:
+                return OptimizerValue(value.record.optimizer)
+            return Method(value, name)
         case SuperValue():
             found = classes.class_attribute(_kind(value.receiver) or value.owner, name, after=value.owner)
             if isinstance(found, FunctionValue):

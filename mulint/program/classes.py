@@ -12,10 +12,8 @@ from mulint.program.values import (
     Constant,
     External,
     FunctionValue,
-    Knob,
     ListValue,
     ModuleValue,
-    Number,
     ObjectValue,
     Site,
     Value,
@@ -160,7 +158,7 @@ def knob_instance(run: Run, kind: ClassValue) -> ObjectValue:
         else:
             symbol = Symbol(f"{owner.name}.{name}", owner.path, line_of(node.span))
             text = default if default is not None and _is_text(default) else None
-            result.attributes[name] = text or Knob(symbol, default)
+            result.attributes[name] = text or run.knob(symbol, default)
     return result
 
 
@@ -200,9 +198,7 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
     if default is not None and (isinstance(default, External | ClassValue | FunctionValue) or _is_text(default)):
         return default
     symbol = Symbol(f"{owner}.{parameter.name}", path, line_of(parameter.span))
-    if isinstance(default, Number):
-        run.defaults[symbol] = default
-    return Knob(symbol, default)
+    return run.knob(symbol, default)
 
 
 def instance_of(value: Value, wanted: Value) -> bool | None:

@@ -256,7 +256,7 @@ def _dict(run: Run, node: s.DictDisplay, scope: Scope) -> Value:
             continue
         key = run.evaluate(key_node, scope)
         if isinstance(key, Constant):
-            result.entries[key.value] = setting(key.value, value, value_node, scope)
+            result.entries[key.value] = setting(run, key.value, value, value_node, scope)
         elif isinstance(key, Number) and key.whole is not None:
             result.entries[key.whole] = value
         else:
@@ -264,12 +264,12 @@ def _dict(run: Run, node: s.DictDisplay, scope: Scope) -> Value:
     return result
 
 
-def setting(name: object, value: Value, node: s.Expression, scope: Scope) -> Value:
+def setting(run: Run, name: object, value: Value, node: s.Expression, scope: Scope) -> Value:
     """A size written under a name, in a dict or as a default, is a knob, as one at the top of a file is."""
     whole = value.whole if isinstance(value, Number) and isinstance(node, s.Literal) else None
     if not isinstance(name, str) or whole is None or whole < SMALLEST_SIZE:
         return value
-    return Knob(Symbol(name, scope.path, line_of(node.span)), value)
+    return run.knob(Symbol(name, scope.path, line_of(node.span)), value)
 
 
 def _comprehension(run: Run, node: s.Comprehension, scope: Scope) -> Value:

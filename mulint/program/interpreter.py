@@ -42,6 +42,7 @@ from mulint.program.values import (
     ModuleValue,
     Number,
     OptimizerValue,
+    SchedulerValue,
     Site,
     SuperValue,
     Tensor,
@@ -97,6 +98,7 @@ class Interpreter(Run):
         self._seen_at_start = self.seen.count
         self.entry += 1
         self.arms = ()
+        self.files_written.clear()
         self._active.clear()
         self._applied = 0
         self._building = 0
@@ -320,6 +322,8 @@ class Interpreter(Run):
                 return modules.call_method(self, receiver, method.name, arguments)
             case OptimizerValue():
                 return optimizers.call_method(self, receiver, method.name, arguments)
+            case SchedulerValue():
+                return optimizers.call_scheduler_method(self, receiver, method.name, arguments)
             case SuperValue(receiver=ModuleValue() as module):
                 if method.name == "__init__":
                     modules.construct_base(self, module, arguments)

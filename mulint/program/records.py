@@ -9,6 +9,7 @@ from mulint.findings import NotUnderstood
 from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site, as_number
 
 if TYPE_CHECKING:
+    from mulint.program.dimensions import Symbol
     from mulint.program.flags import Flag, Mismatch
     from mulint.program.values import ClassValue, ModuleValue, Value
 
@@ -300,6 +301,17 @@ class SchedulerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class StateLoad:
+    """A state, saved before, that replaces the one of an optimizer or a scheduler, ``holder``."""
+
+    site: Site
+    owner: str
+    holder: OptimizerRecord | SchedulerRecord
+    state: Value
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class RateWrite:
     """An assignment to the ``lr``, ``initial_lr`` or ``lr_scale`` (``key``) of one or every parameter group.
 
@@ -400,11 +412,13 @@ class Observations:
     optimizers: list[OptimizerRecord] = field(default_factory=list)
     schedulers: list[SchedulerRecord] = field(default_factory=list)
     group_writes: list[RateWrite] = field(default_factory=list)
+    state_loads: list[StateLoad] = field(default_factory=list)
     manual_updates: list[ManualUpdate] = field(default_factory=list)
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     model_events: list[ModelEvent] = field(default_factory=list)
     practices: list[Practice] = field(default_factory=list)
     shape_writes: list[tuple[str, Site]] = field(default_factory=list)
+    defaults: dict[Symbol, Number] = field(default_factory=dict)
     flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     left_arms: set[tuple[int, int]] = field(default_factory=set)

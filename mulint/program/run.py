@@ -14,6 +14,7 @@ from mulint.program.joining import join
 from mulint.program.records import Moment, Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
+    UNKNOWN_NUMBER,
     Choice,
     ClassValue,
     Constant,
@@ -107,11 +108,12 @@ class Run(ABC):
         # Whether what happens now hangs on something that a condition reads from a parameter group.
         self.asks_group = False
         self.imports: set[tuple[str, str]] = set()
-        self.defaults: dict[Symbol, Number] = {}
         # What is taken where an option is not given (``out or dim``).
         self.stand_ins: dict[Symbol, Number] = {}
         # The call of a function that makes layers by a module that is being built.
         self.helper: Arguments | None = None
+        # The states of optimizers and schedulers in files, by what names the file.
+        self.files_written: dict[Value, Value] = {}
         self._noted: set[NotUnderstood] = set()
         self._read: dict[int, dict[str, set[str]]] = {}
 
@@ -168,6 +170,14 @@ class Run(ABC):
                 if isinstance(inner, Attribute) and isinstance(inner.value, Name):
                     found.setdefault(inner.value.id, set()).add(inner.name)
         return found
+
+    def knob(self, symbol: Symbol, default: Value | None) -> Knob:
+        """A knob with a default; of two numbers that the code has for one knob neither is known."""
+        if isinstance(default, Number):
+            known = self.seen.defaults.setdefault(symbol, default)
+            if known != default:
+                self.seen.defaults[symbol] = UNKNOWN_NUMBER
+        return Knob(symbol, default)
 
     def stand_in(self, option: Symbol, value: Value) -> None:
         """Note what is taken where an option is not given."""

@@ -13,7 +13,7 @@ from mulint.program.library.indexing import assign
 from mulint.program.operators import binary
 from mulint.program.run import Frame, Run, iterate, site_of, truth
 from mulint.program.scopes import MUP_PACKAGES, Scope
-from mulint.program.values import ClassValue, Constant, External, FunctionValue, Knob, Number, Unknown, Value
+from mulint.program.values import ClassValue, Constant, External, FunctionValue, Number, Unknown, Value
 
 _MOST_ITERATIONS = 64
 
@@ -70,18 +70,18 @@ def _assign_value(run: Run, node: s.Assign, expression: s.Expression, scope: Sco
     value = run.evaluate(expression, scope)
     first = node.targets[0]
     if scope.parent is None and isinstance(first, s.Name):
-        value = _module_constant(value, first, expression, scope)
+        value = _module_constant(run, value, first, expression, scope)
     for target in node.targets:
         assign(run, target, value, scope)
 
 
-def _module_constant(value: Value, target: s.Name, node: s.Expression, scope: Scope) -> Value:
+def _module_constant(run: Run, value: Value, target: s.Name, node: s.Expression, scope: Scope) -> Value:
     """A literal number or flag bound at the top of a file is a knob: people change it there."""
     is_flag = isinstance(value, Constant) and isinstance(value.value, bool)
     if not isinstance(node, s.Literal) or not (isinstance(value, Number) or is_flag):
         return value
     module = scope.path.rpartition("/")[2].removesuffix(".py")
-    return Knob(Symbol(f"{module}.{target.id}", scope.path, line_of(target.span)), value)
+    return run.knob(Symbol(f"{module}.{target.id}", scope.path, line_of(target.span)), value)
 
 
 def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:

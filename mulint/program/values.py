@@ -14,7 +14,16 @@ from mulint.facts.syntax import Class, Function, Lambda
 from mulint.program.dimensions import Dimension, Symbol
 
 if TYPE_CHECKING:
-    from mulint.program.records import Application, Layer, Norm, OptimizerRecord, Score, Weight
+    from mulint.program.records import (
+        Application,
+        Layer,
+        Moment,
+        Norm,
+        OptimizerRecord,
+        SchedulerRecord,
+        Score,
+        Weight,
+    )
     from mulint.program.scopes import Scope
 
 MOST_ALTERNATIVES = 4
@@ -346,6 +355,22 @@ class OptimizerValue:
     record: OptimizerRecord
 
 
+@dataclass(eq=False, slots=True)
+class SchedulerValue:
+    """A learning-rate scheduler object."""
+
+    record: SchedulerRecord
+
+
+@dataclass(eq=False, slots=True)
+class SavedState:
+    """What ``state_dict()`` of an optimizer or a scheduler gives; ``opened``: parts of it may be replaced."""
+
+    source: OptimizerRecord | SchedulerRecord
+    moment: Moment
+    opened: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class GroupsValue:
     """``optimizer.param_groups``; the record is None when the optimizer's construction was not seen."""
@@ -386,6 +411,8 @@ Value = (
     | ModuleValue
     | Tensor
     | OptimizerValue
+    | SchedulerValue
+    | SavedState
     | GroupsValue
     | GroupValue
     | Choice
