@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
-from mulint.program import flags
+from mulint.program import flags, loops
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join, join_all
 from mulint.program.library import indexing
@@ -297,13 +297,15 @@ def _generate(
         results.append((key, run.evaluate(node.element, scope)))
         return True
     generator = node.generators[depth]
-    items, complete = iterate(run.evaluate(generator.iterable, scope))
-    for item in items:
-        indexing.assign(run, generator.target, item, scope)
-        outcomes = [truth(run.evaluate(condition, scope)) for condition in generator.conditions]
-        if False in outcomes:
-            continue
-        complete = _generate(run, node, scope, depth + 1, results) and complete and None not in outcomes
+    iterable = run.evaluate(generator.iterable, scope)
+    items, complete = iterate(iterable)
+    with loops.repeated(run, iterable):
+        for item in loops.rounds(run, items, generator.iterable, scope) if complete else items:
+            indexing.assign(run, generator.target, item, scope)
+            outcomes = [truth(run.evaluate(condition, scope)) for condition in generator.conditions]
+            if False in outcomes:
+                continue
+            complete = _generate(run, node, scope, depth + 1, results) and complete and None not in outcomes
     return complete
 
 

@@ -28,6 +28,7 @@ from mulint.program.library.layers import canonical
 from mulint.program.run import Arguments, Frame, OutOfBudget, Run, sources_of
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
+    ONE,
     Bound,
     Choice,
     ClassValue,
@@ -99,6 +100,7 @@ class Interpreter(Run):
         self.entry += 1
         self.arms = ()
         self.files_written.clear()
+        self.repeats = ONE
         self._active.clear()
         self._applied = 0
         self._building = 0

@@ -380,13 +380,31 @@ class ModelEvent:
 class Practice:
     """A step of a training script that a transfer of hyperparameters depends on.
 
-    ``kind`` is coordinate-check, half-precision, loss-scaling or pretrained.
+    ``kind`` is coordinate-check, half-precision, loss-scaling, pretrained, loader or step.
     """
 
     kind: str
     name: str
     site: Site
     arguments: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of a loop gave: what was built, and the steps of training."""
+
+    constructions: tuple[Construction, ...]
+    optimizers: tuple[OptimizerRecord, ...]
+    practices: tuple[Practice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop over values that are all known, each round of which builds an optimizer."""
+
+    site: Site
+    owner: str
+    rounds: tuple[Round, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,7 +418,10 @@ class Failure:
 
 @dataclass(slots=True)
 class Observations:
-    """Everything seen in one abstract run of a project."""
+    """Everything seen in one abstract run of a project.
+
+    ``defaults`` is what options are unless they are given, ``depths`` those that say how often a part is repeated.
+    """
 
     layers: list[Layer] = field(default_factory=list)
     weights: list[Weight] = field(default_factory=list)
@@ -417,6 +438,8 @@ class Observations:
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     model_events: list[ModelEvent] = field(default_factory=list)
     practices: list[Practice] = field(default_factory=list)
+    loops: list[Loop] = field(default_factory=list)
+    depths: set[Symbol] = field(default_factory=set)
     shape_writes: list[tuple[str, Site]] = field(default_factory=list)
     defaults: dict[Symbol, Number] = field(default_factory=dict)
     flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from mulint.program.joining import join
 from mulint.program.records import Moment, Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
+    ONE,
     UNKNOWN_NUMBER,
     Choice,
     ClassValue,
@@ -103,6 +104,8 @@ class Run(ABC):
         self.entry = 0
         self.arms: tuple[tuple[int, int], ...] = ()
         self.branch: Site | None = None
+        # How often what happens now happens in all, as far as the loops around it are ranges.
+        self.repeats: Number = ONE
         # The keys of parameter groups that the value of the current assignment is computed from.
         self.group_reads: set[str] = set()
         # Whether what happens now hangs on something that a condition reads from a parameter group.

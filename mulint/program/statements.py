@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import line_of, whole_line
-from mulint.program import flags
+from mulint.program import flags, loops
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join
 from mulint.program.library.indexing import assign
@@ -147,18 +147,20 @@ def _join_names(a: dict[str, Value], b: dict[str, Value]) -> dict[str, Value]:
 
 
 def _for(run: Run, node: s.For, scope: Scope, frame: Frame) -> bool:
-    items, complete = iterate(run.evaluate(node.iterable, scope))
+    iterable = run.evaluate(node.iterable, scope)
+    items, complete = iterate(iterable)
     if complete and len(items) <= _MOST_ITERATIONS:
-        for item in items:
+        for item in loops.rounds(run, items, node.iterable, scope):
             assign(run, node.target, item, scope)
             returned = len(frame.returns)
             if run.execute(node.body, scope, frame) and len(frame.returns) > returned:
                 return True
         run.execute(node.otherwise, scope, frame)
         return False
-    for item in items[:_MOST_ITERATIONS]:
-        assign(run, node.target, item, scope)
-        _loop_body(run, node.body, scope, frame)
+    with loops.repeated(run, iterable):
+        for item in items[:_MOST_ITERATIONS]:
+            assign(run, node.target, item, scope)
+            _loop_body(run, node.body, scope, frame)
     return False
 
 

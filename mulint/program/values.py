@@ -178,12 +178,14 @@ class Knob:
 class ListValue:
     """A list, tuple, set or iterator; ``complete`` is False when there may be other items.
 
-    ``fixed``: a tuple written out, which nothing extends.
+    ``fixed``: a tuple written out, which nothing extends. ``length``: how many items there are, where it is known
+    of a range whose items are not kept.
     """
 
     items: list[Value] = field(default_factory=list)
     complete: bool = True
     fixed: bool = False
+    length: Number = UNKNOWN_NUMBER
 
 
 @dataclass(eq=False, slots=True)

@@ -7,7 +7,7 @@ from functools import cache
 
 from mulint import theory
 from mulint.program import classes
-from mulint.program.library import checkpoints
+from mulint.program.library import checkpoints, practices
 from mulint.program.library.modules import named_weights
 from mulint.program.records import GroupRecord, OptimizerRecord, SchedulerRecord, Weight
 from mulint.program.run import Arguments, Run, iterate, read_off_data
@@ -173,6 +173,8 @@ def call_method(run: Run, optimizer: OptimizerValue, name: str, arguments: Argum
     """``add_param_group`` adds one; everything else leaves the groups alone."""
     if name in checkpoints.METHODS:
         return checkpoints.METHODS[name](run, optimizer.record, arguments)
+    if name == "step":
+        practices.observe_step(run, arguments)
     if name == "add_param_group":
         group = arguments.get("param_group", 0)
         if isinstance(group, DictValue):

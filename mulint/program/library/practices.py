@@ -15,6 +15,7 @@ _AUTOCAST = {
     "torch.cuda.amp.autocast": ("enabled", "dtype"),
 }
 _SCALERS = frozenset({"torch.amp.GradScaler", "torch.cuda.amp.GradScaler", "torch.GradScaler"})
+_LOADERS = frozenset({"torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"})
 _CHECK = "mup.get_coord_data"
 _SIGNATURE = ("models", "dataloader", "optimizer", "lr", "mup")
 # Models, not tokenizers or configurations.
@@ -32,8 +33,15 @@ def observe_function(run: Run, public: str, arguments: Arguments) -> None:
         _keep(run, "loss-scaling", public, arguments, {})
     elif public == _CHECK:
         _keep(run, "coordinate-check", public, arguments, arguments.bind(_SIGNATURE))
+    elif public in _LOADERS:
+        _keep(run, "loader", public, arguments, arguments.bind(("dataset", "batch_size")))
     elif _is_pretrained(public):
         _keep(run, "pretrained", public, arguments, {})
+
+
+def observe_step(run: Run, arguments: Arguments) -> None:
+    """Keep a call of ``optimizer.step()``: how often it happens, and whether it surely does each time."""
+    _keep(run, "step", "step", arguments, {"times": run.repeats, "certain": Constant(not run.uncertainty)})
 
 
 def observe_method(run: Run, name: str, arguments: Arguments) -> None:

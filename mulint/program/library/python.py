@@ -14,6 +14,7 @@ from mulint.program.library.indexing import of_group, unpacked
 from mulint.program.library.methods import make_dict
 from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
 from mulint.program.values import (
+    ONE,
     UNKNOWN_NUMBER,
     Constant,
     DictValue,
@@ -54,14 +55,20 @@ def _repeated(run: Run, arguments: Arguments) -> Value:
 
 def _range(run: Run, arguments: Arguments) -> Value:
     del run
-    bounds = [as_number(v).whole for v in arguments.positional]
+    numbers = [as_number(v) for v in arguments.positional]
+    bounds = [number.whole for number in numbers]
     known = [b for b in bounds if b is not None]
     # Longer repetitions build the same thing again: one round stands for all.
     if len(known) == len(bounds) and 1 <= len(known) <= 3 and 0 not in known[2:]:
         rounds = range(*known)[: _FEW_ROUNDS + 1]  # its own length may be more than Python can count
         if len(rounds) <= _FEW_ROUNDS:
             return ListValue([Number.of(i) for i in rounds])
-    return ListValue([UNKNOWN_NUMBER], complete=False)
+    return ListValue([UNKNOWN_NUMBER], complete=False, length=_length_of_range(numbers))
+
+
+def _length_of_range(bounds: list[Number]) -> Number:
+    start, stop, step = (bounds[0], *bounds[1:], ONE)[:3] if len(bounds) > 1 else (Number.of(0), *bounds, ONE)
+    return stop.combine(start, lambda a, b: a - b) / step
 
 
 def _enumerate(run: Run, arguments: Arguments) -> Value:
