@@ -7,7 +7,7 @@ from dataclasses import replace
 from mulint.program import classes, flags
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join, join_all
-from mulint.program.library import modules
+from mulint.program.library import modules, tuners
 from mulint.program.records import RateWrite
 from mulint.program.run import Arguments, Run
 from mulint.program.values import (
@@ -55,6 +55,8 @@ def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
                 symbol = Symbol(f"{value.symbol.name}.{name}", value.symbol.path, site.line)
                 value.attributes[name] = Knob(symbol, foreign=value.foreign)
             return value.attributes[name]
+        case External(name="wandb") if name == "config":
+            return tuners.settings(run, site)
         case External():
             return External(f"{value.name}.{name}")
         case ClassValue():

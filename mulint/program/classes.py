@@ -6,6 +6,7 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS, canonical
+from mulint.program.library.tuners import TRIAL, TRIALS
 from mulint.program.run import Arguments, Run
 from mulint.program.values import (
     ClassValue,
@@ -188,6 +189,8 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
         for option in options(annotated):
             if isinstance(option, ClassValue) and is_dataclass(option):
                 return knob_instance(run, option)
+            if isinstance(option, External) and option.name in TRIALS:
+                return TRIAL
             if isinstance(option, ClassValue) and is_module_class(option):
                 return run.call(option, Arguments((), {}, Site(path, parameter.span), complete=False))
     else:

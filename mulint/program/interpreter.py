@@ -22,6 +22,7 @@ from mulint.program.library import (
     python,
     tensors,
     torch_calls,
+    tuners,
     zoos,
 )
 from mulint.program.library.layers import canonical
@@ -296,6 +297,8 @@ class Interpreter(Run):
             return modules.construct(self, public, arguments)
         if name in frameworks.FUNCTIONS:
             return frameworks.FUNCTIONS[name](self, arguments)
+        if name in tuners.FUNCTIONS:
+            return tuners.FUNCTIONS[name](self, arguments)
         if optimizers.is_scheduler(name):
             return optimizers.scheduler(self, name, arguments)
         if optimizers.is_optimizer(name):

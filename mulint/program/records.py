@@ -380,7 +380,7 @@ class ModelEvent:
 class Practice:
     """A step of a training script that a transfer of hyperparameters depends on.
 
-    ``kind`` is coordinate-check, half-precision, loss-scaling, pretrained, loader or step.
+    ``kind`` is coordinate-check, half-precision, loss-scaling, pretrained, loader, step or regularisation.
     """
 
     kind: str
@@ -420,7 +420,8 @@ class Failure:
 class Observations:
     """Everything seen in one abstract run of a project.
 
-    ``defaults`` is what options are unless they are given, ``depths`` those that say how often a part is repeated.
+    ``defaults`` is what options are unless they are given, ``depths`` those that say how often a part is repeated,
+    ``tuned`` those that a tuner proposes values of, and where.
     """
 
     layers: list[Layer] = field(default_factory=list)
@@ -440,6 +441,7 @@ class Observations:
     practices: list[Practice] = field(default_factory=list)
     loops: list[Loop] = field(default_factory=list)
     depths: set[Symbol] = field(default_factory=set)
+    tuned: dict[Symbol, Site] = field(default_factory=dict)
     shape_writes: list[tuple[str, Site]] = field(default_factory=list)
     defaults: dict[Symbol, Number] = field(default_factory=dict)
     flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)

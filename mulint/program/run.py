@@ -117,6 +117,8 @@ class Run(ABC):
         self.helper: Arguments | None = None
         # The states of optimizers and schedulers in files, by what names the file.
         self.files_written: dict[Value, Value] = {}
+        # What ``wandb.config`` holds, in whatever file.
+        self.settings: Knob | None = None
         self._noted: set[NotUnderstood] = set()
         self._read: dict[int, dict[str, set[str]]] = {}
 
