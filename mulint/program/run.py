@@ -117,6 +117,8 @@ class Run(ABC):
         self.helper: Arguments | None = None
         # The states of optimizers and schedulers in files, by what names the file.
         self.files_written: dict[Value, Value] = {}
+        # Paths that are joined from parts which are not all known.
+        self.paths: dict[tuple[Value, ...], Knob] = {}
         # What ``wandb.config`` holds, in whatever file.
         self.settings: Knob | None = None
         self._noted: set[NotUnderstood] = set()

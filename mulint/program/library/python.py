@@ -14,7 +14,6 @@ from mulint.program.library.indexing import of_group, unpacked
 from mulint.program.library.methods import make_dict
 from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
 from mulint.program.values import (
-    ONE,
     UNKNOWN_NUMBER,
     Constant,
     DictValue,
@@ -67,8 +66,11 @@ def _range(run: Run, arguments: Arguments) -> Value:
 
 
 def _length_of_range(bounds: list[Number]) -> Number:
-    start, stop, step = (bounds[0], *bounds[1:], ONE)[:3] if len(bounds) > 1 else (Number.of(0), *bounds, ONE)
-    return stop.combine(start, lambda a, b: a - b) / step
+    if len(bounds) == 1:
+        return bounds[0]
+    start, stop, *rest = bounds or (UNKNOWN_NUMBER, UNKNOWN_NUMBER)
+    length = stop.combine(start, lambda a, b: a - b)
+    return length / rest[0] if rest else length
 
 
 def _enumerate(run: Run, arguments: Arguments) -> Value:
@@ -282,6 +284,17 @@ def _power(run: Run, arguments: Arguments) -> Value:
     return UNKNOWN_NUMBER if constant is None else base.power(Fraction(constant).limit_denominator(64))
 
 
+def _joined_path(run: Run, arguments: Arguments) -> Value:
+    """``os.path.join(folder, name)``: where the parts are the same, one knob."""
+    parts = arguments.positional
+    if all(isinstance(part, Constant) and isinstance(part.value, str) for part in parts):
+        return Constant("/".join(str(part.value) for part in parts if isinstance(part, Constant)))
+    joined = Knob(Symbol("join", arguments.site.path, arguments.site.line))
+    if all(isinstance(part, Constant | Knob) for part in parts):
+        return run.paths.setdefault(parts, joined)
+    return joined
+
+
 def _opaque(run: Run, arguments: Arguments) -> Value:
     """A number of its own, so that what it is multiplied with stays known."""
     del run
@@ -370,6 +383,7 @@ FUNCTIONS: dict[str, Handler] = {
     "numpy.sqrt": _root,
     "math.pow": _power,
     "builtins.pow": _power,
+    "os.path.join": _joined_path,
     "math.log": _opaque,
     "math.log2": _opaque,
     "math.cos": _opaque,

@@ -73,7 +73,7 @@ from mulint.program.widths import head_counts
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
 
-RULE = Header("MU602", "sweep-of-several", Severity.NOTE, default=False)
+RULE = Header("MU602", "confounded-sweep", Severity.NOTE, default=False)
 Change = tuple[str, Site]
 Item = TypeVar("Item")
 
