@@ -35,4 +35,4 @@ def differ(a: Number, b: Number, defaults: Mapping[Symbol, Number], owner: str) 
 
 def _known(symbol: Symbol, defaults: Mapping[Symbol, Number]) -> float | None:
     value = defaults[symbol].constant if symbol in defaults else None
-    return None if value is None else float(value)
+    return float(value) if value is not None and value > 0 else None

@@ -106,7 +106,8 @@ def _in_models(program: Program, loop: Loop) -> tuple[Symbol | None, list[Change
     """The width that changes from round to round, and what changes in models with it."""
     for column in _aligned([r.constructions for r in loop.rounds], lambda c: (c.kind, c.site)):
         rounds = [options_of(construction) for construction in column]
-        changing = [s for s in rounds[0] if len({given.get(s) for given in rounds}) > 1]
+        known = [s for s in rounds[0] if all(s in given for given in rounds)]
+        changing = [s for s in known if len({given[s] for given in rounds}) > 1]
         width = next((s for s in changing if s in program.widths), None)
         if width is not None:
             names = [s.short for s in changing if s in _fixed(program)]
@@ -124,8 +125,8 @@ def _fixed(program: Program) -> frozenset[Symbol]:
 def _heads(program: Program, rounds: Sequence[Options], changing: Sequence[Symbol]) -> Iterator[str]:
     """The number of heads, if it changes and so does their size."""
     counts = head_counts(program.seen)
-    for size in {a.head_dim.only for a in program.seen.attentions}:
-        if size is None or not all(size.symbols <= given.keys() for given in rounds):
+    for size in dict.fromkeys(a.head_dim.only for a in program.seen.attentions):
+        if size is None or not all(given.get(s, 0) > 0 for s in size.symbols for given in rounds):
             continue
         counts |= {symbol for powers, _ in size.terms for symbol, power in powers if power < 0}
         if len({size.evaluate(given) for given in rounds}) > 1:

@@ -60,9 +60,8 @@ def _ask(run: Run, arguments: Arguments) -> Value:
 
 def _suggest(run: Run, arguments: Arguments) -> Value:
     name = arguments.get("name", 0)
-    known = isinstance(name, Constant) and isinstance(name.value, str)
-    label = str(name.value) if known and isinstance(name, Constant) else _place(arguments.site)
-    return _proposed(run, f"trial.{label}", arguments.site)
+    label = name.value if isinstance(name, Constant) and name.value else _place(arguments.site)
+    return _proposed(run, f"trial.{label!s}", arguments.site)
 
 
 def _suggest_one_of(run: Run, arguments: Arguments) -> Value:
