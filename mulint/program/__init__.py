@@ -73,6 +73,12 @@ class Program:
         """All parameters that one construction gives, in every context."""
         return self._by_key.get(key, [])
 
+    def is_width(self, weight: Weight, index: int) -> bool:
+        """Whether a size of a weight grows with the width, here or where its module is built with options."""
+        others = (p.weight for p in self.built_at((weight.site, weight.name)))
+        sizes = [w.dims[index] for w in (weight, *others) if index < len(w.dims)]
+        return any((self.growth(size) or 0) > 0 for size in sizes)
+
     def reads_out(self, parameter: Parameter) -> bool:
         """Whether a weight is a readout in any context: where text is only sampled, nothing shows it."""
         return any(p.is_readout for p in self.built_at(parameter.key))
@@ -129,7 +135,7 @@ def link(
     """
     ordered = sorted(files, key=lambda f: f.path)
     run = observe(Files(ordered, modules))
-    widths = named.applied(run.seen, width_symbols(run.seen) - data_channels(run.seen, run.defaults))
+    widths = named.applied(run.seen, width_symbols(run.seen) - data_channels(run.seen))
     multipliers = width_multipliers(run.seen, widths)
     widths |= (frozenset(multipliers) - named.among(multipliers, named.fixed)) | written_symbols(run.seen)
     widths |= scale_written_sizes(run.seen, widths)

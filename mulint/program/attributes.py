@@ -7,7 +7,7 @@ from dataclasses import replace
 from mulint.program import classes, flags
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join, join_all
-from mulint.program.library import modules
+from mulint.program.library import modules, tuners
 from mulint.program.records import RateWrite
 from mulint.program.run import Arguments, Run
 from mulint.program.values import (
@@ -25,6 +25,7 @@ from mulint.program.values import (
     Number,
     ObjectValue,
     OptimizerValue,
+    SchedulerValue,
     Site,
     SuperValue,
     Tensor,
@@ -54,6 +55,8 @@ def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
                 symbol = Symbol(f"{value.symbol.name}.{name}", value.symbol.path, site.line)
                 value.attributes[name] = Knob(symbol, foreign=value.foreign)
             return value.attributes[name]
+        case External(name="wandb") if name == "config":
+            return tuners.settings(run, site)
         case External():
             return External(f"{value.name}.{name}")
         case ClassValue():
@@ -62,6 +65,10 @@ def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
             return _tensor_attribute(value, name)
         case OptimizerValue():
             return GroupsValue(value.record) if name == "param_groups" else Method(value, name)
+        case SchedulerValue():
+            if name == "optimizer" and value.record.optimizer is not None:
+                return OptimizerValue(value.record.optimizer)
+            return Method(value, name)
         case SuperValue():
             found = classes.class_attribute(_kind(value.receiver) or value.owner, name, after=value.owner)
             if isinstance(found, FunctionValue):

@@ -82,7 +82,7 @@ def _bind(
             scope.names[name] = classes.knob_for(run, owner, function.path, parameter, function)
         else:
             default = run.evaluate(parameter.default, function.scope)
-            scope.names[name] = setting(f"{owner}.{name}", default, parameter.default, function.scope)
+            scope.names[name] = setting(run, f"{owner}.{name}", default, parameter.default, function.scope)
 
 
 def instantiate(run: Run, kind: ClassValue, arguments: Arguments) -> Value:

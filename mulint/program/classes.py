@@ -6,16 +6,15 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS, canonical
+from mulint.program.library.tuners import TRIAL, TRIALS
 from mulint.program.run import Arguments, Run
 from mulint.program.values import (
     ClassValue,
     Constant,
     External,
     FunctionValue,
-    Knob,
     ListValue,
     ModuleValue,
-    Number,
     ObjectValue,
     Site,
     Value,
@@ -162,7 +161,7 @@ def knob_instance(run: Run, kind: ClassValue) -> ObjectValue:
         else:
             symbol = Symbol(f"{owner.name}.{name}", owner.path, line_of(node.span))
             text = default if default is not None and _is_text(default) else None
-            result.attributes[name] = text or Knob(symbol, default)
+            result.attributes[name] = text or run.knob(symbol, default)
     return result
 
 
@@ -192,6 +191,8 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
         for option in options(annotated):
             if isinstance(option, ClassValue) and is_dataclass(option):
                 return knob_instance(run, option)
+            if isinstance(option, External) and option.name in TRIALS:
+                return TRIAL
             if isinstance(option, ClassValue) and is_module_class(option):
                 return run.call(option, Arguments((), {}, Site(path, parameter.span), complete=False))
     else:
@@ -202,9 +203,7 @@ def knob_for(run: Run, owner: str, path: str, parameter: s.Parameter, function: 
     if default is not None and (isinstance(default, External | ClassValue | FunctionValue) or _is_text(default)):
         return default
     symbol = Symbol(f"{owner}.{parameter.name}", path, line_of(parameter.span))
-    if isinstance(default, Number):
-        run.defaults[symbol] = default
-    return Knob(symbol, default)
+    return run.knob(symbol, default)
 
 
 def instance_of(value: Value, wanted: Value) -> bool | None:

@@ -188,7 +188,7 @@ def _keep_stream(run: Interpreter, applications: Sequence[Application]) -> None:
     if not leaving:
         return
     entering = {symbol for a in applications if not a.sources for symbol in a.fan_in.symbols}
-    entering = {s for s in entering if (run.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > FEW_CHANNELS}
+    entering = {s for s in entering if (run.seen.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > FEW_CHANNELS}
     produced = {symbol for a in leaving for size in a.produced for symbol in size.symbols}
     entering |= {o for o in produced & run.stand_ins.keys() if entering & run.stand_ins[o].symbols}
     for application in leaving:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
-from mulint.program import flags
+from mulint.program import flags, loops
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join, join_all
 from mulint.program.library import indexing
@@ -256,7 +256,7 @@ def _dict(run: Run, node: s.DictDisplay, scope: Scope) -> Value:
             continue
         key = run.evaluate(key_node, scope)
         if isinstance(key, Constant):
-            result.entries[key.value] = setting(key.value, value, value_node, scope)
+            result.entries[key.value] = setting(run, key.value, value, value_node, scope)
         elif isinstance(key, Number) and key.whole is not None:
             result.entries[key.whole] = value
         else:
@@ -264,12 +264,12 @@ def _dict(run: Run, node: s.DictDisplay, scope: Scope) -> Value:
     return result
 
 
-def setting(name: object, value: Value, node: s.Expression, scope: Scope) -> Value:
+def setting(run: Run, name: object, value: Value, node: s.Expression, scope: Scope) -> Value:
     """A size written under a name, in a dict or as a default, is a knob, as one at the top of a file is."""
     whole = value.whole if isinstance(value, Number) and isinstance(node, s.Literal) else None
     if not isinstance(name, str) or whole is None or whole < SMALLEST_SIZE:
         return value
-    return Knob(Symbol(name, scope.path, line_of(node.span)), value)
+    return run.knob(Symbol(name, scope.path, line_of(node.span)), value)
 
 
 def _comprehension(run: Run, node: s.Comprehension, scope: Scope) -> Value:
@@ -297,13 +297,15 @@ def _generate(
         results.append((key, run.evaluate(node.element, scope)))
         return True
     generator = node.generators[depth]
-    items, complete = iterate(run.evaluate(generator.iterable, scope))
-    for item in items:
-        indexing.assign(run, generator.target, item, scope)
-        outcomes = [truth(run.evaluate(condition, scope)) for condition in generator.conditions]
-        if False in outcomes:
-            continue
-        complete = _generate(run, node, scope, depth + 1, results) and complete and None not in outcomes
+    iterable = run.evaluate(generator.iterable, scope)
+    items, complete = iterate(iterable)
+    with loops.repeated(run, iterable):
+        for item in loops.rounds(run, items, generator.iterable, scope) if complete else items:
+            indexing.assign(run, generator.target, item, scope)
+            outcomes = [truth(run.evaluate(condition, scope)) for condition in generator.conditions]
+            if False in outcomes:
+                continue
+            complete = _generate(run, node, scope, depth + 1, results) and complete and None not in outcomes
     return complete
 
 

@@ -22,12 +22,14 @@ from mulint.program.library import (
     python,
     tensors,
     torch_calls,
+    tuners,
     zoos,
 )
 from mulint.program.library.layers import canonical
 from mulint.program.run import Arguments, Frame, OutOfBudget, Run, sources_of
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
+    ONE,
     Bound,
     Choice,
     ClassValue,
@@ -42,6 +44,7 @@ from mulint.program.values import (
     ModuleValue,
     Number,
     OptimizerValue,
+    SchedulerValue,
     Site,
     SuperValue,
     Tensor,
@@ -97,6 +100,8 @@ class Interpreter(Run):
         self._seen_at_start = self.seen.count
         self.entry += 1
         self.arms = ()
+        self.files_written.clear()
+        self.repeats = ONE
         self._active.clear()
         self._applied = 0
         self._building = 0
@@ -292,6 +297,8 @@ class Interpreter(Run):
             return modules.construct(self, public, arguments)
         if name in frameworks.FUNCTIONS:
             return frameworks.FUNCTIONS[name](self, arguments)
+        if name in tuners.FUNCTIONS:
+            return tuners.FUNCTIONS[name](self, arguments)
         if optimizers.is_scheduler(name):
             return optimizers.scheduler(self, name, arguments)
         if optimizers.is_optimizer(name):
@@ -320,6 +327,8 @@ class Interpreter(Run):
                 return modules.call_method(self, receiver, method.name, arguments)
             case OptimizerValue():
                 return optimizers.call_method(self, receiver, method.name, arguments)
+            case SchedulerValue():
+                return optimizers.call_scheduler_method(self, receiver, method.name, arguments)
             case SuperValue(receiver=ModuleValue() as module):
                 if method.name == "__init__":
                     modules.construct_base(self, module, arguments)

@@ -26,6 +26,8 @@ from mulint.program.values import (
     Number,
     ObjectValue,
     OptimizerValue,
+    SavedState,
+    SchedulerValue,
     Tensor,
     Unknown,
     Value,
@@ -195,6 +197,8 @@ _SURELY_SOMETHING = (
     FunctionValue,
     ObjectValue,
     OptimizerValue,
+    SchedulerValue,
+    SavedState,
     GroupValue,
 )
 

@@ -10,6 +10,7 @@ from mulint.findings import NotUnderstood
 from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site, as_number
 
 if TYPE_CHECKING:
+    from mulint.program.dimensions import Symbol
     from mulint.program.flags import Flag, Mismatch
     from mulint.program.values import ClassValue, ModuleValue, Value
 
@@ -321,6 +322,17 @@ class SchedulerRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class StateLoad:
+    """A state, saved before, that replaces the one of an optimizer or a scheduler, ``holder``."""
+
+    site: Site
+    owner: str
+    holder: OptimizerRecord | SchedulerRecord
+    state: Value
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class RateWrite:
     """An assignment to the ``lr``, ``initial_lr`` or ``lr_scale`` (``key``) of one or every parameter group.
 
@@ -389,13 +401,31 @@ class ModelEvent:
 class Practice:
     """A step of a training script that a transfer of hyperparameters depends on.
 
-    ``kind`` is coordinate-check, half-precision, loss-scaling or pretrained.
+    ``kind`` is coordinate-check, half-precision, loss-scaling, pretrained, loader, step or regularisation.
     """
 
     kind: str
     name: str
     site: Site
     arguments: dict[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of a loop gave: what was built, and the steps of training."""
+
+    constructions: tuple[Construction, ...]
+    optimizers: tuple[OptimizerRecord, ...]
+    practices: tuple[Practice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop over values that are all known, each round of which builds an optimizer."""
+
+    site: Site
+    owner: str
+    rounds: tuple[Round, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,7 +439,11 @@ class Failure:
 
 @dataclass(slots=True)
 class Observations:
-    """Everything seen in one abstract run of a project."""
+    """Everything seen in one abstract run of a project.
+
+    ``defaults`` is what options are unless they are given, ``depths`` those that say how often a part is repeated,
+    ``tuned`` those that a tuner proposes values of, and where.
+    """
 
     layers: list[Layer] = field(default_factory=list)
     weights: list[Weight] = field(default_factory=list)
@@ -421,11 +455,16 @@ class Observations:
     optimizers: list[OptimizerRecord] = field(default_factory=list)
     schedulers: list[SchedulerRecord] = field(default_factory=list)
     group_writes: list[RateWrite] = field(default_factory=list)
+    state_loads: list[StateLoad] = field(default_factory=list)
     manual_updates: list[ManualUpdate] = field(default_factory=list)
     package_calls: list[tuple[str, Site]] = field(default_factory=list)
     model_events: list[ModelEvent] = field(default_factory=list)
     practices: list[Practice] = field(default_factory=list)
+    loops: list[Loop] = field(default_factory=list)
+    depths: set[Symbol] = field(default_factory=set)
+    tuned: dict[Symbol, Site] = field(default_factory=dict)
     shape_writes: list[tuple[str, Site]] = field(default_factory=list)
+    defaults: dict[Symbol, Number] = field(default_factory=dict)
     flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     left_arms: set[tuple[int, int]] = field(default_factory=set)

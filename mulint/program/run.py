@@ -15,6 +15,7 @@ from mulint.program.records import Moment, Observations
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
     ONE,
+    UNKNOWN_NUMBER,
     Choice,
     ClassValue,
     Constant,
@@ -103,16 +104,23 @@ class Run(ABC):
         self.entry = 0
         self.arms: tuple[tuple[int, int], ...] = ()
         self.branch: Site | None = None
+        # How often what happens now happens in all, as far as the loops around it are ranges.
+        self.repeats: Number = ONE
         # The keys of parameter groups that the value of the current assignment is computed from.
         self.group_reads: set[str] = set()
         # Whether what happens now hangs on something that a condition reads from a parameter group.
         self.asks_group = False
         self.imports: set[tuple[str, str]] = set()
-        self.defaults: dict[Symbol, Number] = {}
         # What is taken where an option is not given (``out or dim``).
         self.stand_ins: dict[Symbol, Number] = {}
         # The call of a function that makes layers by a module that is being built.
         self.helper: Arguments | None = None
+        # The states of optimizers and schedulers in files, by what names the file.
+        self.files_written: dict[Value, Value] = {}
+        # Paths that are joined from parts which are not all known.
+        self.paths: dict[tuple[Value, ...], Knob] = {}
+        # What ``wandb.config`` holds, in whatever file.
+        self.settings: Knob | None = None
         self._noted: set[NotUnderstood] = set()
         self._read: dict[int, dict[str, set[str]]] = {}
 
@@ -169,6 +177,14 @@ class Run(ABC):
                 if isinstance(inner, Attribute) and isinstance(inner.value, Name):
                     found.setdefault(inner.value.id, set()).add(inner.name)
         return found
+
+    def knob(self, symbol: Symbol, default: Value | None) -> Knob:
+        """A knob with a default; of two numbers that the code has for one knob neither is known."""
+        if isinstance(default, Number):
+            known = self.seen.defaults.setdefault(symbol, default)
+            if known != default:
+                self.seen.defaults[symbol] = UNKNOWN_NUMBER
+        return Knob(symbol, default)
 
     def stand_in(self, option: Symbol, value: Value) -> None:
         """Note what is taken where an option is not given."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import line_of, whole_line
-from mulint.program import flags
+from mulint.program import flags, loops
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join
 from mulint.program.library.indexing import assign, of_group
@@ -19,7 +19,6 @@ from mulint.program.values import (
     Constant,
     External,
     FunctionValue,
-    Knob,
     Number,
     Unknown,
     Value,
@@ -82,18 +81,18 @@ def _assign_value(run: Run, node: s.Assign, expression: s.Expression, scope: Sco
         value = of_group("value")  # whatever it is, it was computed from what a parameter group has of its own
     first = node.targets[0]
     if scope.parent is None and isinstance(first, s.Name):
-        value = _module_constant(value, first, expression, scope)
+        value = _module_constant(run, value, first, expression, scope)
     for target in node.targets:
         assign(run, target, value, scope)
 
 
-def _module_constant(value: Value, target: s.Name, node: s.Expression, scope: Scope) -> Value:
+def _module_constant(run: Run, value: Value, target: s.Name, node: s.Expression, scope: Scope) -> Value:
     """A literal number or flag bound at the top of a file is a knob: people change it there."""
     is_flag = isinstance(value, Constant) and isinstance(value.value, bool)
     if not isinstance(node, s.Literal) or not (isinstance(value, Number) or is_flag):
         return value
     module = scope.path.rpartition("/")[2].removesuffix(".py")
-    return Knob(Symbol(f"{module}.{target.id}", scope.path, line_of(target.span)), value)
+    return run.knob(Symbol(f"{module}.{target.id}", scope.path, line_of(target.span)), value)
 
 
 def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
@@ -159,18 +158,20 @@ def _join_names(a: dict[str, Value], b: dict[str, Value]) -> dict[str, Value]:
 
 
 def _for(run: Run, node: s.For, scope: Scope, frame: Frame) -> bool:
-    items, complete = iterate(run.evaluate(node.iterable, scope))
+    iterable = run.evaluate(node.iterable, scope)
+    items, complete = iterate(iterable)
     if complete and len(items) <= _MOST_ITERATIONS:
-        for item in items:
+        for item in loops.rounds(run, items, node.iterable, scope):
             assign(run, node.target, item, scope)
             returned = len(frame.returns)
             if run.execute(node.body, scope, frame) and len(frame.returns) > returned:
                 return True
         run.execute(node.otherwise, scope, frame)
         return False
-    for item in items[:_MOST_ITERATIONS]:
-        assign(run, node.target, item, scope)
-        _loop_body(run, node.body, scope, frame)
+    with loops.repeated(run, iterable):
+        for item in items[:_MOST_ITERATIONS]:
+            assign(run, node.target, item, scope)
+            _loop_body(run, node.body, scope, frame)
     return False
 
 

@@ -14,7 +14,17 @@ from mulint.facts.syntax import Class, Function, Lambda
 from mulint.program.dimensions import Dimension, Symbol
 
 if TYPE_CHECKING:
-    from mulint.program.records import Application, Layer, Length, Norm, OptimizerRecord, Score, Weight
+    from mulint.program.records import (
+        Application,
+        Layer,
+        Length,
+        Moment,
+        Norm,
+        OptimizerRecord,
+        SchedulerRecord,
+        Score,
+        Weight,
+    )
     from mulint.program.scopes import Scope
 
 MOST_ALTERNATIVES = 4
@@ -175,12 +185,14 @@ class Knob:
 class ListValue:
     """A list, tuple, set or iterator; ``complete`` is False when there may be other items.
 
-    ``fixed``: a tuple written out, which nothing extends.
+    ``fixed``: a tuple written out, which nothing extends. ``length``: how many items there are, where it is known
+    of a range whose items are not kept.
     """
 
     items: list[Value] = field(default_factory=list)
     complete: bool = True
     fixed: bool = False
+    length: Number = UNKNOWN_NUMBER
 
 
 @dataclass(eq=False, slots=True)
@@ -354,6 +366,22 @@ class OptimizerValue:
     record: OptimizerRecord
 
 
+@dataclass(eq=False, slots=True)
+class SchedulerValue:
+    """A learning-rate scheduler object."""
+
+    record: SchedulerRecord
+
+
+@dataclass(eq=False, slots=True)
+class SavedState:
+    """What ``state_dict()`` of an optimizer or a scheduler gives; ``opened``: parts of it may be replaced."""
+
+    source: OptimizerRecord | SchedulerRecord
+    moment: Moment
+    opened: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class GroupsValue:
     """``optimizer.param_groups``; the record is None when the optimizer's construction was not seen."""
@@ -394,6 +422,8 @@ Value = (
     | ModuleValue
     | Tensor
     | OptimizerValue
+    | SchedulerValue
+    | SavedState
     | GroupsValue
     | GroupValue
     | Choice

@@ -9,7 +9,7 @@ which a score is read while it is returned.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
@@ -81,10 +81,10 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
     return frozenset(found - _ranks(seen))
 
 
-def data_channels(seen: Observations, defaults: Mapping[Symbol, Number]) -> frozenset[Symbol]:
+def data_channels(seen: Observations) -> frozenset[Symbol]:
     """Sizes at which data enter and that are a handful by default: the channels of images."""
     entering = {s for a in seen.applications if not a.sources for s in a.fan_in.symbols}
-    return frozenset(s for s in entering if (defaults.get(s, UNKNOWN_NUMBER).constant or inf) <= FEW_CHANNELS)
+    return frozenset(s for s in entering if (seen.defaults.get(s, UNKNOWN_NUMBER).constant or inf) <= FEW_CHANNELS)
 
 
 def _ranks(seen: Observations) -> set[Symbol]:

@@ -25,6 +25,7 @@ from mulint.program.values import (
     ModuleValue,
     Number,
     ObjectValue,
+    SavedState,
     Site,
     Tensor,
     Unknown,
@@ -67,6 +68,9 @@ def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
             if isinstance(index, Constant) and isinstance(index.value, str):
                 return run.attribute(container, index.value, site)
             return Knob(container.symbol)
+        case SavedState():
+            container.opened = True
+            return Unknown("a part of a state")
         case GroupsValue(record=record):
             return GroupValue(record, every=as_number(index).whole != 0)
         case External(name=name) if name.endswith(".__dict__"):
@@ -362,6 +366,8 @@ def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scop
                         run.asks_group,
                     )
                     run.seen.group_writes.append(write)
+            case SavedState():
+                option.opened = True
             case ModuleValue() if isinstance(index, Constant):
                 run.set_attribute(option, str(index.value), value, site_of(scope, span))
             case ObjectValue() | Knob() if isinstance(index, Constant) and isinstance(index.value, str):

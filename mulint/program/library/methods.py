@@ -14,6 +14,7 @@ from mulint.program.values import (
     ListValue,
     Method,
     Number,
+    SavedState,
     Tensor,
     Unknown,
     Value,
@@ -30,6 +31,9 @@ def call_method(run: Run, method: Method, arguments: Arguments) -> Value:
             return _dict_method(run, method.receiver, method.name, arguments)
         case Constant(value=str(text)):
             return _text_method(text, method.name, arguments)
+        case SavedState():
+            method.receiver.opened = True
+            return Unknown("a part of a state")
         case Knob() | Unknown() if method.name == "parameters":
             return ListValue([Tensor(parameter=True)], complete=False)
         case Knob() | Unknown() if method.name == "named_parameters":

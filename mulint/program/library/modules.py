@@ -43,6 +43,12 @@ METHODS = frozenset(
     ).split()
 )
 
+# The arguments that say how often a layer repeats its parts, and their positions.
+_DEPTHS: dict[str, tuple[tuple[str, int], ...]] = {
+    **{f"torch.nn.{name}": (("num_layers", 1),) for name in ("TransformerEncoder", "TransformerDecoder")},
+    **{f"torch.nn.{name}": (("num_layers", 2),) for name in ("RNN", "GRU", "LSTM")},
+    "torch.nn.Transformer": (("num_encoder_layers", 2), ("num_decoder_layers", 3)),
+}
 _NUMBERED = (CONTAINERS - KEYED_CONTAINERS) | {"repeated"}
 # The weights of a model in sight, as ``state_dict()`` gives them.
 STATE = Unknown("state_dict() of a module")
@@ -61,6 +67,8 @@ def is_layer_name(name: str) -> bool:
 def construct(run: Run, name: str, arguments: Arguments) -> Value:
     """Construct a module of the library by its public name; one made by a helper is built where that is called."""
     public, helper = canonical(name), run.helper
+    for depth in _DEPTHS.get(public, ()):
+        run.seen.depths |= as_number(arguments.get(*depth) or Unknown()).symbols
     called = arguments if helper is None else replace(arguments, site=helper.site, owner=helper.owner)
     module = ModuleValue(None, called.site, container=public, level=run.uncertainty)
     fill(run, module, public, called)

@@ -7,6 +7,7 @@ from functools import cache
 
 from mulint import theory
 from mulint.program import classes
+from mulint.program.library import checkpoints, practices
 from mulint.program.library.modules import named_weights
 from mulint.program.records import GroupRecord, OptimizerRecord, SchedulerRecord, Weight
 from mulint.program.run import Arguments, Run, iterate, read_off_data
@@ -17,6 +18,7 @@ from mulint.program.values import (
     ListValue,
     ModuleValue,
     OptimizerValue,
+    SchedulerValue,
     Tensor,
     Unknown,
     Value,
@@ -122,10 +124,9 @@ def scheduler(run: Run, name: str, arguments: Arguments) -> Value:
     several = iterate(functions)[0] if isinstance(functions, ListValue) else [functions] if functions else []
     step = read_off_data("step", arguments.site)
     factors = [as_number(run.call(f, Arguments((step,), {}, arguments.site, arguments.owner))) for f in several]
-    run.seen.schedulers.append(
-        SchedulerRecord(name, arguments.site, arguments.owner, given, record, tuple(factors), run.next_order())
-    )
-    return Unknown("a scheduler")
+    built = SchedulerRecord(name, arguments.site, arguments.owner, given, record, tuple(factors), run.next_order())
+    run.seen.schedulers.append(built)
+    return SchedulerValue(built)
 
 
 def _groups(params: Value) -> tuple[list[GroupRecord], bool]:
@@ -172,7 +173,10 @@ def _weights(items: list[Value]) -> tuple[Weight, ...] | None:
 
 def call_method(run: Run, optimizer: OptimizerValue, name: str, arguments: Arguments) -> Value:
     """``add_param_group`` adds one; everything else leaves the groups alone."""
-    del run
+    if name in checkpoints.METHODS:
+        return checkpoints.METHODS[name](run, optimizer.record, arguments)
+    if name == "step":
+        practices.observe_step(run, arguments)
     if name == "add_param_group":
         group = arguments.get("param_group", 0)
         if isinstance(group, DictValue):
@@ -182,3 +186,10 @@ def call_method(run: Run, optimizer: OptimizerValue, name: str, arguments: Argum
         if name in ("step", "zero_grad", "add_param_group")
         else Unknown(f"{name}() of an optimizer")
     )
+
+
+def call_scheduler_method(run: Run, scheduler: SchedulerValue, name: str, arguments: Arguments) -> Value:
+    """What the methods of a scheduler give."""
+    if name in checkpoints.METHODS:
+        return checkpoints.METHODS[name](run, scheduler.record, arguments)
+    return Unknown(f"{name}() of a scheduler")

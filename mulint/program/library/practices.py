@@ -7,7 +7,7 @@ from functools import cache
 
 from mulint.program.records import Practice
 from mulint.program.run import Arguments, Run
-from mulint.program.values import Constant, External, Value
+from mulint.program.values import Constant, External, Value, as_number
 
 _AUTOCAST = {
     "torch.autocast": ("device_type", "dtype"),
@@ -15,6 +15,17 @@ _AUTOCAST = {
     "torch.cuda.amp.autocast": ("enabled", "dtype"),
 }
 _SCALERS = frozenset({"torch.amp.GradScaler", "torch.cuda.amp.GradScaler", "torch.GradScaler"})
+_LOADERS = frozenset({"torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader"})
+_DROPOUTS = ("", "1d", "2d", "3d")
+# The argument that says how much a model is regularised, and its position.
+_REGULARISATION: dict[str, tuple[str, int | None]] = {
+    **{f"torch.nn.Dropout{dims}": ("p", 0) for dims in _DROPOUTS},
+    **{f"torch.nn.{name}": ("p", 0) for name in ("AlphaDropout", "FeatureAlphaDropout")},
+    **{f"torch.nn.functional.dropout{dims}": ("p", 1) for dims in _DROPOUTS},
+    "torch.nn.functional.scaled_dot_product_attention": ("dropout_p", 4),
+    "torch.nn.CrossEntropyLoss": ("label_smoothing", None),
+    "torch.nn.functional.cross_entropy": ("label_smoothing", None),
+}
 _CHECK = "mup.get_coord_data"
 _SIGNATURE = ("models", "dataloader", "optimizer", "lr", "mup")
 # Models, not tokenizers or configurations.
@@ -32,8 +43,20 @@ def observe_function(run: Run, public: str, arguments: Arguments) -> None:
         _keep(run, "loss-scaling", public, arguments, {})
     elif public == _CHECK:
         _keep(run, "coordinate-check", public, arguments, arguments.bind(_SIGNATURE))
+    elif public in _REGULARISATION:
+        name, position = _REGULARISATION[public]
+        value = arguments.get(name, position)
+        if value is not None and as_number(value).symbols:
+            _keep(run, "regularisation", name, arguments, {name: value})
+    elif public in _LOADERS:
+        _keep(run, "loader", public, arguments, arguments.bind(("dataset", "batch_size")))
     elif _is_pretrained(public):
         _keep(run, "pretrained", public, arguments, {})
+
+
+def observe_step(run: Run, arguments: Arguments) -> None:
+    """Keep a call of ``optimizer.step()``: how often it happens, and whether it surely does each time."""
+    _keep(run, "step", "step", arguments, {"times": run.repeats, "certain": Constant(not run.uncertainty)})
 
 
 def observe_method(run: Run, name: str, arguments: Arguments) -> None:

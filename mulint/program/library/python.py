@@ -54,14 +54,23 @@ def _repeated(run: Run, arguments: Arguments) -> Value:
 
 def _range(run: Run, arguments: Arguments) -> Value:
     del run
-    bounds = [as_number(v).whole for v in arguments.positional]
+    numbers = [as_number(v) for v in arguments.positional]
+    bounds = [number.whole for number in numbers]
     known = [b for b in bounds if b is not None]
     # Longer repetitions build the same thing again: one round stands for all.
     if len(known) == len(bounds) and 1 <= len(known) <= 3 and 0 not in known[2:]:
         rounds = range(*known)[: _FEW_ROUNDS + 1]  # its own length may be more than Python can count
         if len(rounds) <= _FEW_ROUNDS:
             return ListValue([Number.of(i) for i in rounds])
-    return ListValue([UNKNOWN_NUMBER], complete=False)
+    return ListValue([UNKNOWN_NUMBER], complete=False, length=_length_of_range(numbers))
+
+
+def _length_of_range(bounds: list[Number]) -> Number:
+    if len(bounds) == 1:
+        return bounds[0]
+    start, stop, *rest = bounds or (UNKNOWN_NUMBER, UNKNOWN_NUMBER)
+    length = stop.combine(start, lambda a, b: a - b)
+    return length / rest[0] if rest else length
 
 
 def _enumerate(run: Run, arguments: Arguments) -> Value:
@@ -285,6 +294,17 @@ def _power(run: Run, arguments: Arguments) -> Value:
     return UNKNOWN_NUMBER if constant is None else base.power(Fraction(constant).limit_denominator(64))
 
 
+def _joined_path(run: Run, arguments: Arguments) -> Value:
+    """``os.path.join(folder, name)``: where the parts are the same, one knob."""
+    parts = arguments.positional
+    if all(isinstance(part, Constant) and isinstance(part.value, str) for part in parts):
+        return Constant("/".join(str(part.value) for part in parts if isinstance(part, Constant)))
+    joined = Knob(Symbol("join", arguments.site.path, arguments.site.line))
+    if all(isinstance(part, Constant | Knob) for part in parts):
+        return run.paths.setdefault(parts, joined)
+    return joined
+
+
 def _opaque(run: Run, arguments: Arguments) -> Value:
     """A number of its own, so that what it is multiplied with stays known."""
     del run
@@ -373,6 +393,7 @@ FUNCTIONS: dict[str, Handler] = {
     "numpy.sqrt": _root,
     "math.pow": _power,
     "builtins.pow": _power,
+    "os.path.join": _joined_path,
     "math.log": _opaque,
     "math.log2": _opaque,
     "math.cos": _opaque,

@@ -7,7 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.program.library import attention_calls, initialisers, lengths, modules, shapes, tensors, updates
+from mulint.program.library import (
+    attention_calls,
+    checkpoints,
+    initialisers,
+    lengths,
+    modules,
+    shapes,
+    tensors,
+    updates,
+)
 from mulint.program.records import Norm, Weight
 from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
 from mulint.program.values import (
@@ -388,6 +397,8 @@ _SPECIAL: dict[str, Handler] = {
 
 # Qualified names that do not start with torch, or mean something else than the last part says.
 NAMED: dict[str, Handler] = {
+    "torch.save": checkpoints.save,
+    "torch.load": checkpoints.load,
     "torch.autograd.grad": updates.gradients,
     "torch.nn.Parameter": _parameter,
     "torch.nn.parameter.Parameter": _parameter,
