@@ -12,12 +12,15 @@ from mulint.findings import NotUnderstood, Signs, Understood
 from mulint.program.dimensions import Symbol
 from mulint.program.entry import observe
 from mulint.program.intent import signs
+from mulint.program.numbers import Number
+from mulint.program.observations import Failure, Observations
 from mulint.program.parameters import Parameter, parameters
 from mulint.program.rates import OptimizerView, optimizer_views
 from mulint.program.ratios import ratio_bases, width_multipliers
-from mulint.program.records import Failure, Observations, RateWrite, Weight
+from mulint.program.records import Weight
 from mulint.program.scopes import Files, Modules
-from mulint.program.values import Number, Site, as_number
+from mulint.program.training_records import RateWrite
+from mulint.program.values import Site, as_number
 from mulint.program.widths import (
     Named,
     data_channels,

@@ -8,8 +8,9 @@ from mulint.program import classes, flags
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join, join_all
 from mulint.program.library import modules, tuners
-from mulint.program.records import RateWrite
+from mulint.program.numbers import Number
 from mulint.program.run import Arguments, Run
+from mulint.program.training_records import RateWrite
 from mulint.program.values import (
     Bound,
     Choice,
@@ -22,7 +23,6 @@ from mulint.program.values import (
     ListValue,
     Method,
     ModuleValue,
-    Number,
     ObjectValue,
     OptimizerValue,
     SchedulerValue,

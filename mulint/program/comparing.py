@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mulint.program.dimensions import Symbol
-from mulint.program.values import Number
+from mulint.program.numbers import Number
 
 
 def differ(a: Number, b: Number, defaults: Mapping[Symbol, Number], owner: str) -> bool:

@@ -12,11 +12,12 @@ from mulint.facts.spans import line_of
 from mulint.program import classes
 from mulint.program.interpreter import Interpreter
 from mulint.program.models import helpers, makers, parts, unapplied
-from mulint.program.records import Application, Failure
+from mulint.program.numbers import UNKNOWN_NUMBER
+from mulint.program.observations import Failure
+from mulint.program.records import Application
 from mulint.program.run import Arguments, OutOfBudget
 from mulint.program.scopes import Files
 from mulint.program.values import (
-    UNKNOWN_NUMBER,
     Bound,
     ClassValue,
     Constant,

@@ -10,11 +10,11 @@ from mulint.program import flags, loops
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join, join_all
 from mulint.program.library import indexing
+from mulint.program.numbers import UNKNOWN_NUMBER, Number
 from mulint.program.operators import binary, compare, text_of, unary
 from mulint.program.run import Arguments, Run, iterate, site_of, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
-    UNKNOWN_NUMBER,
     Bound,
     ClassValue,
     Constant,
@@ -24,7 +24,6 @@ from mulint.program.values import (
     GroupValue,
     Knob,
     ListValue,
-    Number,
     SuperValue,
     Unknown,
     Value,

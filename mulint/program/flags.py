@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 from mulint.facts import syntax as s
 from mulint.program import classes
+from mulint.program.numbers import Number
 from mulint.program.records import Moment
 from mulint.program.run import Run, site_of
 from mulint.program.scopes import MUP_PACKAGES, Scope
-from mulint.program.values import ClassValue, Constant, External, ModuleValue, Number, ObjectValue, Site, Value
+from mulint.program.values import ClassValue, Constant, External, ModuleValue, ObjectValue, Site, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from mulint.program import classes
 from mulint.program.dimensions import Symbol
+from mulint.program.numbers import Number
 from mulint.program.records import Construction
-from mulint.program.values import ClassValue, DictValue, Knob, Number, ObjectValue, Value, as_number
+from mulint.program.values import ClassValue, DictValue, Knob, ObjectValue, Value, as_number
 
 Options = dict[Symbol, float]
 

@@ -9,11 +9,12 @@ from mulint.facts import FileFacts
 from mulint.facts import syntax as s
 from mulint.findings import Intent, Package, Signs
 from mulint.program.dimensions import Symbol
+from mulint.program.numbers import Number
+from mulint.program.observations import Observations
 from mulint.program.packages import Packages, connections, enclosing, package_of
 from mulint.program.ratios import likeliest_bases
-from mulint.program.records import Observations
 from mulint.program.scopes import MUP_PACKAGES
-from mulint.program.values import Number, Site, as_number
+from mulint.program.values import Site, as_number
 from mulint.program.widths import size_symbols
 
 

@@ -26,10 +26,10 @@ from mulint.program.library import (
     zoos,
 )
 from mulint.program.library.layers import canonical
+from mulint.program.numbers import ONE, Number
 from mulint.program.run import Arguments, Frame, OutOfBudget, Run, sources_of
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
-    ONE,
     Bound,
     Choice,
     ClassValue,
@@ -42,7 +42,6 @@ from mulint.program.values import (
     ListValue,
     Method,
     ModuleValue,
-    Number,
     OptimizerValue,
     SchedulerValue,
     Site,

@@ -5,21 +5,18 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from mulint.program.numbers import MOST_ALTERNATIVES, ONE, Number, number_of
 from mulint.program.values import (
-    MOST_ALTERNATIVES,
-    ONE,
     Choice,
     Constant,
     External,
     Knob,
     ListValue,
     ModuleValue,
-    Number,
     Tensor,
     Unknown,
     Value,
     as_number,
-    number_of,
     options,
 )
 

@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import pairwise
 
 from mulint.facts.syntax import Expression
-from mulint.program.records import Loop, Round
+from mulint.program.numbers import Number
 from mulint.program.run import Run, site_of
 from mulint.program.scopes import Scope
-from mulint.program.values import ListValue, Number, Value
+from mulint.program.training_records import Loop, Round
+from mulint.program.values import ListValue, Value
 
 _ONCE: AbstractContextManager[None] = nullcontext()
 

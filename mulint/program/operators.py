@@ -9,10 +9,10 @@ from fractions import Fraction
 from mulint.facts.spans import Span
 from mulint.program.joining import join_all
 from mulint.program.library import tensors
+from mulint.program.numbers import UNKNOWN_NUMBER, Number
 from mulint.program.run import Run, site_of, sources_of, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
-    UNKNOWN_NUMBER,
     Choice,
     ClassValue,
     Constant,
@@ -23,7 +23,6 @@ from mulint.program.values import (
     Knob,
     ListValue,
     ModuleValue,
-    Number,
     ObjectValue,
     OptimizerValue,
     SavedState,

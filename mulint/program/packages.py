@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from mulint.program.records import Observations
+from mulint.program.observations import Observations
 
 
 def package_of(path: str) -> str:

@@ -8,8 +8,11 @@ from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS
-from mulint.program.records import Application, GroupRecord, InitCall, Observations, OptimizerRecord, Weight
-from mulint.program.values import ONE, Number, Site, Value, as_number, product
+from mulint.program.numbers import ONE, Number, product
+from mulint.program.observations import Observations
+from mulint.program.records import Application, InitCall, Weight
+from mulint.program.training_records import GroupRecord, OptimizerRecord
+from mulint.program.values import Site, Value, as_number
 from mulint.program.widths import growth, head_counts
 from mulint.theory import Role, init_std_exponent, required_init, role_of, table_8
 

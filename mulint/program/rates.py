@@ -8,9 +8,11 @@ from fractions import Fraction
 from functools import cached_property
 
 from mulint.program.dimensions import Symbol
+from mulint.program.numbers import ONE, Number
 from mulint.program.parameters import Parameter, rate_of
-from mulint.program.records import GroupRecord, OptimizerRecord, Weight
-from mulint.program.values import ONE, Constant, Number, Site, Value, as_number
+from mulint.program.records import Weight
+from mulint.program.training_records import GroupRecord, OptimizerRecord
+from mulint.program.values import Constant, Site, Value, as_number
 from mulint.program.widths import growth
 from mulint.theory import Optimizer, Role, lookup
 

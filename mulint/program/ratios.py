@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from mulint.program.dimensions import Symbol
+from mulint.program.numbers import Number
+from mulint.program.observations import Observations
 from mulint.program.parameters import rate_of
-from mulint.program.records import Observations
-from mulint.program.values import Number, Site
+from mulint.program.values import Site
 from mulint.program.widths import size_symbols
 
 

@@ -1,4 +1,4 @@
-"""What the abstract run of a program observes: layers, weights, their uses, and how they are optimised."""
+"""What the abstract run of a program observes of its models: layers, weights, and their uses."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from mulint.findings import NotUnderstood
-from mulint.program.values import ONE, UNKNOWN_NUMBER, Number, Site, as_number
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
+from mulint.program.values import Site, as_number
 
 if TYPE_CHECKING:
-    from mulint.program.dimensions import Symbol
-    from mulint.program.flags import Flag, Mismatch
-    from mulint.program.values import ClassValue, ModuleValue, Value
+    from mulint.program.values import ClassValue, Value
 
 
 @dataclass(eq=False, slots=True)
@@ -271,93 +269,6 @@ class ScaledActivation:
     taker: Application | None
 
 
-@dataclass(eq=False, slots=True)
-class GroupRecord:
-    """One parameter group as given to an optimizer; ``weights`` is None when it could not be followed."""
-
-    weights: tuple[Weight, ...] | None
-    options: dict[str, Value]
-
-
-@dataclass(eq=False, slots=True)
-class OptimizerRecord:
-    """One construction of an optimizer.
-
-    ``conditional``: it hangs on a condition that is not known. ``listed``: it is given weights one by one, not
-    all of a model's, though which they are is not known. ``hook`` names the part of a framework that builds it
-    out of sight. ``order`` is its place among all that was observed.
-    """
-
-    type: str
-    site: Site
-    owner: str
-    groups: list[GroupRecord]
-    options: dict[str, Value]
-    complete: bool
-    conditional: bool = False
-    listed: bool = False
-    hook: str = ""
-    order: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SchedulerRecord:
-    """One construction of a learning-rate scheduler.
-
-    ``optimizer`` is None when it could not be followed; ``factors`` is what the functions given to it return.
-    """
-
-    type: str
-    site: Site
-    owner: str
-    arguments: dict[str, Value]
-    optimizer: OptimizerRecord | None
-    factors: tuple[Number, ...] = ()
-    order: int = 0
-
-    @property
-    def scales_groups(self) -> bool:
-        """Whether it multiplies each group's rate by the group's ``lr_scale``, as the schedulers of timm do."""
-        return self.type.startswith("timm.scheduler.")
-
-
-@dataclass(frozen=True, slots=True)
-class StateLoad:
-    """A state, saved before, that replaces the one of an optimizer or a scheduler, ``holder``."""
-
-    site: Site
-    owner: str
-    holder: OptimizerRecord | SchedulerRecord
-    state: Value
-    moment: Moment
-
-
-@dataclass(frozen=True, slots=True)
-class RateWrite:
-    """An assignment to the ``lr``, ``initial_lr`` or ``lr_scale`` (``key``) of one or every parameter group.
-
-    Also one to the ``base_lrs`` of a scheduler.
-
-    ``reads`` are the keys of the group that take part in the value. ``asks``: a condition around it reads
-    something from the group.
-    """
-
-    site: Site
-    value: Value
-    every: bool
-    reads: frozenset[str]
-    owner: str
-    record: OptimizerRecord | None
-    key: str = "lr"
-    order: int = 0
-    asks: bool = False
-
-    @property
-    def relative(self) -> bool:
-        """Whether something read from the group takes part in the value."""
-        return bool(self.reads)
-
-
 @dataclass(frozen=True, slots=True)
 class Construction:
     """One instance of a user's class being built: the call, and what its parameters or fields were given.
@@ -368,124 +279,3 @@ class Construction:
     kind: ClassValue
     site: Site
     given: dict[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class ManualUpdate:
-    """A gradient, times a rate, subtracted from a weight by the user's own code; the weight is None if unknown."""
-
-    site: Site
-    weight: Weight | None
-    rate: Number
-    owner: str
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEvent:
-    """A step in the life of a model that the mup package depends on.
-
-    ``kind`` is shapes, optimizer, load, copy, average, data-parallel, empty or reparametrise.
-    ``model`` is the model, None where it was not followed; ``name`` is the function that was called.
-    """
-
-    kind: str
-    name: str
-    site: Site
-    moment: Moment
-    model: ModuleValue | None
-    arguments: dict[str, Value]
-    complete: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Practice:
-    """A step of a training script that a transfer of hyperparameters depends on.
-
-    ``kind`` is coordinate-check, half-precision, loss-scaling, pretrained, loader, step or regularisation.
-    """
-
-    kind: str
-    name: str
-    site: Site
-    arguments: dict[str, Value]
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What one round of a loop gave: what was built, and the steps of training."""
-
-    constructions: tuple[Construction, ...]
-    optimizers: tuple[OptimizerRecord, ...]
-    practices: tuple[Practice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """A loop over values that are all known, each round of which builds an optimizer."""
-
-    site: Site
-    owner: str
-    rounds: tuple[Round, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """An error of mulint's own while it followed the code that starts at a place."""
-
-    path: str
-    line: int
-    error: Exception
-
-
-@dataclass(slots=True)
-class Observations:
-    """Everything seen in one abstract run of a project.
-
-    ``defaults`` is what options are unless they are given, ``depths`` those that say how often a part is repeated,
-    ``tuned`` those that a tuner proposes values of, and where.
-    """
-
-    layers: list[Layer] = field(default_factory=list)
-    weights: list[Weight] = field(default_factory=list)
-    applications: list[Application] = field(default_factory=list)
-    attentions: list[AttentionRecord] = field(default_factory=list)
-    lookup_scales: list[LookupScale] = field(default_factory=list)
-    products: list[ProductRecord] = field(default_factory=list)
-    scaled: list[ScaledActivation] = field(default_factory=list)
-    optimizers: list[OptimizerRecord] = field(default_factory=list)
-    schedulers: list[SchedulerRecord] = field(default_factory=list)
-    group_writes: list[RateWrite] = field(default_factory=list)
-    state_loads: list[StateLoad] = field(default_factory=list)
-    manual_updates: list[ManualUpdate] = field(default_factory=list)
-    package_calls: list[tuple[str, Site]] = field(default_factory=list)
-    model_events: list[ModelEvent] = field(default_factory=list)
-    practices: list[Practice] = field(default_factory=list)
-    loops: list[Loop] = field(default_factory=list)
-    depths: set[Symbol] = field(default_factory=set)
-    tuned: dict[Symbol, Site] = field(default_factory=dict)
-    shape_writes: list[tuple[str, Site]] = field(default_factory=list)
-    defaults: dict[Symbol, Number] = field(default_factory=dict)
-    flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)
-    mismatches: list[Mismatch] = field(default_factory=list)
-    left_arms: set[tuple[int, int]] = field(default_factory=set)
-    modules: set[tuple[str, str]] = field(default_factory=set)
-    constructions: list[Construction] = field(default_factory=list)
-    not_understood: list[NotUnderstood] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-
-    @property
-    def rate_writes(self) -> list[RateWrite]:
-        """The writes of learning rates among those to groups."""
-        return [w for w in self.group_writes if w.key == "lr"]
-
-    @property
-    def count(self) -> int:
-        """How much of models, their uses and their training was seen."""
-        return (
-            len(self.layers)
-            + len(self.weights)
-            + len(self.applications)
-            + len(self.attentions)
-            + len(self.optimizers)
-            + len(self.modules)
-        )

@@ -11,11 +11,11 @@ from mulint.facts.syntax import Attribute, Expression, Function, Lambda, Name, S
 from mulint.findings import NotUnderstood
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.joining import join
-from mulint.program.records import Moment, Observations
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
+from mulint.program.observations import Observations
+from mulint.program.records import Moment
 from mulint.program.scopes import Files, Scope
 from mulint.program.values import (
-    ONE,
-    UNKNOWN_NUMBER,
     Choice,
     ClassValue,
     Constant,
@@ -25,7 +25,6 @@ from mulint.program.values import (
     Knob,
     ListValue,
     ModuleValue,
-    Number,
     ObjectValue,
     Site,
     Tensor,

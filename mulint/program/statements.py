@@ -10,19 +10,11 @@ from mulint.program import flags, loops
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join
 from mulint.program.library.indexing import assign, of_group
+from mulint.program.numbers import UNKNOWN_NUMBER, Number
 from mulint.program.operators import binary
 from mulint.program.run import Frame, Run, iterate, site_of, truth
 from mulint.program.scopes import MUP_PACKAGES, Scope
-from mulint.program.values import (
-    UNKNOWN_NUMBER,
-    ClassValue,
-    Constant,
-    External,
-    FunctionValue,
-    Number,
-    Unknown,
-    Value,
-)
+from mulint.program.values import ClassValue, Constant, External, FunctionValue, Unknown, Value
 
 _MOST_ITERATIONS = 64
 

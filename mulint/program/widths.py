@@ -15,8 +15,9 @@ from fractions import Fraction
 from math import inf
 
 from mulint.program.dimensions import Symbol
-from mulint.program.records import Application, Observations
-from mulint.program.values import UNKNOWN_NUMBER, Number, product
+from mulint.program.numbers import UNKNOWN_NUMBER, Number, product
+from mulint.program.observations import Observations
+from mulint.program.records import Application
 
 FEW_CHANNELS = 16
 

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from mulint.program.dimensions import Dimension, Symbol
-from mulint.program.records import Application, Observations, Weight
-from mulint.program.values import UNKNOWN_NUMBER, Number, Site
+from mulint.program.numbers import UNKNOWN_NUMBER, Number
+from mulint.program.observations import Observations
+from mulint.program.records import Application, Weight
+from mulint.program.values import Site
 from mulint.program.widths import fed, growth
 
 

@@ -10,8 +10,9 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import contains
 from mulint.program import Program, classes
 from mulint.program.dimensions import Symbol
+from mulint.program.numbers import Number
 from mulint.program.records import Construction
-from mulint.program.values import ClassValue, Knob, Number, ObjectValue, Site, Value, as_number, options
+from mulint.program.values import ClassValue, Knob, ObjectValue, Site, Value, as_number, options
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
 from mulint.program import Program
 from mulint.program.dimensions import Dimension, Symbol
+from mulint.program.numbers import Number
 from mulint.program.records import Construction
-from mulint.program.values import ClassValue, Knob, Number, ObjectValue, Site, as_number, options
+from mulint.program.values import ClassValue, Knob, ObjectValue, Site, as_number, options
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.tree import Document, Tree
 

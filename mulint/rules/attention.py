@@ -8,9 +8,10 @@ from fractions import Fraction
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.library.indexing import LAST_AXIS
+from mulint.program.numbers import Number
 from mulint.program.parameters import growths
 from mulint.program.records import AttentionRecord
-from mulint.program.values import Number, Site
+from mulint.program.values import Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
 from mulint.rules.settings import Withheld

@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from mulint.findings import Severity
 from mulint.program import Program
+from mulint.program.numbers import Number
 from mulint.program.parameters import Parameter, same_site
-from mulint.program.values import Number, Site
+from mulint.program.values import Site
 from mulint.theory import law
 
 

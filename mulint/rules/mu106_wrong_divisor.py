@@ -65,7 +65,7 @@ from collections.abc import Iterator
 from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.dimensions import Symbol
-from mulint.program.values import Number
+from mulint.program.numbers import Number
 from mulint.rules import describe, rates
 from mulint.rules.rule import Header
 from mulint.theory import Role, law

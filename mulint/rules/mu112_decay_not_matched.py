@@ -68,8 +68,9 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
+from mulint.program.numbers import Number
 from mulint.program.rates import Group, OptimizerView
-from mulint.program.values import Number, Value, as_number
+from mulint.program.values import Value, as_number
 from mulint.rules import describe, rates
 from mulint.rules.rule import Header
 from mulint.theory import Decay, Optimizer

@@ -75,8 +75,10 @@ from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.comparing import differ
 from mulint.program.library.mup_package import precedes
-from mulint.program.records import OptimizerRecord, RateWrite, SchedulerRecord, StateLoad, Weight
-from mulint.program.values import Number, SavedState, Site, options
+from mulint.program.numbers import Number
+from mulint.program.records import Weight
+from mulint.program.training_records import OptimizerRecord, RateWrite, SchedulerRecord, StateLoad
+from mulint.program.values import SavedState, Site, options
 from mulint.rules.rule import Header, subject
 
 RULE = Header("MU115", "state-of-another-width", Severity.WARNING)

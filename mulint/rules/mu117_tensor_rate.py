@@ -56,8 +56,9 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.records import ModelEvent
-from mulint.program.values import ListValue, Number, Site, Tensor, Value
+from mulint.program.numbers import Number
+from mulint.program.training_records import ModelEvent
+from mulint.program.values import ListValue, Site, Tensor, Value
 from mulint.rules.rule import Header, subject
 from mulint.rules.steps import steps
 

@@ -57,8 +57,9 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.records import RateWrite
-from mulint.program.values import Number, Site
+from mulint.program.numbers import Number
+from mulint.program.training_records import RateWrite
+from mulint.program.values import Site
 from mulint.rules.rule import Header, subject
 from mulint.theory import Role
 

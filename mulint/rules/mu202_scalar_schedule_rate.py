@@ -53,7 +53,8 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.values import Knob, Number
+from mulint.program.numbers import Number
+from mulint.program.values import Knob
 from mulint.rules import schedules
 from mulint.rules.rule import Header, subject
 

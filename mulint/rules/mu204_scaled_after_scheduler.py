@@ -68,7 +68,7 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.rates import OptimizerView
-from mulint.program.records import RateWrite, SchedulerRecord
+from mulint.program.training_records import RateWrite, SchedulerRecord
 from mulint.program.values import as_number
 from mulint.rules.rule import Header, subject
 

@@ -60,7 +60,8 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.program.values import Knob, Number
+from mulint.program.numbers import Number
+from mulint.program.values import Knob
 from mulint.rules import rates, schedules
 from mulint.rules.rule import Header, subject
 

@@ -54,8 +54,8 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.dimensions import Symbol
+from mulint.program.numbers import Number
 from mulint.program.parameters import rate_of
-from mulint.program.values import Number
 from mulint.rules import schedules
 from mulint.rules.rule import Header, subject
 

@@ -63,7 +63,8 @@ from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.library.mup_package import precedes, weights_of
 from mulint.program.parameters import Parameter, final_inits, init_exponent
-from mulint.program.records import InitCall, ModelEvent
+from mulint.program.records import InitCall
+from mulint.program.training_records import ModelEvent
 from mulint.program.values import Site
 from mulint.rules import describe
 from mulint.rules.draws import FILLS

@@ -76,9 +76,10 @@ from collections.abc import Iterator
 from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.dimensions import Symbol
+from mulint.program.numbers import Number
 from mulint.program.parameters import Parameter, final_inits
 from mulint.program.records import InitCall
-from mulint.program.values import Number, Site
+from mulint.program.values import Site
 from mulint.program.widths import growth
 from mulint.rules.rule import Header, subject
 

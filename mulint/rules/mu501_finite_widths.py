@@ -59,8 +59,10 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.library.modules import named_weights
-from mulint.program.records import ModelEvent, Weight
-from mulint.program.values import Constant, ModuleValue, Number, Site
+from mulint.program.numbers import Number
+from mulint.program.records import Weight
+from mulint.program.training_records import ModelEvent
+from mulint.program.values import Constant, ModuleValue, Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
 from mulint.rules.steps import steps

@@ -63,7 +63,7 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.library.mup_package import holds, precedes
-from mulint.program.records import ModelEvent
+from mulint.program.training_records import ModelEvent
 from mulint.program.values import Constant, Site
 from mulint.rules.rule import Header, subject
 from mulint.rules.steps import steps

@@ -65,7 +65,8 @@ from dataclasses import dataclass
 from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.library.modules import named_modules
-from mulint.program.records import Construction, ModelEvent
+from mulint.program.records import Construction
+from mulint.program.training_records import ModelEvent
 from mulint.program.values import Constant, Knob, ModuleValue, ObjectValue, Site, Value, as_number
 from mulint.rules.rule import Header, subject
 from mulint.rules.steps import steps

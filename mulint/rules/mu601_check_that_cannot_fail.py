@@ -42,7 +42,7 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
-from mulint.program.records import Practice
+from mulint.program.training_records import Practice
 from mulint.program.values import Constant, DictValue, Site, as_number
 from mulint.rules.rule import Header, subject
 

@@ -67,8 +67,9 @@ from mulint.findings import Finding, Severity
 from mulint.program import Program
 from mulint.program.dimensions import Symbol
 from mulint.program.given import Options, options_of, settled
-from mulint.program.records import Loop
-from mulint.program.values import Constant, Number, Site
+from mulint.program.numbers import Number
+from mulint.program.training_records import Loop
+from mulint.program.values import Constant, Site
 from mulint.program.widths import head_counts
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject

@@ -8,9 +8,10 @@ from fractions import Fraction
 
 from mulint.findings import Finding, Severity
 from mulint.program import Program
+from mulint.program.numbers import Number
 from mulint.program.parameters import Parameter, multiplier
 from mulint.program.rates import Group, OptimizerView
-from mulint.program.values import Knob, Number, Site, Value, as_number
+from mulint.program.values import Knob, Site, Value, as_number
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
 from mulint.theory import Optimizer, Role, table_8

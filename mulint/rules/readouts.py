@@ -9,10 +9,11 @@ from fractions import Fraction
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.library.layers import ROWS
+from mulint.program.numbers import Number
 from mulint.program.parameters import Parameter, final_inits, init_exponent, multiplier, same_site
 from mulint.program.rates import OptimizerView
 from mulint.program.records import Application
-from mulint.program.values import Number, Site
+from mulint.program.values import Site
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
 from mulint.rules.settings import Withheld

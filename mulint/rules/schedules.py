@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mulint.program import Program
-from mulint.program.records import SchedulerRecord
+from mulint.program.training_records import SchedulerRecord
 from mulint.program.values import Site
 from mulint.theory import Role
 

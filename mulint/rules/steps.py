@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mulint.program import Program
 from mulint.program.library.mup_package import precedes
-from mulint.program.records import ModelEvent
+from mulint.program.training_records import ModelEvent
 
 
 def steps(program: Program, kind: str) -> Iterator[ModelEvent]:

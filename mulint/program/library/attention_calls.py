@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mulint.program.library import tensors
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.run import Arguments, Run, number_argument, sources_of
-from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, ListValue, Number, Tensor, Unknown, Value
+from mulint.program.values import Constant, ListValue, Tensor, Unknown, Value
 
 _NAMES = (("query", "q"), ("key", "k"), ("value", "v"))
 

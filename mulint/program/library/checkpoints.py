@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from mulint.program.joining import join
 from mulint.program.library import tensors
-from mulint.program.records import OptimizerRecord, SchedulerRecord, StateLoad
 from mulint.program.run import Arguments, Run
+from mulint.program.training_records import OptimizerRecord, SchedulerRecord, StateLoad
 from mulint.program.values import Constant, DictValue, Knob, SavedState, Unknown, Value
 
 Holder = OptimizerRecord | SchedulerRecord

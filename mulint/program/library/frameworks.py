@@ -7,17 +7,9 @@ from dataclasses import replace
 
 from mulint.program import classes
 from mulint.program.library import optimizers
-from mulint.program.records import OptimizerRecord
 from mulint.program.run import Arguments, Run
-from mulint.program.values import (
-    ClassValue,
-    Constant,
-    DictValue,
-    Knob,
-    ListValue,
-    Unknown,
-    Value,
-)
+from mulint.program.training_records import OptimizerRecord
+from mulint.program.values import ClassValue, Constant, DictValue, Knob, ListValue, Unknown, Value
 
 _BY_NAME = {
     "adam": "torch.optim.Adam",

@@ -8,12 +8,11 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import Span
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.joining import join, join_all
-from mulint.program.records import RateWrite
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.run import Run, iterate, site_of, sources_of
 from mulint.program.scopes import Scope
+from mulint.program.training_records import RateWrite
 from mulint.program.values import (
-    ONE,
-    UNKNOWN_NUMBER,
     Choice,
     Constant,
     DictValue,
@@ -23,7 +22,6 @@ from mulint.program.values import (
     Knob,
     ListValue,
     ModuleValue,
-    Number,
     ObjectValue,
     SavedState,
     Site,

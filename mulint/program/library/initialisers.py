@@ -7,19 +7,10 @@ from contextlib import contextmanager
 
 from mulint.program.dimensions import Dimension
 from mulint.program.joining import join
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.records import InitCall, Weight
 from mulint.program.run import Arguments, Run, number_argument
-from mulint.program.values import (
-    ONE,
-    UNKNOWN_NUMBER,
-    Constant,
-    FunctionValue,
-    Number,
-    Site,
-    Tensor,
-    Value,
-    as_number,
-)
+from mulint.program.values import Constant, FunctionValue, Site, Tensor, Value, as_number
 
 # Which argument carries the scale of the entries: (name, position, value when it is not given).
 _SCALES: dict[str, tuple[str, int, float]] = {

@@ -8,21 +8,10 @@ from fractions import Fraction
 
 from mulint.program.library import tensors
 from mulint.program.library.layers import ACTIVATION_MODULES, LINEAR_MODULES, ROWS, LayerRow
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.records import Application, AttentionRecord, Layer, Norm, Weight
 from mulint.program.run import Arguments, Run, sources_of, tensors_in
-from mulint.program.values import (
-    ONE,
-    UNKNOWN_NUMBER,
-    ListValue,
-    ModuleValue,
-    Number,
-    Site,
-    Tensor,
-    Unknown,
-    Value,
-    as_number,
-    options,
-)
+from mulint.program.values import ListValue, ModuleValue, Site, Tensor, Unknown, Value, as_number, options
 
 
 def at_construction(run: Run, layer: Layer, sizes: Mapping[str, Number], site: Site) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from mulint.program.values import ONE, Number
+from mulint.program.numbers import ONE, Number
 
 Sizes = Mapping[str, Number]
 

@@ -10,9 +10,10 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.records import Length, Norm
 from mulint.program.run import Arguments, number_argument
-from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, Number, Site, Tensor
+from mulint.program.values import Constant, Site, Tensor
 
 _HALF = Fraction(1, 2)
 _ROOTS = {"sqrt": _HALF, "rsqrt": -_HALF, "reciprocal": Fraction(-1)}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mulint.program.joining import join, join_all
 from mulint.program.library.indexing import unpacked
+from mulint.program.numbers import Number
 from mulint.program.run import Arguments, Run, iterate, sources_of
 from mulint.program.values import (
     Constant,
@@ -13,7 +14,6 @@ from mulint.program.values import (
     Knob,
     ListValue,
     Method,
-    Number,
     SavedState,
     Tensor,
     Unknown,

@@ -16,16 +16,15 @@ from mulint.program.library.layers import (
     ROWS,
     canonical,
 )
+from mulint.program.numbers import UNKNOWN_NUMBER, Number
 from mulint.program.records import Layer, Weight
 from mulint.program.run import Arguments, Run, iterate, truth
 from mulint.program.values import (
-    UNKNOWN_NUMBER,
     Choice,
     Constant,
     DictValue,
     ListValue,
     ModuleValue,
-    Number,
     Site,
     Tensor,
     Unknown,

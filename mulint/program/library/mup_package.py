@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from mulint.program.library.layers import ROWS
 from mulint.program.library.modules import named_modules, named_weights
-from mulint.program.records import ModelEvent, Moment, Observations
+from mulint.program.observations import Observations
+from mulint.program.records import Moment
 from mulint.program.run import Arguments, Run, iterate
+from mulint.program.training_records import ModelEvent
 from mulint.program.values import Constant, ListValue, ModuleValue, Tensor, Value
 from mulint.theory import known_names, lookup
 

@@ -9,8 +9,9 @@ from mulint import theory
 from mulint.program import classes
 from mulint.program.library import checkpoints, practices
 from mulint.program.library.modules import named_weights
-from mulint.program.records import GroupRecord, OptimizerRecord, SchedulerRecord, Weight
+from mulint.program.records import Weight
 from mulint.program.run import Arguments, Run, iterate, read_off_data
+from mulint.program.training_records import GroupRecord, OptimizerRecord, SchedulerRecord
 from mulint.program.values import (
     ClassValue,
     Constant,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from mulint.program.records import Practice
 from mulint.program.run import Arguments, Run
+from mulint.program.training_records import Practice
 from mulint.program.values import Constant, External, Value, as_number
 
 _AUTOCAST = {

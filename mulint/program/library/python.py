@@ -12,9 +12,9 @@ from mulint.program.joining import join_all
 from mulint.program.library import command_line
 from mulint.program.library.indexing import of_group, unpacked
 from mulint.program.library.methods import make_dict
+from mulint.program.numbers import UNKNOWN_NUMBER, Number
 from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
 from mulint.program.values import (
-    UNKNOWN_NUMBER,
     Constant,
     DictValue,
     External,
@@ -22,7 +22,6 @@ from mulint.program.values import (
     Knob,
     ListValue,
     ModuleValue,
-    Number,
     ObjectValue,
     Partial,
     Tensor,

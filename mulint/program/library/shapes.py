@@ -7,18 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mulint.program.joining import join_tensors
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number, product
 from mulint.program.run import Arguments, iterate, number_argument, sources_of
-from mulint.program.values import (
-    ONE,
-    UNKNOWN_NUMBER,
-    Constant,
-    ListValue,
-    Number,
-    Tensor,
-    Value,
-    as_number,
-    product,
-)
+from mulint.program.values import Constant, ListValue, Tensor, Value, as_number
 
 Shaper = Callable[[Tensor, Arguments], Value]
 

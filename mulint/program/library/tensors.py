@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from mulint.program.joining import join_tensors
 from mulint.program.library import lengths, updates
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.records import (
     Application,
     AttentionRecord,
@@ -19,7 +20,7 @@ from mulint.program.records import (
     Weight,
 )
 from mulint.program.run import Run, keep_factor, sources_of, tensors_in
-from mulint.program.values import ONE, UNKNOWN_NUMBER, Constant, Number, Site, Tensor, Unknown, Value, as_number
+from mulint.program.values import Constant, Site, Tensor, Unknown, Value, as_number
 
 
 def settle(values: Sequence[Value]) -> None:

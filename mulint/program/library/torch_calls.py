@@ -17,21 +17,10 @@ from mulint.program.library import (
     tensors,
     updates,
 )
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.records import Norm, Weight
 from mulint.program.run import Arguments, Run, iterate, number_argument, read_off_data, sources_of, truth
-from mulint.program.values import (
-    ONE,
-    UNKNOWN_NUMBER,
-    Constant,
-    Knob,
-    ListValue,
-    ModuleValue,
-    Number,
-    Tensor,
-    Unknown,
-    Value,
-    as_number,
-)
+from mulint.program.values import Constant, Knob, ListValue, ModuleValue, Tensor, Unknown, Value, as_number
 
 Handler = Callable[[Run, Arguments], Value]
 

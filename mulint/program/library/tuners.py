@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mulint.program.dimensions import Symbol
+from mulint.program.numbers import Number
 from mulint.program.run import Arguments, Run, iterate
-from mulint.program.values import (
-    Constant,
-    DictValue,
-    External,
-    Knob,
-    ListValue,
-    Number,
-    Partial,
-    Site,
-    Unknown,
-    Value,
-)
+from mulint.program.values import Constant, DictValue, External, Knob, ListValue, Partial, Site, Unknown, Value
 
 Handler = Callable[[Run, Arguments], Value]
 # What a function may declare that it is given.

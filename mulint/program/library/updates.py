@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mulint.program.records import ManualUpdate
+from mulint.program.numbers import ONE, Number
 from mulint.program.run import Arguments, Run, number_argument
-from mulint.program.values import ONE, ListValue, Number, Site, Tensor, Value, as_number
+from mulint.program.training_records import ManualUpdate
+from mulint.program.values import ListValue, Site, Tensor, Value, as_number
 
 _MINUS_ONE = Number.of(-1)
 

@@ -6,9 +6,10 @@ import re
 from functools import cache
 
 from mulint.program.dimensions import Dimension, Symbol
+from mulint.program.numbers import Number
 from mulint.program.records import Weight
 from mulint.program.run import Arguments, Run
-from mulint.program.values import Constant, ModuleValue, Number, Tensor, Value
+from mulint.program.values import Constant, ModuleValue, Tensor, Value
 
 # Functions and classes that return a model of a size that their library knows.
 _MODELS = re.compile(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mulint.facts import syntax as s
 from mulint.findings import Finding
+from mulint.program.numbers import Number
 from mulint.program.parameters import Parameter
-from mulint.program.values import Number, Site
+from mulint.program.values import Site
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
