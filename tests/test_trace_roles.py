@@ -202,6 +202,28 @@ def test_attention_scale(options: dict[str, Any], marker: str, contract: int, sc
         assert site.parameters == ("attention.packed.weight",)
 
 
+class Rotated(nn.Module):
+    """Angles of positions that are computed on the way, from ranges of a size that grows."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        length, width = x.shape[1:]
+        rates = 1.0 / (10000 ** (torch.arange(0, width, 2, device=x.device) / width))
+        angles = torch.outer(torch.arange(length, device=x.device), rates).repeat(1, 2)
+        q, k = (y * angles.cos() + y.roll(width // 2, -1) * angles.sin() for y in (self.query(x), self.key(x)))
+        result: Tensor = (q @ k.transpose(1, 2) * width**-1).softmax(-1) @ x
+        return result
+
+
+def test_angles_of_positions_are_no_factor_of_unknown_size() -> None:
+    traced = Traced(Rotated, sequence)
+    assert traced.multiplier("query.weight") == traced.multiplier("key.weight") == 0
+    assert [site.ok for site in traced.found.attention] == [True]
+
+
 @pytest.mark.parametrize("power", [-0.5, None])
 def test_fixed_head_size_is_no_attention_site(power: float | None) -> None:
     traced = Traced(lambda width: Transformer(width, heads=width // 16, power=power), tokens)

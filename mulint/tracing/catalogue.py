@@ -17,6 +17,8 @@ def writes(name: str) -> bool:
 MULTIPLY = _words("mul mul_ multiply __mul__ __rmul__ __imul__")
 DIVIDE = _words("div div_ divide true_divide __truediv__ __itruediv__")
 INVERTED = _words("__rdiv__ __rtruediv__")
+# Products, which may also sum over nothing and only scale.
+SCALES = _words("einsum matmul __matmul__ mm bmm tensordot outer")
 ADD = _words(
     """
     add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ rsub subtract where maximum
@@ -78,6 +80,9 @@ MAKES_NEW = frozenset(
     )
     if not writes(name)
 )
+# Tensors made from Python numbers, with the same number everywhere.
+FILLED = _words("ones zeros full")
+FROM_DATA = _words("tensor as_tensor scalar_tensor")
 # Queries that produce no tensor of the model's computation.
 QUERIES = _words(
     """

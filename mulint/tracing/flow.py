@@ -12,7 +12,19 @@ from fractions import Fraction
 
 from mulint.tracing import packing
 from mulint.tracing.alignment import Aligned
-from mulint.tracing.catalogue import ADD, CHOICES, DIVIDE, FOLLOWED, KEEPS, LOOKUPS, MULTIPLY, NORMALISERS, ONE
+from mulint.tracing.catalogue import (
+    ADD,
+    CHOICES,
+    DIVIDE,
+    FILLED,
+    FOLLOWED,
+    FROM_DATA,
+    KEEPS,
+    LOOKUPS,
+    MULTIPLY,
+    NORMALISERS,
+    ONE,
+)
 from mulint.tracing.consumption import Consumption
 from mulint.tracing.elementwise import degrees as degrees_of
 from mulint.tracing.elementwise import number_of
@@ -255,7 +267,8 @@ class Flow(Consumption):
             kind = Kind.WEIGHT if Kind.WEIGHT in kinds else Kind.CONSTANT
         uses: list[ParameterUse] = []
         chosen = event.op in CHOICES and len(refs) > 1 and self.weighs(refs[0])
-        lookup = chosen and len(refs[0].shape) < 3  # of a stack of matrices some are taken, as they are
+        # Of a stack of matrices some are taken as they are, and a flat matrix is only laid out.
+        lookup = chosen and len(refs[0].shape) < 3 and all(law.exponent != 2 for law in operation.laws(refs[0]))
         if (chosen and not lookup) or (kind is Kind.ACTIVATION and self.scales_matrices(operation, refs)):
             kind = Kind.WEIGHT
         elif lookup or kind is Kind.ACTIVATION:
@@ -332,11 +345,16 @@ class Flow(Consumption):
         )
 
     def created(self, operation: Aligned) -> None:
-        """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``."""
-        laws = operation.scalars()
+        """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``. A range has no one number."""
+        op, laws = operation.event.op, operation.scalars()
+        number = CONSTANT
+        if op == "full":
+            number = operation.scalar("fill_value") or laws[-1]
+        elif op in FROM_DATA and len(laws) == 1:
+            number = laws[0]
+        known = op in FILLED or op in FROM_DATA or all(law.exponent == 0 for law in laws)
         for output in operation.event.outputs:
-            single = operation.event.op in ("tensor", "as_tensor", "scalar_tensor") and len(laws) == 1
-            self.values[output.node] = Value(Kind.CONSTANT, number=laws[0] if single else CONSTANT)
+            self.values[output.node] = Value(Kind.CONSTANT, number=number if known else None)
 
 
 def _summed(values: Iterable[Value], origins: Iterable[frozenset[tuple[str, int]]]) -> frozenset[tuple[str, int]]:

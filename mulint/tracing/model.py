@@ -61,7 +61,8 @@ class Use:
 class View:
     """A matrix, or a stack of them, whose numbers a parameter holds in fewer axes, such as a flat one.
 
-    ``shapes``: one for every width. ``contracted``: the axes of the view that are summed over.
+    ``shapes``: one for every width; none where the parameter has only some of the numbers, such as one half of a
+    symmetric matrix. ``contracted``: the axes of the view that are summed over.
     ``contracts`` and ``produces``: whether those, and whether the others, grow with the width.
     """
 
