@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mulint.case import Case
+from mulint.tracing.constants import constructing
 from mulint.tracing.model import Builder, Built, CannotBuild
 
 
@@ -23,7 +24,7 @@ def from_case(function: Callable[..., Any], widths: tuple[float, ...], dtype: to
 
     def build(width: float, seed: int, device: torch.device) -> Built:
         seed_everything(seed)
-        with device:
+        with constructing(device):
             case = function(width)
         check(case, getattr(function, "__name__", "the case"))
         model = case.model.to(device)

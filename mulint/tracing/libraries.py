@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from mulint.tracing.batches import ROWS, TOKENS, Make
 from mulint.tracing.blueprints import Blueprint
+from mulint.tracing.constants import constructing
 from mulint.tracing.leaves import by_part, changed, leaves
 from mulint.tracing.loading import describe, describe_briefly
 from mulint.tracing.model import CannotBuild
@@ -136,7 +137,7 @@ def _with_head(config: type) -> type[nn.Module]:
 def _of_constructor(target: Callable[..., Any], name: str) -> Blueprint:
     """A class, or a factory by the class it constructs: settings are the arguments the class receives."""
     try:
-        with torch.device("meta"), _constructed() as calls:
+        with constructing("meta"), _constructed() as calls:
             model = target()
     except Exception as error:
         raise CannotBuild(f"{name} cannot be built: {describe_briefly(error)}; write a case") from error
