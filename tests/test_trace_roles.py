@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 import mulint
-from mulint.tracing import cases, roles
+from mulint.tracing import cases, roles, verdict
 from mulint.tracing.model import ParameterDims
 
 ROOT = Path(__file__).parent
@@ -200,6 +200,27 @@ def test_attention_scale(options: dict[str, Any], marker: str, contract: int, sc
     assert site.line == line_of(marker)
     if not options.get("norm"):
         assert site.parameters == ("attention.packed.weight",)
+
+
+class Towers(nn.Module):
+    """The product of two towers, as it is or as the weight of a choice."""
+
+    def __init__(self, width: int, chooses: bool) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(7, width), nn.Linear(7, width)
+        self.chooses = chooses
+
+    def forward(self, x: Tensor) -> Tensor:
+        product = self.left(x) @ self.right(x).t() + 1.0
+        return (30 * torch.tanh(product / 30)).softmax(-1) @ x if self.chooses else product.sigmoid()
+
+
+@pytest.mark.parametrize(("chooses", "code"), [(False, "MU407"), (True, "MU405")])
+def test_a_product_by_itself_is_no_attention(chooses: bool, code: str) -> None:
+    traced = Traced(lambda width: Towers(width, chooses), features())
+    (culprit,) = verdict.culprits((), traced.found.attention)
+    assert culprit.code == code
+    assert culprit.parameter == "left.weight, right.weight"
 
 
 class Rotated(nn.Module):

@@ -63,6 +63,8 @@ CHOICES = _words("__getitem__ index_select gather take_along_dim")
 REORDER = _words("index_select gather take_along_dim roll flip sort topk _pad pad constant_pad_nd fold unfold")
 # Functions of every number by itself that are not homogeneous.
 ACTIVATIONS = _words("silu silu_ gelu gelu_ sigmoid tanh softplus elu elu_ selu mish hardswish logsigmoid exp")
+# What logits of attention go into: a softmax, or a function that caps them in front of it.
+SOFTMAX = _words("softmax _softmax tanh")
 JOINS = _words("cat concat concatenate stack hstack vstack column_stack block_diag")
 # Operations whose effect on a matrix among their arguments is known.
 FOLLOWED = (

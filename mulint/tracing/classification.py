@@ -179,7 +179,9 @@ def attention_of(ledger: Ledger) -> tuple[Attention, ...]:
         required = None if contract is None else -contract
         ok = None if scale is None or required is None else scale == required
         use = site.use
-        attention = Attention(use.path, use.line, use.column, use.op, contract, scale, required, ok)
+        attention = Attention(
+            use.path, use.line, use.column, use.op, contract, scale, required, ok, softmax=site.softmax
+        )
         found.setdefault(attention, []).extend(site.makers)
     return tuple(replace(site, parameters=tuple(dict.fromkeys(names))) for site, names in found.items())
 

@@ -24,6 +24,7 @@ from mulint.tracing.catalogue import (
     MULTIPLY,
     NORMALISERS,
     ONE,
+    SOFTMAX,
 )
 from mulint.tracing.consumption import Consumption
 from mulint.tracing.elementwise import degrees as degrees_of
@@ -39,6 +40,7 @@ from mulint.tracing.values import (
     Kind,
     Packed,
     ParameterUse,
+    Site,
     Source,
     Value,
     added,
@@ -210,7 +212,7 @@ class Flow(Consumption):
         elif law.exponent == 0:
             self.ledger.steady.append(operation.event.use)
         else:
-            self.ledger.site(operation, [self.value(query), self.value(key)], law, builtin)
+            self.ledger.site(operation, [self.value(query), self.value(key)], law, builtin, softmax=True)
         table = self.given(operation, value, rank - 2, {rank - 1: rank - 1})
         return Value(Kind.ACTIVATION, dict.fromkeys(table, ONE) if table else self.value(value).degrees)
 
@@ -274,6 +276,10 @@ class Flow(Consumption):
         elif lookup or kind is Kind.ACTIVATION:
             uses = [use for ref in refs if self.weighs(ref) for use in self.take(operation, ref, lookup=lookup)]
             kind = Kind.ACTIVATION
+        if event.op in SOFTMAX:
+            for source in values[0].degrees:
+                if isinstance(source, Site):
+                    source.softmax = True
         degrees = degrees_of(self.ledger, operation, refs, values, uses)
         rows = packing.passed(operation, refs[0], values[0].packed)
         for output, packed in zip(event.outputs, rows, strict=True):

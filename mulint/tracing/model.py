@@ -129,6 +129,7 @@ class Attention:
     scalar factors on the operands and on the result up to the softmax. ``required``: what the factors must
     have, the opposite of the contraction (TP5 Definition 4.1). ``None`` where it could not be followed.
     ``parameters``: the weights whose layers made the two activations, in all layers that share the place.
+    ``softmax``: whether it goes into one; a product by itself, as of two towers, does not.
     """
 
     path: str
@@ -140,6 +141,7 @@ class Attention:
     required: Fraction | None
     ok: bool | None
     parameters: tuple[str, ...] = ()
+    softmax: bool = True
 
 
 class CannotBuild(Exception):

@@ -51,6 +51,7 @@ class Site:
 
     ``module``: the one whose forward does it. ``builtin``: exponent of the scale that the operation itself
     applies, ``None`` if unknown. ``makers``: the parameters whose layers made the two activations.
+    ``softmax``: it goes into one, as in attention; else it is a product by itself.
     """
 
     use: Use
@@ -58,6 +59,7 @@ class Site:
     contracted: Law
     builtin: Fraction | None
     makers: tuple[str, ...] = ()
+    softmax: bool = False
 
 
 @dataclass(eq=False, slots=True)
