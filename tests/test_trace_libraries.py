@@ -86,6 +86,17 @@ class Stages(nn.Module):
         return self.fc(self.next(self.norm(self.stem(x)).relu()).mean((2, 3)))
 
 
+class Passed(Stages):
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+
+
+class Added(Stages):
+    def __init__(self, scale=2.0, **keywords):
+        super().__init__(**keywords)
+        self.scale = scale
+
+
 class Broken(nn.Module):
     class config_class(TinyConfig):
         pass
@@ -203,6 +214,8 @@ class Written(nn.Module):
 
 FACTORIES = {
     "normed": Normed,
+    "passed": lambda: Passed(channels=(32, 64)),
+    "added": lambda: Added(channels=(32, 64)),
     "written": Written,
     "stages_small": lambda: Stages(channels=(32, 64)),
     "residual": Residual,
@@ -258,8 +271,9 @@ def test_a_configuration_whose_sizes_hang_together() -> None:
     assert "n_layers = 2 (default 6)" in found["assumptions"]
 
 
-def test_a_factory_by_the_class_it_builds() -> None:
-    found = trace("zoo:stages_small")
+@pytest.mark.parametrize("name", ["stages_small", "passed", "added"])
+def test_a_factory_by_the_class_it_builds(name: str) -> None:
+    found = trace(f"zoo:{name}")
     assert found["base"].keys() == {"channels.0", "channels.1"}
     assert roles(found)["next.weight"] == "hidden"
     assert roles(found)["stem.weight"] == "input"

@@ -37,6 +37,8 @@ from mulint.tracing.trials import Change, Effect, Search, Trial
 EXPERTS = re.compile(r".*experts")
 SMALL_HEAD = 16
 FEW_EXPERTS = 16  # enough for the groups that some routers choose from
+HEAVY = 100_000_000  # parameters of the widest model, where smaller ones will do
+LEAST = 16  # the smallest width, where those from SMALLEST on make heavy models
 FEW = 6  # numbers that are tried in pairs
 # Layers may differ, such as every fourth or eighth one, and not run without each other: then more, at last all.
 DEPTHS = (DEPTH, 2 * DEPTH, 4 * DEPTH, 1 << 30)
@@ -334,7 +336,14 @@ def _widths(
     assert reference is not None
     start = last = Fraction(default)
     whole = [ratio for name, ratio in settings.ratios.items() if name not in settings.real]
-    while start / 2 >= SMALLEST and all((start / 2 * ratio).denominator == 1 for ratio in whole):
+
+    def is_heavy(smallest: Fraction) -> bool:
+        widest = search.build({**values, **settings.sizes(float(smallest * 8))})
+        return widest is not None and sum(map(math.prod, widest.sizes.values())) > HEAVY
+
+    while all((start / 2 * ratio).denominator == 1 for ratio in whole):
+        if start / 2 < SMALLEST and (start / 2 < LEAST or not is_heavy(start)):
+            break
         start /= 2
     while start <= last:
         ladder = [search.build({**values, **settings.sizes(float(start * 2**i))}) for i in range(4)]
