@@ -202,6 +202,29 @@ def test_attention_scale(options: dict[str, Any], marker: str, contract: int, sc
         assert site.parameters == ("attention.packed.weight",)
 
 
+class Kept(nn.Module):
+    """An embedding times a root that is kept in a few digits."""
+
+    scale: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(11, width)
+        self.register_buffer("scale", torch.tensor(width**0.5).bfloat16())
+
+    def forward(self, ids: Tensor) -> Tensor:
+        made: Tensor = self.table(ids)
+        return made * self.scale
+
+
+def test_a_factor_that_is_kept_in_a_few_digits() -> None:
+    def case(width: float) -> mulint.Case:
+        return mulint.Case(Kept(int(width)), tokens(0), lambda model, batch: _total(model(*batch)))
+
+    found = roles.trace(cases.from_case(case, (80.0, 160.0, 320.0), None), ROOT)
+    assert [parameter.multiplier for parameter in found.parameters] == [HALF]
+
+
 class Towers(nn.Module):
     """The product of two towers, as it is or as the weight of a choice."""
 

@@ -55,13 +55,13 @@ def of_sizes(widths: Sequence[float], sizes: Sequence[int]) -> Law:
     return Law(None, rising=all(before <= after for before, after in pairwise(sizes)))
 
 
-def of_numbers(widths: Sequence[float], numbers: Sequence[float]) -> Law:
+def of_numbers(widths: Sequence[float], numbers: Sequence[float], tolerance: float = 1e-4) -> Law:
     """The law of a scalar factor such as ``d ** -0.5``; signs are ignored."""
     if all(number == numbers[0] for number in numbers):  # never true of numbers that could not be read
         return CONSTANT
     if any(number == 0 or not math.isfinite(number) for number in numbers):
         return Law(None)
-    return Law(_power(widths, [abs(number) for number in numbers], 1e-4))
+    return Law(_power(widths, [abs(number) for number in numbers], tolerance))
 
 
 def _is_square(widths: Sequence[float], sizes: Sequence[int]) -> bool:

@@ -16,6 +16,8 @@ from mulint.tracing.model import CannotBuild
 
 CASE = "def case(width) -> mulint.Case"
 SMALLEST = 64
+LEAST = 16  # the smallest width where those from SMALLEST on make the widest model heavy
+HEAVY = 100_000_000  # numbers in matrices
 SMALLEST_HEAD = 4
 HEAD_COUNT = 4
 DEPTH = 2

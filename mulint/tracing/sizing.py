@@ -20,8 +20,10 @@ from mulint.tracing.knobs import (
     FEATURES,
     HEAD_SIZES,
     HEADS,
+    HEAVY,
     INPUTS,
     LAYERS,
+    LEAST,
     NARROW,
     OTHER,
     REQUIRED,
@@ -39,7 +41,7 @@ from mulint.tracing.model import CannotBuild
 from mulint.tracing.trials import Effect, Search, Trial
 
 CASE = "def case(width) -> mulint.Case"
-LEAST = 8  # smaller numbers count something
+FEWEST = 8  # smaller numbers count something
 TRIES = 4  # how often the smallest width is doubled until the model can be built
 
 
@@ -88,14 +90,24 @@ def widths(plan: Blueprint, settings: Settings, values: Mapping[str, Any]) -> tu
     smallest = SMALLEST if not isinstance(default, int) or default >= SMALLEST else SMALLEST // 2
     together = math.lcm(*heads)
     per_head = max(SMALLEST_HEAD, 2 ** math.ceil(math.log2(max(1.0, smallest / together))))
-    unit = together * per_head if heads else 1
-    unit = math.lcm(unit, *(ratio.denominator for ratio in settings.ratios.values()))
+    parts = math.lcm(*(ratio.denominator for ratio in settings.ratios.values()))
+    unit = math.lcm(together * per_head if heads else 1, parts)
     start = unit * 2 ** math.ceil(math.log2(max(1.0, smallest / unit)))
-    ladders = [tuple(float(start * 2 ** (i + more)) for i in range(4)) for more in range(TRIES)]
-    if len(set(settings.ratios.values())) == 1:
+    divides = math.lcm(together * SMALLEST_HEAD if heads else 1, parts)
+    lowest = start
+    while lowest // 2 >= LEAST and lowest // 2 % divides == 0 and _is_heavy(plan, settings, lowest):
+        lowest //= 2
+    ladders = [tuple(float(lowest * 2 ** (i + more)) for i in range(4)) for more in range(TRIES)]
+    if lowest == start and len(set(settings.ratios.values())) == 1:
         return ladders[0]
     # Beside the widest layers others may be too narrow, as for the groups of a normalisation.
     return next((ladder for ladder in ladders if _is_built(plan, settings, ladder)), ladders[0])
+
+
+def _is_heavy(plan: Blueprint, settings: Settings, smallest: int) -> bool:
+    """Whether the matrices of the widest model are more than a quick training can have; no without meta."""
+    ends = [Search(replace(plan, defaults=settings.at(width))).build({}) for width in (smallest, 8 * smallest)]
+    return ends[0] is not None and ends[1] is not None and ends[0].matrices(ends[1]) > HEAVY
 
 
 def _is_built(plan: Blueprint, settings: Settings, ladder: tuple[float, ...]) -> bool:
@@ -138,7 +150,7 @@ def _seen(trial: Trial, names: tuple[str, ...], follow: Mapping[str, str]) -> tu
     others = [
         name
         for name, value in known.items()
-        if name not in names and name not in follow and _is_count(value) and value >= LEAST
+        if name not in names and name not in follow and _is_count(value) and value >= FEWEST
         if not _is_other(bare_name(name), named_inputs=inputs)
     ]
     effects = {name: trial.effect(name) for name in others}

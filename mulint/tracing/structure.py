@@ -22,7 +22,9 @@ from mulint.tracing.knobs import (
     HEAD_COUNT,
     HEAD_SIZES,
     HEADS,
+    HEAVY,
     LAYERS,
+    LEAST,
     OTHER,
     SMALLEST,
     TOKENS,
@@ -37,8 +39,6 @@ from mulint.tracing.trials import Change, Effect, Search, Trial
 EXPERTS = re.compile(r".*experts")
 SMALL_HEAD = 16
 FEW_EXPERTS = 16  # enough for the groups that some routers choose from
-HEAVY = 100_000_000  # parameters of the widest model, where smaller ones will do
-LEAST = 16  # the smallest width, where those from SMALLEST on make heavy models
 FEW = 6  # numbers that are tried in pairs
 # Layers may differ, such as every fourth or eighth one, and not run without each other: then more, at last all.
 DEPTHS = (DEPTH, 2 * DEPTH, 4 * DEPTH, 1 << 30)
@@ -338,8 +338,8 @@ def _widths(
     whole = [ratio for name, ratio in settings.ratios.items() if name not in settings.real]
 
     def is_heavy(smallest: Fraction) -> bool:
-        widest = search.build({**values, **settings.sizes(float(smallest * 8))})
-        return widest is not None and sum(map(math.prod, widest.sizes.values())) > HEAVY
+        ends = [search.build({**values, **settings.sizes(float(width))}) for width in (smallest, 8 * smallest)]
+        return ends[0] is not None and ends[1] is not None and ends[0].matrices(ends[1]) > HEAVY
 
     while all((start / 2 * ratio).denominator == 1 for ratio in whole):
         if start / 2 < SMALLEST and (start / 2 < LEAST or not is_heavy(start)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -33,6 +34,11 @@ class Shapes:
             for axis, (before, after) in enumerate(zip(size, other.sizes[name], strict=True))
             if after > before > 0
         }
+
+    def matrices(self, other: Shapes) -> int:
+        """How many numbers those parameters of ``other`` have that are larger along two axes."""
+        axes = [name for name, _ in self.grown(other)]
+        return sum(math.prod(other.sizes[name]) for name in {*axes} if axes.count(name) > 1)
 
 
 @dataclass(slots=True)
