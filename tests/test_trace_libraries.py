@@ -149,13 +149,13 @@ class HybridConfig:
 
     def __init__(
         self, vocab_size=1000, stream=64, position_parts=(16, 48), query_heads=8, linear_heads=8, size_of_head=16,
-        num_experts=64, n_layers=8,
+        num_experts=64, n_layers=8, pad_token_id=990,
     ):
         if sum(position_parts) != stream or stream % query_heads:
             raise ValueError("sizes do not fit")
         self.vocab_size, self.stream, self.position_parts = vocab_size, stream, position_parts
         self.query_heads, self.linear_heads, self.size_of_head = query_heads, linear_heads, size_of_head
-        self.num_experts, self.n_layers = num_experts, n_layers
+        self.num_experts, self.n_layers, self.pad_token_id = num_experts, n_layers, pad_token_id
 
 
 class Mixed(nn.Module):
@@ -180,7 +180,7 @@ class Hybrid(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.config = config
-        self.table = nn.Embedding(config.vocab_size, config.stream)
+        self.table = nn.Embedding(config.vocab_size, config.stream, padding_idx=config.pad_token_id)
         self.places = nn.ParameterList(torch.zeros(4, size) for size in config.position_parts)
         self.blocks = nn.ModuleList(Mixed(config, i % 4 == 3) for i in range(config.n_layers))
         self.head = nn.Linear(config.stream, config.vocab_size, bias=False)
@@ -305,7 +305,12 @@ def test_sizes_that_follow_from_a_start_and_a_slope() -> None:
 
 def test_layers_that_do_not_run_without_others_stay_with_them() -> None:
     found = trace("zoo:Hybrid")
-    assert {"n_layers = 4 (default 8)", "num_experts = 16 (default 64)"} <= set(found["assumptions"])
+    assert {
+        "n_layers = 4 (default 8)",
+        "num_experts = 16 (default 64)",
+        "vocab_size = 256 (default 1000)",
+        "pad_token_id = 0 (default 990)",  # which would lie outside of the vocabulary
+    } <= set(found["assumptions"])
     # The parts of the positions fit together with the stream only; heads of all kinds grow when one has to.
     assert found["base"].keys() == {
         "stream",

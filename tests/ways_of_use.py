@@ -140,6 +140,13 @@ def _filled(x: Tensor, a: Tensor, how: str) -> Tensor:
     return whole
 
 
+class Columns(nn.ConvTranspose1d):
+    """A transposed convolution of as many channels as the width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, 3)
+
+
 class SelfAttention(nn.Module):
     """Torch's attention on its own input, or between streams of two sizes."""
 
@@ -537,6 +544,12 @@ CONVOLUTIONS = [
         lambda w: {"a": (w, 3, 3)},
         lambda x, a: F.conv_transpose1d(x.t()[None], a),
         {"a": "output 3w > 3"},
+    ),
+    op(
+        "transposed from a latent",
+        lambda w: {"a": (5, w, 3)},
+        lambda x, a: F.conv_transpose1d(x[None], a),
+        {"a": "input 15 > w"},
     ),
     op(
         "transposed in groups",
@@ -980,6 +993,18 @@ ELEMENTWISE = [
         lambda x, a, b: F.conv1d(x[:, None, :9], a * b / b.norm(dim=(1, 2), keepdim=True)),
         {"a": "vector", "b": "input 3 > w"},
     ),
+    op(
+        "length of every row that is taken in",
+        lambda w: {"a": (w, 1, 1), "b": (w, 3, 3)},
+        lambda x, a, b: F.conv_transpose1d(x.t()[None], a * b / b.norm(dim=(1, 2), keepdim=True)),
+        {"a": "vector", "b": "output 3w > 3"},
+    ),
+    op(
+        "outer product as a weight",
+        lambda w: {"a": (w,), "b": (2 * w,)},
+        lambda x, a, b: x @ (a[:, None] * b),
+        {"a": "output w > 1", "b": "vector"},
+    ),
     op("temperature", lambda _: {"a": (1,)}, lambda x, a: x * a.exp(), {"a": "scalar"}),
     op("weights of layers", lambda _: {"a": (2,)}, lambda x, a: sum(p * x for p in a.softmax(0)), {"a": "scalar"}),
     op("frequencies", lambda w: {"a": (w,)}, lambda x, a: (x[:, :1] * a * 2 * math.pi).sin(), {"a": "vector"}),
@@ -1156,6 +1181,16 @@ PARAMETRIZED = [
             "layers.0.parametrizations.weight.original1": "hidden w > w",
             "layers.1.weight_g": "scalar",
             "layers.1.weight_v": "output w > 3",
+        },
+    ),
+    layers(
+        "weight norm of a transposed convolution",
+        lambda w: (parametrizations.weight_norm(nn.ConvTranspose1d(5, w, 3)), nn.utils.weight_norm(Columns(w))),
+        {
+            "layers.0.parametrizations.weight.original0": "scalar",
+            "layers.0.parametrizations.weight.original1": "input 15 > w",
+            "layers.1.weight_g": "vector",
+            "layers.1.weight_v": "hidden 3w > w",
         },
     ),
     layers(

@@ -82,6 +82,7 @@ MAKES_NEW = frozenset(
     )
     if not writes(name)
 )
+WEIGHT_NORMS = _words("_weight_norm _weight_norm_interface")
 # Tensors made from Python numbers, with the same number everywhere.
 FILLED = _words("ones zeros full")
 FROM_DATA = _words("tensor as_tensor scalar_tensor")

@@ -57,6 +57,8 @@ class Consumption:
             if contracted & (produced | inner) and operand.ref.shape == self.shapes[name]:
                 # Such as the sum of a matrix and its transpose: each axis holds both, and stands where it was.
                 contracted, produced, inner = frozenset(operand.contracted), frozenset(given), frozenset()
+            if name in value.scales:  # a gain, of what is taken in or of what is given out
+                contracted = produced = inner = frozenset()
             view = self.view(operation, operand) if contracted & produced and len(value.parameters) == 1 else None
             # In x (A B) the sum inside is over what A gives out and B takes in.
             contracted, produced = (contracted, produced | inner) if contracted else (inner, produced)

@@ -6,7 +6,8 @@ homogeneous pass degrees on, a normalisation cancels them, any other function en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
@@ -25,6 +26,7 @@ from mulint.tracing.catalogue import (
     NORMALISERS,
     ONE,
     SOFTMAX,
+    WEIGHT_NORMS,
 )
 from mulint.tracing.consumption import Consumption
 from mulint.tracing.elementwise import degrees as degrees_of
@@ -348,6 +350,7 @@ class Flow(Consumption):
             number=number,
             summed=_summed(values, origins) if kind is Kind.WEIGHT else frozenset(),
             handed=frozenset().union(*(value.handed for value in values)) if kind is Kind.WEIGHT else frozenset(),
+            scales=_scales(event.op, output, refs, values),
         )
 
     def created(self, operation: Aligned) -> None:
@@ -366,6 +369,16 @@ class Flow(Consumption):
 def _summed(values: Iterable[Value], origins: Iterable[frozenset[tuple[str, int]]]) -> frozenset[tuple[str, int]]:
     """The sums inside of weights, but for those of a weight that is only scaled by a product with itself."""
     return frozenset(one for value in values for one in value.summed).difference(*origins)
+
+
+def _scales(op: str, output: Ref, refs: Sequence[Ref], values: Sequence[Value]) -> frozenset[str]:
+    """Of weights that are multiplied with each other those that are smaller than the product another one fills."""
+    found = frozenset(name for value in values for name in value.scales)
+    if op not in MULTIPLY and op not in DIVIDE and op not in WEIGHT_NORMS:
+        return found
+    size = math.prod(output.shape)
+    full = _parameters(value for ref, value in zip(refs, values, strict=True) if math.prod(ref.shape) == size)
+    return found | (_parameters(values) - full) if full else found
 
 
 def _parameters(values: Iterable[Value]) -> frozenset[str]:

@@ -36,6 +36,7 @@ from mulint.tracing.knobs import (
 from mulint.tracing.model import CannotBuild
 from mulint.tracing.trials import Change, Effect, Search, Trial
 
+TOKEN_IDS = re.compile(r".*token_ids?|.*_id")
 EXPERTS = re.compile(r".*experts")
 SMALL_HEAD = 16
 FEW_EXPERTS = 16  # enough for the groups that some routers choose from
@@ -323,7 +324,11 @@ def _small(
         )
     tokens = [n for n in defaults if TOKENS.fullmatch(bare_name(n))]
     for size in (VOCABULARY, 4 * VOCABULARY):
-        if attempt({name: size for name in tokens if defaults[name] > size}):
+        fewer = {name: size for name in tokens if defaults[name] > size}
+        special = {
+            n: 0 for n, v in current.items() if TOKEN_IDS.fullmatch(bare_name(n)) and _is_size(v) and v >= size
+        }
+        if attempt(fewer) or (fewer and attempt({**fewer, **special})):
             break
     return found
 

@@ -102,6 +102,7 @@ class Value:
     weight, what it is made of, and the parameter axes held by each of its axes. ``inner``: factors of the
     input of the layer that made it. ``summed``: axes that a product of weights has summed over. ``handed``: axes
     of a weight in the middle of one, ``B`` of ``A B C``, that gives them out.
+    ``scales``: parameters that only scale what others hold, such as a length for every row.
     ``packed``: the weights whose rows lie along an axis. ``pending``: elementwise factors that a later sum
     contracts.
     """
@@ -117,6 +118,7 @@ class Value:
     number: Law | None = None
     summed: frozenset[tuple[str, int]] = frozenset()
     handed: frozenset[tuple[str, int]] = frozenset()
+    scales: frozenset[str] = frozenset()
 
 
 def scaled(degrees: Degrees, power: Fraction) -> dict[Source, Fraction]:
