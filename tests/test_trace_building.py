@@ -261,6 +261,35 @@ def test_what_cannot_be_built(tmp_path: Path, target: str, arguments: tuple[str,
     assert result.stderr.count("\n") == 1
 
 
+def test_a_module_of_a_package_may_have_the_name_of_the_package(tmp_path: Path) -> None:
+    package = tmp_path / "towers"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .towers import *")
+    (package / "towers.py").write_text("from .model import Model, Settings")
+    found = answer(tmp_path, "model.py:Model", "--set=depth=1")  # also writes the files of a project
+    (package / "model.py").write_text(LANGUAGE_MODEL)
+    assert roles(answer(tmp_path, "towers/model.py:Model", "--set=depth=1")) == roles(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (
+            "open('cuda/kernel.cpp')",
+            "No such file or directory: 'cuda/kernel.cpp' (broken.py:1); run mulint in the",
+        ),
+        ("from .layers import Layer", "no known parent package (broken.py:1); name it as package.module:name"),
+        ("import torch; torch.zeros(1, device='cuda')", "pass --device cuda where there is one"),
+    ],
+)
+def test_what_cannot_be_imported(tmp_path: Path, code: str, expected: str) -> None:
+    (tmp_path / "broken.py").write_text(code)
+    result = run(tmp_path, "broken.py:Model")
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
 

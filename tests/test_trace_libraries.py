@@ -88,6 +88,17 @@ class Stages(nn.Module):
         return self.fc(self.next(self.norm(self.stem(x)).relu()).mean((2, 3)))
 
 
+class Passed(Stages):
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+
+
+class Added(Stages):
+    def __init__(self, scale=2.0, **keywords):
+        super().__init__(**keywords)
+        self.scale = scale
+
+
 class Broken(nn.Module):
     class config_class(TinyConfig):
         pass
@@ -135,7 +146,83 @@ class Sloped(nn.Module):
         return self.fc(self.bridge(x).mean((2, 3)))
 
 
-FACTORIES = {"stages_small": lambda: Stages(channels=(32, 64)), "residual": Residual, "sloped": Sloped}
+class HybridConfig:
+    model_type = "hybrid"
+
+    def __init__(
+        self, vocab_size=1000, stream=64, position_parts=(16, 48), query_heads=8, linear_heads=8, size_of_head=16,
+        num_experts=64, n_layers=8, pad_token_id=990,
+    ):
+        if sum(position_parts) != stream or stream % query_heads:
+            raise ValueError("sizes do not fit")
+        self.vocab_size, self.stream, self.position_parts = vocab_size, stream, position_parts
+        self.query_heads, self.linear_heads, self.size_of_head = query_heads, linear_heads, size_of_head
+        self.num_experts, self.n_layers, self.pad_token_id = num_experts, n_layers, pad_token_id
+
+
+class Mixed(nn.Module):
+    def __init__(self, c, attends):
+        super().__init__()
+        inner = (c.query_heads if attends else c.linear_heads) * c.size_of_head
+        self.enter, self.leave = nn.Linear(c.stream, inner), nn.Linear(inner, c.stream)
+        self.router = nn.Linear(c.stream, c.num_experts)
+        self.experts = nn.ModuleList(nn.Linear(c.stream, c.stream) for _ in range(c.num_experts))
+        self.attends = attends
+
+    def forward(self, x):
+        x = x + self.leave(self.enter(x).relu())
+        weights = self.router(x).softmax(-1)
+        return sum(weights[..., i : i + 1] * expert(x) for i, expert in enumerate(self.experts))
+
+
+class Hybrid(nn.Module):
+    config_class = HybridConfig
+    main_input_name = "input_ids"
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.table = nn.Embedding(config.vocab_size, config.stream, padding_idx=config.pad_token_id)
+        self.places = nn.ParameterList(torch.zeros(4, size) for size in config.position_parts)
+        self.blocks = nn.ModuleList(Mixed(config, i % 4 == 3) for i in range(config.n_layers))
+        self.head = nn.Linear(config.stream, config.vocab_size, bias=False)
+
+    def forward(self, input_ids):
+        first = next(block for block in self.blocks if block.attends)  # whose mask all others share
+        x = self.table(input_ids)
+        x = x + torch.cat([place.repeat(8, 1) for place in self.places], 1)[: x.shape[1]]
+        for block in self.blocks:
+            x = block(x)
+        return {"logits": self.head(x)}
+
+
+class Normed(nn.Module):
+    def __init__(self, channels=(24, 48), kernels=(3, 5), classes=10):
+        super().__init__()
+        norm = nn.utils.parametrizations.weight_norm
+        sizes = (3, *channels)
+        made = (norm(nn.Conv2d(a, b, k)) for a, b, k in zip(sizes, channels, kernels))
+        self.layers, self.fc = nn.Sequential(*made), norm(nn.Linear(channels[-1], classes))
+
+    def forward(self, x):
+        return self.fc(self.layers(x).mean((2, 3)))
+
+
+class Written(nn.Module):
+    def __init__(self, taps=(4, 8)):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv1d(1, 64, taps[0]), nn.Conv1d(64, 1, taps[1]))
+
+
+FACTORIES = {
+    "normed": Normed,
+    "passed": lambda: Passed(channels=(32, 64)),
+    "added": lambda: Added(channels=(32, 64)),
+    "written": Written,
+    "stages_small": lambda: Stages(channels=(32, 64)),
+    "residual": Residual,
+    "sloped": Sloped,
+}
 
 
 def is_model(name):
@@ -186,8 +273,9 @@ def test_a_configuration_whose_sizes_hang_together() -> None:
     assert "n_layers = 2 (default 6)" in found["assumptions"]
 
 
-def test_a_factory_by_the_class_it_builds() -> None:
-    found = trace("zoo:stages_small")
+@pytest.mark.parametrize("name", ["stages_small", "passed", "added"])
+def test_a_factory_by_the_class_it_builds(name: str) -> None:
+    found = trace(f"zoo:{name}")
     assert found["base"].keys() == {"channels.0", "channels.1"}
     assert roles(found)["next.weight"] == "hidden"
     assert roles(found)["stem.weight"] == "input"
@@ -215,6 +303,36 @@ def test_sizes_that_follow_from_a_start_and_a_slope() -> None:
     of = roles(found)
     assert {of[f"blocks.{i}.weight"] for i in range(3)} == {"hidden"}
     assert of["bridge.weight"] == "hidden"
+
+
+def test_layers_that_do_not_run_without_others_stay_with_them() -> None:
+    found = trace("zoo:Hybrid")
+    assert {
+        "n_layers = 4 (default 8)",
+        "num_experts = 16 (default 64)",
+        "vocab_size = 256 (default 1000)",
+        "pad_token_id = 0 (default 990)",  # which would lie outside of the vocabulary
+    } <= set(found["assumptions"])
+    # The parts of the positions fit together with the stream only; heads of all kinds grow when one has to.
+    assert found["base"].keys() == {
+        "stream",
+        "position_parts.0",
+        "position_parts.1",
+        "query_heads",
+        "linear_heads",
+    }
+    of = roles(found)
+    assert {of["places.0"], of["places.1"], of["table.weight"]} == {"input"}
+    assert {of[f"blocks.{i}.{name}.weight"] for i in (0, 3) for name in ("enter", "leave")} == {"hidden"}
+    assert of["blocks.3.router.weight"] == "output"
+
+
+def test_layers_with_parametrized_weights_take_in_and_produce_like_any_other() -> None:
+    found = trace("zoo:normed")
+    assert found["base"].keys() == {"channels.0", "channels.1"}
+    of = {name.replace(".parametrizations.weight.original", "."): role for name, role in roles(found).items()}
+    assert (of["layers.0.1"], of["layers.1.1"], of["fc.1"]) == ("input", "hidden", "output")
+    assert (of["layers.0.0"], of["layers.1.0"], of["fc.0"]) == ("vector", "vector", "scalar")
 
 
 def test_all_stages_of_a_library_model() -> None:
@@ -280,6 +398,7 @@ def test_seventy_billion_parameters_in_the_memory_of_an_import() -> None:
         ("zoo:Broken", (), "a tokenizer is needed"),
         ("zoo:Nothing", (), "zoo has no Nothing"),
         ("nowhere.models:Tiny", (), "nowhere.models cannot be imported"),
+        ("zoo:written", (), "no number of written was recognised as its width; name one with --knob"),
         ("zoo:Tiny", ("--set", "layers=2"), "Tiny has no setting layers"),
     ],
 )

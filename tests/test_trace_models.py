@@ -111,6 +111,73 @@ class Towers(nn.Module):
 """
 
 
+SIZES = """
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, taken, given):
+        super().__init__()
+        self.norm = nn.GroupNorm(32, taken)
+        self.main = nn.Conv2d(taken, given, 3, padding=1)
+        self.skip = nn.Conv2d(taken, given, 1) if taken != given else nn.Identity()
+
+    def forward(self, x):
+        return self.skip(x) + self.main(self.norm(x))
+
+
+class Shortcuts(nn.Module):
+    def __init__(self, sizes=[64, 128, 256], num_classes=10):
+        super().__init__()
+        self.stem = nn.Conv2d(3, sizes[0], 3)
+        self.blocks = nn.Sequential(*(Block(a, b) for a, b in zip(sizes, sizes[1:])))
+        self.head = nn.Linear(sizes[-1], num_classes)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+class Coder(nn.Module):
+    def __init__(self, width=64, inner=128, gates=64, rank=16, expansion=8, num_classes=10):
+        super().__init__()
+        self.stem = nn.Linear(12, width)
+        self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.gate, self.open = nn.Linear(width, gates), nn.Linear(gates, width)
+        self.low, self.high = nn.Linear(width, rank), nn.Linear(rank, width)
+        self.wide, self.back = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
+        self.head = nn.Linear(width, num_classes)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = x + self.down(self.up(x).relu()) + self.high(self.low(x)) + self.back(self.wide(x).relu())
+        return self.head(x * self.open(self.gate(x)).sigmoid())
+
+
+class Written(nn.Module):
+    def __init__(self, n_channels=3, n_classes=2):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(n_channels, 64, 3), nn.Conv2d(64, n_classes, 1)
+
+    def forward(self, x):
+        return self.second(self.first(x).relu())
+
+
+class Dropped(nn.Module):
+    def __init__(self, width=64, depth=2, rate=0.1):
+        super().__init__()
+        self.rates = [x.item() for x in torch.linspace(0, rate, depth)]
+        self.scale = float(torch.arange(1, 3).sum() * 0.5)
+        sizes = [8, *[width] * depth]
+        self.blocks = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:]))
+
+    def forward(self, x):
+        for block, rate in zip(self.blocks, self.rates):
+            x = torch.relu(block(x)) * (1 - rate) * self.scale
+        return x
+"""
+
+
 def trace(folder: Path, source: str, name: str, *arguments: str) -> dict[str, Any]:
     (folder / "pyproject.toml").touch()
     (folder / "net.py").write_text(source, encoding="utf-8")
@@ -142,15 +209,51 @@ def test_features_are_the_inputs_where_nothing_else_is(tmp_path: Path) -> None:
     assert trace(tmp_path, UNET, "Regression")["base"].keys() == {"size"}
 
 
-def test_a_list_of_widths_is_for_a_case(tmp_path: Path) -> None:
+def test_the_numbers_of_a_list_grow_together(tmp_path: Path) -> None:
+    data = trace(tmp_path, UNET, "Stages")
+    assert data["base"] == {"features.1": 32, "features.0": 16}
+    assert roles(data, "layers.0.weight layers.1.weight out.weight") == ["input", "hidden", "output"]
+    asked = trace(tmp_path, UNET, "Stages", "--knob", "features", "--set", "features=(16, 48)")
+    assert asked["base"] == {"features.1": 48, "features.0": 16}
+    one = trace(tmp_path, UNET, "Stages", "--knob", "features.1")
+    assert one["base"].keys() == {"features.1"}
+    assert roles(one, "layers.0.weight layers.1.weight") == ["scalar", "input"]
+
+
+def test_a_number_of_a_list_that_cannot_change_alone_grows_with_the_others(tmp_path: Path) -> None:
+    data = trace(tmp_path, SIZES, "Shortcuts")
+    assert data["base"].keys() == {"sizes.0", "sizes.1", "sizes.2"}
+    assert data["base"]["sizes.2"] == 128  # at 64 the first norm would have 16 channels
+    assert roles(data, "stem.weight blocks.0.skip.weight") == ["input", "hidden"]
+
+
+def test_sizes_that_behave_like_a_width_grow_along_and_narrow_ones_are_held(tmp_path: Path) -> None:
+    data = trace(tmp_path, SIZES, "Coder")
+    assert data["base"].keys() == {"width", "inner", "gates"}
+    assert (
+        "rank = 16 is held while the width grows; --knob width --knob inner --knob gates --knob rank lets it grow"
+        in (data["assumptions"])
+    )
+    assert roles(data, "up.weight down.weight gate.weight low.weight high.weight") == [
+        *["hidden"] * 3,
+        "output",
+        "input",
+    ]
+
+
+def test_what_layers_only_take_in_is_no_width(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").touch()
-    (tmp_path / "net.py").write_text(UNET, encoding="utf-8")
-    plain = CliRunner().invoke(group, ["trace", f"{tmp_path}/net.py:Stages"])
-    assert plain.exit_code == 2
-    assert "name one with --knob (in_channels, out_channels); where features holds the widths" in plain.stderr
-    named = CliRunner().invoke(group, ["trace", f"{tmp_path}/net.py:Stages", "--knob", "features"])
-    assert named.exit_code == 2
-    assert "features = (16, 32) is not one size; write a case that sets it: def case(width)" in named.stderr
+    (tmp_path / "net.py").write_text(SIZES, encoding="utf-8")
+    result = CliRunner().invoke(group, ["trace", f"{tmp_path}/net.py:Written"])
+    assert result.exit_code == 2
+    assert "no setting of Written was recognised as its width; write a case" in result.stderr
+    assert "sizes that are written in its code" in result.stderr
+
+
+def test_constants_can_be_read_while_a_model_is_built_on_meta(tmp_path: Path) -> None:
+    data = trace(tmp_path, SIZES, "Dropped")
+    assert not any("ran on CPU" in text for text in data["assumptions"])
+    assert roles(data, "blocks.0.weight blocks.1.weight") == ["input", "hidden"]
 
 
 def test_counts_and_head_sizes_do_not_grow_beside_a_size(tmp_path: Path) -> None:

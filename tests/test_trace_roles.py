@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 import mulint
-from mulint.tracing import cases, roles
+from mulint.tracing import cases, roles, verdict
 from mulint.tracing.model import ParameterDims
 
 ROOT = Path(__file__).parent
@@ -200,6 +200,72 @@ def test_attention_scale(options: dict[str, Any], marker: str, contract: int, sc
     assert site.line == line_of(marker)
     if not options.get("norm"):
         assert site.parameters == ("attention.packed.weight",)
+
+
+class Kept(nn.Module):
+    """An embedding times a root that is kept in a few digits."""
+
+    scale: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(11, width)
+        self.register_buffer("scale", torch.tensor(width**0.5).bfloat16())
+
+    def forward(self, ids: Tensor) -> Tensor:
+        made: Tensor = self.table(ids)
+        return made * self.scale
+
+
+def test_a_factor_that_is_kept_in_a_few_digits() -> None:
+    def case(width: float) -> mulint.Case:
+        return mulint.Case(Kept(int(width)), tokens(0), lambda model, batch: _total(model(*batch)))
+
+    found = roles.trace(cases.from_case(case, (80.0, 160.0, 320.0), None), ROOT)
+    assert [parameter.multiplier for parameter in found.parameters] == [HALF]
+
+
+class Towers(nn.Module):
+    """The product of two towers, as it is or as the weight of a choice."""
+
+    def __init__(self, width: int, chooses: bool) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(7, width), nn.Linear(7, width)
+        self.chooses = chooses
+
+    def forward(self, x: Tensor) -> Tensor:
+        product = self.left(x) @ self.right(x).t() + 1.0
+        return (30 * torch.tanh(product / 30)).softmax(-1) @ x if self.chooses else product.sigmoid()
+
+
+@pytest.mark.parametrize(("chooses", "code"), [(False, "MU407"), (True, "MU405")])
+def test_a_product_by_itself_is_no_attention(chooses: bool, code: str) -> None:
+    traced = Traced(lambda width: Towers(width, chooses), features())
+    (culprit,) = verdict.culprits((), traced.found.attention)
+    assert culprit.code == code
+    assert culprit.parameter == "left.weight, right.weight"
+
+
+class Rotated(nn.Module):
+    """Angles of positions that are computed on the way, from ranges of a size that grows."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key = nn.Linear(width, width), nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        length, width = x.shape[1:]
+        rates = 1.0 / (10000 ** (torch.arange(0, width, 2, device=x.device) / width))
+        angles = torch.outer(torch.arange(length, device=x.device), rates).repeat(1, 2)
+        q, k = (y * angles.cos() + y.roll(width // 2, -1) * angles.sin() for y in (self.query(x), self.key(x)))
+        result: Tensor = (q @ k.transpose(1, 2) * width**-1).softmax(-1) @ x
+        return result
+
+
+def test_angles_of_positions_are_no_factor_of_unknown_size() -> None:
+    traced = Traced(Rotated, sequence)
+    assert traced.multiplier("query.weight") == traced.multiplier("key.weight") == 0
+    assert [site.ok for site in traced.found.attention] == [True]
 
 
 @pytest.mark.parametrize("power", [-0.5, None])

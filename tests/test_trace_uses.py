@@ -82,10 +82,11 @@ def described(parameter: ParameterDims) -> str:
 
 
 def growth(sizes: list[int]) -> str:
-    """Sizes at the three widths as a multiple of a power of the width."""
+    """Sizes at the three widths as a multiple of a power of the width; ``~`` where they only come near it."""
     power = round(math.log2(sizes[1] / sizes[0]))
     factor = sizes[0] / WIDTHS[0] ** power
-    assert all(size == factor * width**power for size, width in zip(sizes, WIDTHS, strict=True))
+    if any(size != factor * width**power for size, width in zip(sizes, WIDTHS, strict=True)):
+        return f"~w^{power}"
     if not power:
         return f"{factor:g}"
     over, under = factor.as_integer_ratio()

@@ -309,3 +309,43 @@ def test_a_rounded_fan_in_is_measured_by_itself(tmp_path: Path) -> None:
         (tmp_path / "cases.py").write_text(changed)
         found = trace("cases.py:case", tmp_path, "--widths", "64,128,256,512")
         assert found["verdict"] == verdict, found["culprits"]
+
+
+ROUTED = """
+import mulint
+import torch
+from torch import nn
+
+
+class Routed(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.stem, self.expert, self.head = nn.Linear(8, width), nn.Linear(width, width), nn.Linear(width, 1)
+        self.level = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        chosen = self.expert(x[: 12 if self.level == 0 else 9])
+        return self.head(torch.cat([chosen, x[len(chosen) :]])) + self.level
+
+
+def case(width):
+    batch = torch.randn(16, 8, generator=torch.Generator().manual_seed(1))
+    return mulint.Case(
+        Routed(width),
+        batch,
+        lambda model, x: (model(x) - 1).square().mean(),
+        lambda model: torch.optim.Adam(model.parameters(), lr=1e-3),
+    )
+"""
+
+
+def test_a_layer_that_gets_other_rows_after_training_has_no_parts(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "routed.py").write_text(ROUTED)
+    found = trace("routed.py:case", tmp_path, "--seeds", "1")
+    assert {(c["code"], c["parameter"]) for c in found["culprits"]} == {
+        ("MU101", "expert.weight"),
+        ("MU401", "head.weight"),
+    }
+    assert {part["module"] for part in found["contributions"]} == {"head"}

@@ -115,6 +115,38 @@ def _written(a: Tensor, b: Tensor) -> Tensor:
     return whole[: a.shape[0]] + whole[a.shape[0] :]
 
 
+def _half(width: int) -> dict[str, tuple[int, ...]]:
+    """As many numbers as a triangular or symmetric matrix of the width has."""
+    return {"a": (width * (width + 1) // 2,)}
+
+
+def _filled(x: Tensor, a: Tensor, how: str) -> Tensor:
+    """The upper triangle of a matrix of the width, written in one of the ways there are."""
+    width = x.shape[1]
+    whole = torch.zeros(width, width, device=x.device)
+    places, mask = torch.triu_indices(width, width), torch.ones(width, width, device=x.device).triu().bool()
+    if how == "places":
+        whole[places[0], places[1]] = a
+    elif how == "mask":
+        whole[mask] = a
+    elif how == "index_put":
+        whole = whole.index_put((places[0], places[1]), a)
+    elif how == "masked_scatter":
+        whole = whole.masked_scatter(mask, a)
+    elif how == "scatter":
+        whole = whole.view(-1).scatter(0, (places[0] * width + places[1]).to(x.device), a).view(width, width)
+    else:
+        whole = a[torch.arange(width * width, device=x.device) % len(a)].view(width, width)
+    return whole
+
+
+class Columns(nn.ConvTranspose1d):
+    """A transposed convolution of as many channels as the width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, 3)
+
+
 class SelfAttention(nn.Module):
     """Torch's attention on its own input, or between streams of two sizes."""
 
@@ -514,6 +546,12 @@ CONVOLUTIONS = [
         {"a": "output 3w > 3"},
     ),
     op(
+        "transposed from a latent",
+        lambda w: {"a": (5, w, 3)},
+        lambda x, a: F.conv_transpose1d(x[None], a),
+        {"a": "input 15 > w"},
+    ),
+    op(
         "transposed in groups",
         lambda w: {"a": (w, w // 4, 3)},
         lambda x, a: F.conv_transpose1d(x.t()[None], a, groups=4),
@@ -660,6 +698,40 @@ VIEWS = [
         lambda x, a: torch.einsum("bim,iom->bom", torch.fft.rfft(x[:, :, None].expand(-1, -1, 4)), a).real,
         {"a": "hidden w > w"},
         torch.cfloat,
+    ),
+]
+TRIANGLES = [
+    op(
+        f"half of a matrix by {how}",
+        _half,
+        lambda x, a, how=how: x @ _filled(x, a, how),
+        {"a": "hidden" if how in ("scatter", "gather") else "hidden ~w^2 > ~w^2"},
+    )
+    for how in ("places", "mask", "index_put", "masked_scatter", "scatter", "gather")
+] + [
+    op(
+        "a symmetric matrix of half of its numbers",
+        _half,
+        lambda x, a: x @ ((whole := _filled(x, a, "places")) + whole.triu(1).t()),
+        {"a": "hidden ~w^2 > ~w^2"},
+    ),
+    op(
+        "an orthogonal matrix of half of its numbers",
+        _half,
+        lambda x, a: x @ torch.matrix_exp((whole := _filled(x, a, "places")) - whole.t()),
+        {"a": "hidden ~w^2 > ~w^2"},
+    ),
+    op(
+        "rows written to places",
+        lambda w: {"a": (3, w)},
+        lambda x, a: x @ torch.zeros(9, x.shape[1]).index_put((torch.tensor([0, 2, 4]),), a).t(),
+        {"a": "output w > 3"},
+    ),
+    op(
+        "several matrices in one vector",
+        lambda w: {"a": (w * w + 3 * w,)},
+        lambda x, a: x @ a[: x.shape[1] ** 2].view(x.shape[1], -1) @ a[x.shape[1] ** 2 :].view(-1, 3),
+        {"a": "hidden ~w^2 > ~w^2"},
     ),
 ]
 FUNCTIONS_OF_WEIGHTS = [
@@ -909,6 +981,30 @@ ELEMENTWISE = [
         {"a": "vector", "b": "vector"},
     ),
     op("scale of several numbers", lambda w: {"a": (w, 8)}, lambda x, a: x[..., None] * -a.exp(), {"a": "vector"}),
+    op(
+        "scale of several numbers in an einsum",
+        lambda w: {"a": (w, 8)},
+        lambda x, a: torch.einsum("bd,dn->bdn", x, a),
+        {"a": "vector"},
+    ),
+    op(
+        "length of every kernel of one channel",
+        lambda w: {"a": (w, 1, 1), "b": (w, 1, 3)},
+        lambda x, a, b: F.conv1d(x[:, None, :9], a * b / b.norm(dim=(1, 2), keepdim=True)),
+        {"a": "vector", "b": "input 3 > w"},
+    ),
+    op(
+        "length of every row that is taken in",
+        lambda w: {"a": (w, 1, 1), "b": (w, 3, 3)},
+        lambda x, a, b: F.conv_transpose1d(x.t()[None], a * b / b.norm(dim=(1, 2), keepdim=True)),
+        {"a": "vector", "b": "output 3w > 3"},
+    ),
+    op(
+        "outer product as a weight",
+        lambda w: {"a": (w,), "b": (2 * w,)},
+        lambda x, a, b: x @ (a[:, None] * b),
+        {"a": "output w > 1", "b": "vector"},
+    ),
     op("temperature", lambda _: {"a": (1,)}, lambda x, a: x * a.exp(), {"a": "scalar"}),
     op("weights of layers", lambda _: {"a": (2,)}, lambda x, a: sum(p * x for p in a.softmax(0)), {"a": "scalar"}),
     op("frequencies", lambda w: {"a": (w,)}, lambda x, a: (x[:, :1] * a * 2 * math.pi).sin(), {"a": "vector"}),
@@ -1093,6 +1189,16 @@ PARAMETRIZED = [
         },
     ),
     layers(
+        "weight norm of a transposed convolution",
+        lambda w: (parametrizations.weight_norm(nn.ConvTranspose1d(5, w, 3)), nn.utils.weight_norm(Columns(w))),
+        {
+            "layers.0.parametrizations.weight.original0": "scalar",
+            "layers.0.parametrizations.weight.original1": "input 15 > w",
+            "layers.1.weight_g": "vector",
+            "layers.1.weight_v": "hidden 3w > w",
+        },
+    ),
+    layers(
         "spectral norm",
         lambda w: (
             parametrizations.spectral_norm(nn.Linear(w, w)),
@@ -1126,6 +1232,7 @@ ROWS = [
     *EINSUMS,
     *CONVOLUTIONS,
     *VIEWS,
+    *TRIANGLES,
     *FUNCTIONS_OF_WEIGHTS,
     *STACKS,
     *TABLES,

@@ -19,6 +19,7 @@ from mulint.tracing.model import CannotBuild
 CONFIG_NAMES = frozenset(
     [
         "config",
+        "configs",
         "cfg",
         "conf",
         "args",

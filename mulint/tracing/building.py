@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from mulint.case import Case
-from mulint.tracing import batches, blueprints, cases, knobs, libraries, optimizers, structure
+from mulint.tracing import batches, blueprints, cases, knobs, libraries, optimizers, sizing, structure
 from mulint.tracing.bases import Bases
+from mulint.tracing.constants import constructing
 from mulint.tracing.loading import describe, load
 from mulint.tracing.model import Builder, Built, CannotBuild
 from mulint.tracing.request import Request
@@ -169,8 +170,8 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
         return _library_plan(libraries.blueprint(target, request.name), request)
     blueprint = blueprints.blueprint(target, request.name)
     values, said = knobs.fixed_settings(blueprint, request.settings)
-    settings, said_of_knobs = knobs.find(blueprint, values, request.knobs, request.follow, _changes(blueprint))
-    widths = _continued(request.widths) or knobs.widths(settings, values)
+    settings, said_of_knobs = sizing.find(blueprint, values, request.knobs, request.follow)
+    widths = _continued(request.widths) or sizing.widths(blueprint, settings, values)
     given = {name: int(size) if size.is_integer() else size for name, size in request.base.items()}
     at_base = {**settings.at(request.base.get(settings.knobs[0], widths[0])), **given}
     with_base, said_of_base = knobs.based(settings, at_base)
@@ -195,7 +196,7 @@ def _class_plan(target: Callable[..., Any], request: Request, root: Path) -> Pla
         assumptions.append(f"the base is the smallest width, {settings.knobs[0]} = {widths[0]:g}")
 
     builder = _class_builder(blueprint, recipe, optimizer, widths, request)
-    base = request.base or {name: float(settings.at(widths[0])[name]) for name in settings.knobs}
+    base = request.base or {name: float(size) for name, size in settings.sizes(widths[0]).items()}
     held = {name: value for name, value in with_base.fixed.items() if isinstance(value, bool | int | float | str)}
     return Plan(
         builder(with_base),
@@ -219,12 +220,12 @@ def _library_plan(blueprint: blueprints.Blueprint, request: Request) -> Plan:
         try:
             recipe = _library_recipe(blueprint, choice.shallow, widths, request)
         except CannotBuild as error:
-            refusal = refusal or error
+            refusal = error  # of the last choice, which is nearest to the model as it is
             continue
         settings = choice.settings
         said = (*blueprint.assumptions, *choice.said, *recipe.assumptions, LOSS, "learning rates are not judged")
         builder = _class_builder(blueprint, recipe, None, widths, request)(settings)
-        base = request.base or {name: float(settings.at(widths[0])[name]) for name in settings.knobs}
+        base = request.base or {name: float(size) for name, size in settings.sizes(widths[0]).items()}
         # Of a library's many settings those that were chosen.
         held = {name: value for name, value in settings.fixed.items() if value is not blueprint.defaults[name]}
         return Plan(builder, base, held, said, partial(_unbased, builder), lambda: ())
@@ -260,7 +261,7 @@ def _library_recipe(
 
 
 def _size_on_meta(blueprint: blueprints.Blueprint, values: Mapping[str, Any]) -> int:
-    with torch.device("meta"):
+    with constructing("meta"):
         return sum(parameter.numel() for parameter in blueprint.make(values).parameters())
 
 
@@ -289,27 +290,6 @@ def _class_builder(
         return Builder(widths, _told(build, Path(request.root)))
 
     return builder
-
-
-def _changes(
-    blueprint: blueprints.Blueprint,
-) -> Callable[[Mapping[str, Any], Mapping[str, Any]], bool | None]:
-    def shapes(values: Mapping[str, Any]) -> dict[str, tuple[int, ...]] | None:
-        try:
-            with torch.device("meta"):
-                model = blueprint.make(values)
-        except Exception:
-            try:
-                model = blueprint.make(values)
-            except Exception:
-                return None
-        return {name: tuple(p.shape) for name, p in model.named_parameters()}
-
-    def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool | None:
-        first, second = shapes(before), shapes(after)
-        return None if first is None or second is None else first != second
-
-    return changes
 
 
 def _without_a_choice(

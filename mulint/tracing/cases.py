@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mulint.case import Case
+from mulint.tracing.constants import constructing
 from mulint.tracing.model import Builder, Built, CannotBuild
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ def made(make: Callable[[], T], seed: int, device: torch.device) -> T:
     """
     seed_everything(seed)
     try:
-        with device:
+        with constructing(device):
             return make()
     except Exception:
         if device.type in ("meta", "cpu"):

@@ -17,6 +17,8 @@ def writes(name: str) -> bool:
 MULTIPLY = _words("mul mul_ multiply __mul__ __rmul__ __imul__")
 DIVIDE = _words("div div_ divide true_divide __truediv__ __itruediv__")
 INVERTED = _words("__rdiv__ __rtruediv__")
+# Products, which may also sum over nothing and only scale.
+SCALES = _words("einsum matmul __matmul__ mm bmm tensordot outer")
 ADD = _words(
     """
     add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ rsub subtract where maximum
@@ -61,6 +63,8 @@ CHOICES = _words("__getitem__ index_select gather take_along_dim")
 REORDER = _words("index_select gather take_along_dim roll flip sort topk _pad pad constant_pad_nd fold unfold")
 # Functions of every number by itself that are not homogeneous.
 ACTIVATIONS = _words("silu silu_ gelu gelu_ sigmoid tanh softplus elu elu_ selu mish hardswish logsigmoid exp")
+# What logits of attention go into: a softmax, or a function that caps them in front of it.
+SOFTMAX = _words("softmax _softmax tanh")
 JOINS = _words("cat concat concatenate stack hstack vstack column_stack block_diag")
 # Operations whose effect on a matrix among their arguments is known.
 FOLLOWED = (
@@ -78,6 +82,10 @@ MAKES_NEW = frozenset(
     )
     if not writes(name)
 )
+WEIGHT_NORMS = _words("_weight_norm _weight_norm_interface")
+# Tensors made from Python numbers, with the same number everywhere.
+FILLED = _words("ones zeros full")
+FROM_DATA = _words("tensor as_tensor scalar_tensor")
 # Queries that produce no tensor of the model's computation.
 QUERIES = _words(
     """

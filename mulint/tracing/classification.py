@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from mulint.theory import Role, role_of
-from mulint.tracing.catalogue import MULTIPLY, PLACES
+from mulint.tracing.catalogue import MULTIPLY, PLACES, SCALES
 from mulint.tracing.exponents import Law, of_sizes
 from mulint.tracing.ledger import Ledger, made_by_layer
 from mulint.tracing.model import Attention, Use, UseRole
@@ -22,7 +22,8 @@ def role_of_use(laws: Sequence[Law], shape: Sequence[int], use: ParameterUse) ->
     if not use.followed:
         return role_of_shape(laws)
     growing = {axis for axis, law in enumerate(laws) if law.grows}
-    gain = use.use.op in MULTIPLY  # a scale per channel, also one of several numbers such as A_log
+    # A scale per channel, also one of several numbers such as A_log.
+    gain = use.use.op in MULTIPLY or (use.elementwise and use.use.op in SCALES)
     extended = sum(size > 1 for size in shape) > 1 and len(growing) == 1 and not gain
     view = use.view
     return role_of(
@@ -34,7 +35,7 @@ def role_of_use(laws: Sequence[Law], shape: Sequence[int], use: ParameterUse) ->
 
 def role_of_shape(laws: Sequence[Law]) -> Role:
     """The likely role of a parameter that the run did not use."""
-    growing = sum(law.grows for law in laws)
+    growing = sum(2 if law.exponent == 2 else law.grows for law in laws)  # a flat matrix, or half of one
     return role_of(contracts_width=growing > 1, produces_width=growing > 0, is_table=len(laws) > 1)
 
 
@@ -178,7 +179,9 @@ def attention_of(ledger: Ledger) -> tuple[Attention, ...]:
         required = None if contract is None else -contract
         ok = None if scale is None or required is None else scale == required
         use = site.use
-        attention = Attention(use.path, use.line, use.column, use.op, contract, scale, required, ok)
+        attention = Attention(
+            use.path, use.line, use.column, use.op, contract, scale, required, ok, softmax=site.softmax
+        )
         found.setdefault(attention, []).extend(site.makers)
     return tuple(replace(site, parameters=tuple(dict.fromkeys(names))) for site, names in found.items())
 

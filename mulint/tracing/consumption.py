@@ -53,10 +53,12 @@ class Consumption:
             contracted = _axes_of(name, operand.contracted, value)
             produced = _axes_of(name, (*given, *operand.handed), value)
             inner = _of(name, value.summed)
-            followed = bool(contracted | inner | _axes_of(name, operand.out, value)) or len(self.shapes[name]) < 2
+            followed = bool(contracted | inner | _axes_of(name, operand.out, value))
             if contracted & (produced | inner) and operand.ref.shape == self.shapes[name]:
                 # Such as the sum of a matrix and its transpose: each axis holds both, and stands where it was.
                 contracted, produced, inner = frozenset(operand.contracted), frozenset(given), frozenset()
+            if name in value.scales:  # a gain, of what is taken in or of what is given out
+                contracted = produced = inner = frozenset()
             view = self.view(operation, operand) if contracted & produced and len(value.parameters) == 1 else None
             # In x (A B) the sum inside is over what A gives out and B takes in.
             contracted, produced = (contracted, produced | inner) if contracted else (inner, produced)
@@ -74,16 +76,15 @@ class Consumption:
             )
         return uses
 
-    def view(self, operation: Aligned, operand: Operand) -> View | None:
-        """What a parameter is consumed as, if that has all its numbers and no others."""
+    def view(self, operation: Aligned, operand: Operand) -> View:
+        """What a parameter is consumed as; its shapes if that has all its numbers and no others."""
         ref = operand.ref
         (name,) = self.value(ref).parameters
-        if math.prod(ref.shape) != math.prod(self.shapes[name]):
-            return None
         sizes = zip(*(operation.sizes(ref, axis) for axis in range(len(ref.shape))), strict=True)
+        same = math.prod(ref.shape) == math.prod(self.shapes[name])
         growing = {axis for axis, law in enumerate(operation.laws(ref)) if law.grows}
         return View(
-            dict(zip(operation.widths, sizes, strict=True)),
+            dict(zip(operation.widths, sizes, strict=True)) if same else {},
             operand.contracted,
             contracts=bool(growing & {*operand.contracted}),
             produces=bool(growing & operand.out.keys()),

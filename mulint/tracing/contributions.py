@@ -91,6 +91,8 @@ def _parts(
 ) -> Iterator[tuple[tuple[str, str], float]]:
     """The sizes of the parts of one call's change, by part and kind of parameters."""
     own_names = [own for own, _ in after.module.named_parameters(recurse=False)]
+    if before.output.shape != after.output.shape:  # other rows, as of an expert after other choices of the router
+        return
     if not own_names or list(after.module.children()) or any(f"{name}.{own}" not in start for own in own_names):
         return
     first = {own: start[f"{name}.{own}"] for own in own_names}

@@ -48,18 +48,28 @@ def of_sizes(widths: Sequence[float], sizes: Sequence[int]) -> Law:
             rest = sizes[0] - slope * Fraction(widths[0])
             # Rounding down gives a rest below zero, rounding up one below 1; rows that do not grow are whole.
             return Law(Fraction(1), affine=rest >= 1)
+        if _is_square(widths, sizes):
+            return Law(Fraction(2))
     if _is_rounded(widths, sizes):
         return Law(Fraction(1))
     return Law(None, rising=all(before <= after for before, after in pairwise(sizes)))
 
 
-def of_numbers(widths: Sequence[float], numbers: Sequence[float]) -> Law:
+def of_numbers(widths: Sequence[float], numbers: Sequence[float], tolerance: float = 1e-4) -> Law:
     """The law of a scalar factor such as ``d ** -0.5``; signs are ignored."""
     if all(number == numbers[0] for number in numbers):  # never true of numbers that could not be read
         return CONSTANT
     if any(number == 0 or not math.isfinite(number) for number in numbers):
         return Law(None)
-    return Law(_power(widths, [abs(number) for number in numbers], 1e-4))
+    return Law(_power(widths, [abs(number) for number in numbers], tolerance))
+
+
+def _is_square(widths: Sequence[float], sizes: Sequence[int]) -> bool:
+    """Whether sizes are ``a * w**2 + b * w + c`` with most in the square, as the numbers of half a matrix are."""
+    points = list(zip(map(Fraction, widths), sizes, strict=True))
+    slopes = [((w + v) / 2, (t - s) / (v - w)) for (w, s), (v, t) in pairwise(points)]
+    curves = {(t - s) / (v - w) / 2 for (w, s), (v, t) in pairwise(slopes)}
+    return len(curves) == 1 and curves.pop() * points[-1][0] ** 2 > Fraction(sizes[-1], 2)
 
 
 def _is_rounded(widths: Sequence[float], sizes: Sequence[int]) -> bool:

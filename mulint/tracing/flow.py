@@ -6,13 +6,28 @@ homogeneous pass degrees on, a normalisation cancels them, any other function en
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
 from mulint.tracing import packing
 from mulint.tracing.alignment import Aligned
-from mulint.tracing.catalogue import ADD, CHOICES, DIVIDE, FOLLOWED, KEEPS, LOOKUPS, MULTIPLY, NORMALISERS, ONE
+from mulint.tracing.catalogue import (
+    ADD,
+    CHOICES,
+    DIVIDE,
+    FILLED,
+    FOLLOWED,
+    FROM_DATA,
+    KEEPS,
+    LOOKUPS,
+    MULTIPLY,
+    NORMALISERS,
+    ONE,
+    SOFTMAX,
+    WEIGHT_NORMS,
+)
 from mulint.tracing.consumption import Consumption
 from mulint.tracing.elementwise import degrees as degrees_of
 from mulint.tracing.elementwise import number_of
@@ -27,6 +42,7 @@ from mulint.tracing.values import (
     Kind,
     Packed,
     ParameterUse,
+    Site,
     Source,
     Value,
     added,
@@ -198,7 +214,7 @@ class Flow(Consumption):
         elif law.exponent == 0:
             self.ledger.steady.append(operation.event.use)
         else:
-            self.ledger.site(operation, [self.value(query), self.value(key)], law, builtin)
+            self.ledger.site(operation, [self.value(query), self.value(key)], law, builtin, softmax=True)
         table = self.given(operation, value, rank - 2, {rank - 1: rank - 1})
         return Value(Kind.ACTIVATION, dict.fromkeys(table, ONE) if table else self.value(value).degrees)
 
@@ -255,12 +271,17 @@ class Flow(Consumption):
             kind = Kind.WEIGHT if Kind.WEIGHT in kinds else Kind.CONSTANT
         uses: list[ParameterUse] = []
         chosen = event.op in CHOICES and len(refs) > 1 and self.weighs(refs[0])
-        lookup = chosen and len(refs[0].shape) < 3  # of a stack of matrices some are taken, as they are
+        # Of a stack of matrices some are taken as they are, and a flat matrix is only laid out.
+        lookup = chosen and len(refs[0].shape) < 3 and all(law.exponent != 2 for law in operation.laws(refs[0]))
         if (chosen and not lookup) or (kind is Kind.ACTIVATION and self.scales_matrices(operation, refs)):
             kind = Kind.WEIGHT
         elif lookup or kind is Kind.ACTIVATION:
             uses = [use for ref in refs if self.weighs(ref) for use in self.take(operation, ref, lookup=lookup)]
             kind = Kind.ACTIVATION
+        if event.op in SOFTMAX:
+            for source in values[0].degrees:
+                if isinstance(source, Site):
+                    source.softmax = True
         degrees = degrees_of(self.ledger, operation, refs, values, uses)
         rows = packing.passed(operation, refs[0], values[0].packed)
         for output, packed in zip(event.outputs, rows, strict=True):
@@ -329,19 +350,35 @@ class Flow(Consumption):
             number=number,
             summed=_summed(values, origins) if kind is Kind.WEIGHT else frozenset(),
             handed=frozenset().union(*(value.handed for value in values)) if kind is Kind.WEIGHT else frozenset(),
+            scales=_scales(event.op, output, refs, values),
         )
 
     def created(self, operation: Aligned) -> None:
-        """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``."""
-        laws = operation.scalars()
+        """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``. A range has no one number."""
+        op, laws = operation.event.op, operation.scalars()
+        number = CONSTANT
+        if op == "full":
+            number = operation.scalar("fill_value") or laws[-1]
+        elif op in FROM_DATA and len(laws) == 1:
+            number = laws[0]
+        known = op in FILLED or op in FROM_DATA or all(law.exponent == 0 for law in laws)
         for output in operation.event.outputs:
-            single = operation.event.op in ("tensor", "as_tensor", "scalar_tensor") and len(laws) == 1
-            self.values[output.node] = Value(Kind.CONSTANT, number=laws[0] if single else CONSTANT)
+            self.values[output.node] = Value(Kind.CONSTANT, number=number if known else None)
 
 
 def _summed(values: Iterable[Value], origins: Iterable[frozenset[tuple[str, int]]]) -> frozenset[tuple[str, int]]:
     """The sums inside of weights, but for those of a weight that is only scaled by a product with itself."""
     return frozenset(one for value in values for one in value.summed).difference(*origins)
+
+
+def _scales(op: str, output: Ref, refs: Sequence[Ref], values: Sequence[Value]) -> frozenset[str]:
+    """Of weights that are multiplied with each other those that are smaller than the product another one fills."""
+    found = frozenset(name for value in values for name in value.scales)
+    if op not in MULTIPLY and op not in DIVIDE and op not in WEIGHT_NORMS:
+        return found
+    size = math.prod(output.shape)
+    full = _parameters(value for ref, value in zip(refs, values, strict=True) if math.prod(ref.shape) == size)
+    return found | (_parameters(values) - full) if full else found
 
 
 def _parameters(values: Iterable[Value]) -> frozenset[str]:

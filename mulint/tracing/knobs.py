@@ -1,9 +1,8 @@
-"""Which settings of a model are its width, and the values that all settings take at a width."""
+"""The settings of a model by what their names say, and the values that all of them take at a width."""
 
 from __future__ import annotations
 
 import ast
-import math
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -12,10 +11,13 @@ from fractions import Fraction
 from typing import Any
 
 from mulint.tracing.blueprints import MISSING, Blueprint
+from mulint.tracing.leaves import changed
 from mulint.tracing.model import CannotBuild
 
 CASE = "def case(width) -> mulint.Case"
 SMALLEST = 64
+LEAST = 16  # the smallest width where those from SMALLEST on make the widest model heavy
+HEAVY = 100_000_000  # numbers in matrices
 SMALLEST_HEAD = 4
 HEAD_COUNT = 4
 DEPTH = 2
@@ -24,16 +26,14 @@ CONTEXT = 32
 
 # Names are only candidates: a knob counts when building at two values changes the parameters.
 WIDTH = re.compile(
-    r"(n_embd|n_embed|d_model|dim|width|model_dim|(n_|num_|d_|base_|hidden_|embed_|emb_|model_)?"
+    r"(n_embd|n_embed|d_model|dim|width|model_dim|channel|(n_|num_|d_|base_|hidden_|embed_|emb_|model_)?"
     r"(hidden|channels|units|filters|embedding_dim|emb_dim|embed_dim|hidden_dim|hidden_size|emb_size|embed_size|embd)s?"
     r"|hidden_(size|dim|units|channels|width|features)s?|embedding_(dim|size)|embed(ding)?_channels|nhid|ninp|ngf|ndf|nf|"
     r"intermediate_size|mlp_dim|ffn_dim|dim_feedforward|d_ff|d_mlp|d_inner|ffn_hidden_size|inner_dim|dim_ff|growth_rate|"
     r"width_mult(iplier)?|widen_factor|wm|encoder_ffn_dim|decoder_ffn_dim|"
     r"(vision|visual|text|transformer|encoder|decoder|backbone)_(width|embed_dim|hidden_size|hidden_dim|d_model))"
 )
-HEADS = re.compile(
-    r"(n|num|n_|num_)?(q_|query_|kv_|kv|key_value_|attention_|attn_|encoder_|decoder_)*(head|heads)"
-)
+HEADS = re.compile(r"(.*_)?(n|num|q|kv)*heads|(n|num|n_|num_)?(attention_|attn_)?head")
 HEAD_SIZES = re.compile(
     r".*(head_(dim|size)|d_kv|kv_channels|dim_head|qk_rope_head_dim|qk_nope_head_dim|v_head_dim)"
 )
@@ -49,6 +49,17 @@ DROPOUTS = re.compile(
     r"(.*_)?(dropout|drop|pdrop|dropout_prob|dropout_p|drop_rate|p_drop|drop_path|drop_path_rate)(_.*)?"
 )
 BASES = re.compile(r"(mup_)?base_(?P<after>\w+)|(mup_)?(?P<before>\w+)_base")
+# Not widths, even where a layer mixes over them: positions, pictures, experts, identifiers, input channels.
+OTHER = re.compile(
+    r".*(image|img|input|window|patch|kernel|grid|feat)_?size.*|.*experts?(_per.*)?|.*_ids?|.*stride.*|.*kernel.*"
+    r"|.*(num_|in_|input_)(channels|chans)|.*groups?|.*max_.*position.*|.*resolution.*|.*num_(mel|frames|labels).*"
+)
+# Not widths of a class of one's own either: multiples of a width, lengths of sequences, what data are made of.
+FACTORS = re.compile(
+    r".*(ratio|mult|factor|expan|scale).*|.*(len|length|patches)|(obs|action|data|label|x|y)_(dim|size)"
+)
+# Sizes between layers that are held, although they might grow.
+NARROW = re.compile(r".*(rank|bottleneck|latent|squeeze|reduc|lora|adapter|code|state).*|(n_|d_)?z(_dim|_size)?")
 # Not sizes of layers, where others are: how many of something.
 COUNTS = re.compile(r"(n|num)_.+")
 # The inputs of a model, unless another setting names them: then its width.
@@ -75,6 +86,7 @@ REQUIRED = (
 class Settings:
     """The value of every setting as a function of the width of the first knob.
 
+    ``knobs``: settings, or numbers in one that is a list: ``channels.0``.
     ``real``: knobs that are not rounded to whole numbers.
     """
 
@@ -84,16 +96,33 @@ class Settings:
     follow: Mapping[str, ast.expr]
     real: frozenset[str] = frozenset()
 
-    def at(self, width: float) -> dict[str, Any]:
-        """All values at one width."""
-        values = dict(self.fixed)
+    def sizes(self, width: float) -> dict[str, int | float]:
+        """The knobs alone at one width."""
+        found: dict[str, int | float] = {}
         for name, ratio in self.ratios.items():
             exact = ratio * Fraction(width)
             small = exact < 4 and exact.denominator != 1
-            values[name] = float(exact) if small or name in self.real else round(exact)
+            found[name] = float(exact) if small or name in self.real else round(exact)
+        return found
+
+    def at(self, width: float) -> dict[str, Any]:
+        """All values at one width."""
+        values = merged(self.fixed, self.sizes(width))
         for name, expression in self.follow.items():
             values[name] = _evaluate(expression, values, name)
         return values
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of which some have changed, also inside of lists: ``channels.0``."""
+    found = dict(values)
+    for path, new in changes.items():
+        name, _, inner = path.partition(".")
+        if inner and name in values:
+            found[name] = changed(found[name], {inner: new})
+        else:
+            found[path] = new
+    return found
 
 
 def fixed_settings(plan: Blueprint, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -134,89 +163,6 @@ def _small(name: str, default: Any) -> Any:
     return next((value for pattern, value in REQUIRED if pattern.fullmatch(name)), MISSING)
 
 
-def find(
-    plan: Blueprint,
-    values: Mapping[str, Any],
-    asked: tuple[str, ...],
-    follow: Mapping[str, str],
-    changes: Callable[[Mapping[str, Any], Mapping[str, Any]], bool | None],
-) -> tuple[Settings, list[str]]:
-    """The knobs, and the settings that go with them.
-
-    ``changes(a, b)`` tells whether building with two sets of values gives parameters of different shapes,
-    ``None`` when one of them cannot be built.
-
-    Raises:
-        CannotBuild: no setting is a width, or a name is unknown.
-    """
-    for name in (*asked, *follow):
-        if name not in plan.defaults:
-            raise CannotBuild(f"{plan.name} has no setting {name}; it has {', '.join(plan.defaults)}")
-    base = dict(values)
-    named = [name for name in values if name not in follow and WIDTH.fullmatch(name.lower())]
-    # None stands for "computed" beside a width that is given, for "to be chosen" where none is.
-    sized = [name for name in named if _is_size(values[name])]
-    names = asked or tuple(sized or (name for name in named if values[name] is None))
-    for name in names:
-        if base.get(name, MISSING) in (MISSING, None):
-            base[name] = SMALLEST
-        if not _is_size(base[name]):
-            raise CannotBuild(f"{name} = {base[name]!r} is not one size; write a case that sets it: {CASE}")
-    if not asked:
-        names = tuple(name for name in names if changes(base, {**base, name: base[name] * 2}) is not False)
-        names = names or _by_building(base, follow, changes)
-    if not plan.defaults:
-        raise CannotBuild(f"{plan.name} has no settings, so its width cannot change; write a case: {CASE}")
-    if not names:
-        numbers = [name for name in plan.defaults if _is_size(base.get(name))]
-        several = [name for name in plan.defaults if isinstance(base.get(name), list | tuple)]
-        ways = [f"name one with --knob ({', '.join(numbers)})"] if numbers else []
-        if several:
-            ways.append(f"where {' or '.join(several)} holds the widths, write a case that sets it: {CASE}")
-        raise CannotBuild(
-            f"no setting of {plan.name} was recognised as its width; {'; '.join(ways) or f'write a case: {CASE}'}"
-        )
-    expressions = {name: _parsed(name, text) for name, text in follow.items()}
-    first = Fraction(base[names[0]])
-    ratios = {name: Fraction(base[name]) / first for name in names}
-    fixed = {name: value for name, value in base.items() if name not in ratios and name not in expressions}
-    said = [f"the width is {names[0]}" + "".join(f", and {name} grows with it" for name in names[1:])]
-    heads = {
-        name: value for name, value in fixed.items() if HEADS.fullmatch(name.lower()) and isinstance(value, int)
-    }
-    said += [f"{name} = {value} is held while the width grows" for name, value in heads.items()]
-    sizes = {
-        name: value for name, value in fixed.items() if HEAD_SIZES.fullmatch(name.lower()) and _is_size(value)
-    }
-    if heads and sizes:
-        wider = " ".join(f"--knob {name}" for name in (*names, *heads))
-        said += [
-            f"{name} = {value} is held too, so attention does not widen; {wider} does"
-            for name, value in sizes.items()
-        ]
-    said += [f"{name} = {text}" for name, text in follow.items()]
-    return Settings(names, fixed, ratios, expressions), said
-
-
-def widths(settings: Settings, values: Mapping[str, Any]) -> tuple[float, ...]:
-    """Four widths, each twice the one before, that every head count divides."""
-    heads = [
-        value
-        for name, value in settings.fixed.items()
-        if HEADS.fullmatch(name.lower()) and isinstance(value, int) and not isinstance(value, bool) and value > 0
-    ]
-    default = values.get(settings.knobs[0])
-    if isinstance(default, float):
-        return tuple(default * 2**i for i in range(4))
-    smallest = SMALLEST if not isinstance(default, int) or default >= SMALLEST else SMALLEST // 2
-    together = math.lcm(*heads)
-    per_head = max(SMALLEST_HEAD, 2 ** math.ceil(math.log2(max(1.0, smallest / together))))
-    unit = together * per_head if heads else 1
-    unit = math.lcm(unit, *(ratio.denominator for ratio in settings.ratios.values()))
-    start = math.ceil(smallest / unit) * unit
-    return tuple(float(start * 2**i) for i in range(4))
-
-
 def based(settings: Settings, base: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     """Fill the settings that hold the base of the parametrization (``base_n_embd``) and are ``None`` by default.
 
@@ -238,35 +184,14 @@ def base_of(name: str) -> str | None:
     return str(match["before"] or match["after"]) if match else None
 
 
-def _by_building(
-    base: Mapping[str, Any],
-    follow: Mapping[str, str],
-    changes: Callable[[Mapping[str, Any], Mapping[str, Any]], bool | None],
-) -> tuple[str, ...]:
-    """Settings whose names say nothing: the integers that change parameters and are not of another known kind."""
-    others = (HEADS, LAYERS, TOKENS, CONTEXTS, *(pattern for pattern, _ in REQUIRED))
-    named_inputs = any(INPUTS.fullmatch(name.lower()) for name in base)
-
-    def is_other(name: str) -> bool:
-        if named_inputs and FEATURES.fullmatch(name):
-            return False
-        return any(pattern.fullmatch(name) for pattern in others)
-
-    found = [
-        name
-        for name, value in base.items()
-        if _is_size(value)
-        and isinstance(value, int)
-        and value >= 8
-        and name not in follow
-        and not is_other(name.lower())
-        and changes(base, {**base, name: value * 2})
-    ]
-    sizes = [name for name in found if not any(one.fullmatch(name.lower()) for one in (COUNTS, HEAD_SIZES))]
-    return tuple(sizes or found)
+def bare_name(name: str) -> str:
+    """What a setting is called, without the way to it and without its index in a list."""
+    parts = [part for part in name.lower().split(".") if not part.isdigit()]
+    return parts[-1] if parts else name
 
 
-def _is_size(value: Any) -> bool:
+def is_size(value: Any) -> bool:
+    """A positive number, or one that has to be given."""
     return value is MISSING or (isinstance(value, int | float) and not isinstance(value, bool) and value > 0)
 
 
@@ -281,7 +206,7 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 }
 
 
-def _parsed(name: str, text: str) -> ast.expr:
+def parsed(name: str, text: str) -> ast.expr:
     try:
         return ast.parse(text.strip(), mode="eval").body
     except SyntaxError as error:

@@ -34,10 +34,18 @@ class Ledger:
         self.factors.append(factor)
         return {**degrees, factor: ONE}
 
-    def site(self, operation: Aligned, sides: Sequence[Value], law: Law, builtin: Fraction | None) -> Value:
+    def site(
+        self,
+        operation: Aligned,
+        sides: Sequence[Value],
+        law: Law,
+        builtin: Fraction | None,
+        *,
+        softmax: bool = False,
+    ) -> Value:
         """Note a product of two activations over a growing dimension."""
         made = {source.parameter for side in sides for source in side.degrees if made_by_layer(source)}
-        site = Site(operation.event.use, operation.module, law, builtin, tuple(sorted(made)))
+        site = Site(operation.event.use, operation.module, law, builtin, tuple(sorted(made)), softmax)
         self.sites.append(site)
         makers = [use for side in sides for use in side.degrees if made_by_layer(use)]
         for source, degree in multiplied(factors_in(side.degrees) for side in sides).items():

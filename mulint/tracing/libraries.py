@@ -10,10 +10,11 @@ import copy
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from mulint.tracing.batches import ROWS, TOKENS, Make
 from mulint.tracing.blueprints import Blueprint
+from mulint.tracing.constants import constructing
 from mulint.tracing.leaves import by_part, changed, leaves
 from mulint.tracing.loading import describe, describe_briefly
 from mulint.tracing.model import CannotBuild
@@ -136,7 +138,7 @@ def _with_head(config: type) -> type[nn.Module]:
 def _of_constructor(target: Callable[..., Any], name: str) -> Blueprint:
     """A class, or a factory by the class it constructs: settings are the arguments the class receives."""
     try:
-        with torch.device("meta"), _constructed() as calls:
+        with constructing("meta"), _constructed() as calls:
             model = target()
     except Exception as error:
         raise CannotBuild(f"{name} cannot be built: {describe_briefly(error)}; write a case") from error
@@ -219,9 +221,8 @@ def _constructed() -> Iterator[dict[int, dict[str, Any]]]:
     initialise = nn.Module.__init__
 
     def initialised(module: nn.Module, *arguments: object, **keywords: object) -> None:
-        frame = sys._getframe(1)
-        if frame.f_code is getattr(type(module).__init__, "__code__", None):
-            found = _arguments(type(module), frame.f_locals)
+        found = _given(module, sys._getframe(1))
+        if found is not None:
             with suppress(TypeError):  # of a layer that takes a generator; no factory's model does
                 calls[id(module)] = copy.deepcopy(found)  # some take them apart
         initialise(module, *arguments, **keywords)
@@ -233,9 +234,23 @@ def _constructed() -> Iterator[dict[int, dict[str, Any]]]:
         nn.Module.__init__ = initialise  # type: ignore[method-assign]
 
 
-def _arguments(kind: type[nn.Module], values: Mapping[str, Any]) -> dict[str, Any]:
+def _given(module: nn.Module, frame: FrameType | None) -> dict[str, Any] | None:
+    """What the constructor of a module received; of one that only passes it on, what its base received."""
+    constructors = {getattr(vars(one).get("__init__"), "__code__", None): one for one in type(module).__mro__}
+    found = None
+    while frame is not None and frame.f_code in constructors:
+        if frame.f_locals.get(frame.f_code.co_varnames[0]) is not module:
+            break
+        parameters = list(inspect.signature(constructors[frame.f_code]).parameters.values())
+        if any(one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
+            found = _arguments(parameters, frame.f_locals)
+        frame = frame.f_back
+    return found
+
+
+def _arguments(parameters: Iterable[inspect.Parameter], values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for parameter in list(inspect.signature(kind).parameters.values()):
+    for parameter in parameters:
         if parameter.kind is parameter.VAR_KEYWORD:
             found.update(values.get(parameter.name, {}))
         elif parameter.kind is not parameter.VAR_POSITIONAL:

@@ -23,9 +23,12 @@ def load(file: Path, name: str, root: Path) -> Any:
     shown = shown_path(file)
     if not file.is_file():
         raise CannotBuild(f"{shown} does not exist; name a file as path/file.py:function")
-    for folder in (root, root / "src", file.parent):
+    for folder in (root, root / "src"):
         if folder.is_dir() and str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
+    if str(file.parent) not in sys.path:
+        # Inside a package its modules come last: one of them may have the package's own name.
+        sys.path.insert(len(sys.path) if _dotted(file) else 0, str(file.parent))
     module = _module(file, root, shown)
     found: Any = module
     for part in name.split("."):
@@ -85,7 +88,7 @@ def describe(error: BaseException, root: Path) -> str:
         if file.is_relative_to(root) and not package_of(file) and not file.is_relative_to(MULINT):
             place = f" ({shown_path(file)}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return f"{describe_briefly(error)}{place}{_remedy(type(error).__name__, str(error))}"
+    return f"{describe_briefly(error)}{place}{_remedy(error)}"
 
 
 def describe_briefly(error: BaseException) -> str:
@@ -99,10 +102,16 @@ def shown_path(file: Path) -> str:
     return file.relative_to(HERE).as_posix() if file.is_relative_to(HERE) else str(file)
 
 
-def _remedy(kind: str, text: str) -> str:
-    if kind in ("ModuleNotFoundError", "ImportError"):
+def _remedy(error: BaseException) -> str:
+    text = str(error)
+    if "relative import" in text:
+        return "; name it as package.module:name, with the package's folder in the project's root"
+    if isinstance(error, ImportError):
         return "; install it into the environment of mulint, or run mulint from the model's environment"
-    if kind in ("EOFError", "BdbQuit"):
+    if isinstance(error, FileNotFoundError):
+        relative = isinstance(error.filename, str) and not Path(error.filename).is_absolute()
+        return "; run mulint in the folder that the path starts from" if relative else ""
+    if type(error).__name__ in ("EOFError", "BdbQuit"):
         return "; nobody answers in a trace: remove the call of input or breakpoint"
     if "out of memory" in text:
         return "; pass smaller --widths, or --set smaller sizes"

@@ -112,7 +112,9 @@ def measure(
     for one in dims:
         if one.name in now and one.name in start:
             change, contracted = now[one.name] - start[one.name], one.fan_in_dims
-            if one.view and width in one.view.shapes:
+            if one.view and width not in one.view.shapes:
+                continue
+            if one.view:
                 change, contracted = change.reshape(one.view.shapes[width]), one.view.contracted
             found.update[one.name] = update_norm(change, one.role, contracted)
     return found, factor

@@ -17,6 +17,10 @@ from mulint.tracing.catalogue import MAKES_NEW
 Made = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 
 
+# Products of every group of rows with its own matrix: on meta torch takes some types and sizes of them only.
+GROUPED = frozenset(["_grouped_mm", "grouped_mm"])
+
+
 class Memory:
     """Results of operations that make one new tensor, whose sizes follow from those of the arguments alone."""
 
@@ -25,6 +29,8 @@ class Memory:
 
     def call(self, func: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What ``func`` returns, or a tensor just like it."""
+        if name in GROUPED and len(args) > 1 and args[0].is_meta and (args[0].dim(), args[1].dim()) == (2, 3):
+            return args[0].new_empty(args[0].shape[0], args[1].shape[2])
         if name not in MAKES_NEW or "out" in kwargs:
             return func(*args, **kwargs)
         try:

@@ -61,7 +61,8 @@ class Use:
 class View:
     """A matrix, or a stack of them, whose numbers a parameter holds in fewer axes, such as a flat one.
 
-    ``shapes``: one for every width. ``contracted``: the axes of the view that are summed over.
+    ``shapes``: one for every width; none where the parameter has only some of the numbers, such as one half of a
+    symmetric matrix. ``contracted``: the axes of the view that are summed over.
     ``contracts`` and ``produces``: whether those, and whether the others, grow with the width.
     """
 
@@ -128,6 +129,7 @@ class Attention:
     scalar factors on the operands and on the result up to the softmax. ``required``: what the factors must
     have, the opposite of the contraction (TP5 Definition 4.1). ``None`` where it could not be followed.
     ``parameters``: the weights whose layers made the two activations, in all layers that share the place.
+    ``softmax``: whether it goes into one; a product by itself, as of two towers, does not.
     """
 
     path: str
@@ -139,6 +141,7 @@ class Attention:
     required: Fraction | None
     ok: bool | None
     parameters: tuple[str, ...] = ()
+    softmax: bool = True
 
 
 class CannotBuild(Exception):

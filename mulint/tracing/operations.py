@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mulint.tracing.catalogue import MEANS, NORMS, SUMS
@@ -40,6 +41,10 @@ def moved_axes(event: Event, source: Ref, result: Ref) -> tuple[Axes, ...]:
             return tuple((i,) for i in range(rank) if i != axis)
         case "split" | "chunk" | "narrow" | "tensor_split" | "split_with_sizes" | "index_select" | "roll" | "flip":
             return tuple((i,) for i in range(rank))
+        case "__setitem__" | "index_put" | "index_put_" | "masked_scatter" | "masked_scatter_" if (
+            source is event.args[-1] and _is_gathered(args[1])
+        ):
+            return _assigned(args[1], source, result)
         case op if op in LENGTHENS:
             shift = len(result.shape) - rank
             return tuple(
@@ -57,12 +62,16 @@ def moved_axes(event: Event, source: Ref, result: Ref) -> tuple[Axes, ...]:
 
 
 def broadcast(source: Ref, result: Ref) -> tuple[Axes, ...]:
-    """Axes aligned from the right, as broadcasting does; an expanded axis holds nothing of the source."""
+    """Axes aligned from the right, as broadcasting does; an expanded axis holds nothing of the source.
+
+    Where some axis is expanded, one of length 1 is taken to be expanded too, as in a norm per row.
+    """
     shift = len(result.shape) - len(source.shape)
     if shift < 0:
         return _regrouped(source.shape, result.shape)
+    least = 0 if math.prod(source.shape) == math.prod(result.shape) else 1
     return tuple(
-        (i - shift,) if i >= shift and source.shape[i - shift] == size else ()
+        (i - shift,) if i >= shift and source.shape[i - shift] == size > least else ()
         for i, size in enumerate(result.shape)
     )
 
@@ -131,7 +140,7 @@ def _regrouped(source: Axes, result: Axes) -> tuple[Axes, ...]:
 
 def _getitem(index: Any, source: Ref, result: Ref) -> tuple[Axes, ...]:
     parts = list(index) if isinstance(index, tuple) else [index]
-    if any(isinstance(part, Ref | tuple | list | str) for part in parts):
+    if _is_gathered(index):
         # Gathering by a tensor: the axes behind the indexed ones are kept at the end.
         kept = len(source.shape) - len([part for part in parts if part is not None and part is not Ellipsis])
         lead = len(result.shape) - kept
@@ -151,6 +160,33 @@ def _getitem(index: Any, source: Ref, result: Ref) -> tuple[Axes, ...]:
             axis += 1
     axes += [(i,) for i in range(axis, len(source.shape))]
     return tuple(axes) if len(axes) == len(result.shape) else broadcast(source, result)
+
+
+def _is_gathered(index: Any) -> bool:
+    """Whether an index has tensors or lists in it, not only slices and numbers."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, Ref | tuple | list | str) for part in parts)
+
+
+def _assigned(index: Any, value: Ref, result: Ref) -> tuple[Axes, ...]:
+    """Where ``result[index] = value`` puts the axes of the value: places that are named may run over several."""
+    parts, rank = list(index) if isinstance(index, tuple) else [index], len(result.shape)
+    lead = max((len(part.shape) for part in parts if isinstance(part, Ref)), default=1)
+    if len(parts) == 1 and isinstance(parts[0], Ref) and len(value.shape) == rank - lead + 1:
+        parts, lead = parts * lead, 1  # a mask, which stands for as many axes as it has
+    if Ellipsis in parts or None in parts:
+        return tuple(() for _ in range(rank))
+    parts += [slice(None)] * (rank - len(parts))
+    named = tuple(axis for axis, part in enumerate(parts) if isinstance(part, Ref | tuple | list))
+    kept = [(axis,) for axis, part in enumerate(parts) if isinstance(part, slice)]
+    together = named[-1] - named[0] + 1 == len(named)
+    before = sum(isinstance(part, slice) for part in parts[: named[0]]) if together else 0
+    places = [*kept[:before], *[named] * lead, *kept[before:]]
+    shift = len(value.shape) - len(places)  # a value of fewer axes is broadcast
+    return tuple(
+        tuple(i + shift for i, axes in enumerate(places) if axis in axes and i + shift >= 0)
+        for axis in range(rank)
+    )
 
 
 def _movedim(rank: int, sources: Axes, targets: Axes) -> tuple[Axes, ...]:

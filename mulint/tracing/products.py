@@ -80,8 +80,8 @@ def product_of(event: Event, peers: Sequence[Event]) -> Product | None:
             given = Operand(args[0], (2,), {0: 0, 1: 1})
             return Product((given, Operand(args[1], (0, 1), {2: 2}, weight=True)), _optional(args[2:3]))
         case "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d":
-            if len({_group_size(peer) for peer in peers}) == 1 and len(peers) > 1:
-                return _convolution(args, contracted=1, produced=0)  # a sum over one group, which does not grow
+            if len({_group_size(peer) for peer in peers}) == 1 < len({_groups(peer) for peer in peers}):
+                return _convolution(args, contracted=1, produced=0)  # more groups: none grows that is summed over
             return _convolution(args, contracted=0, produced=1)
         case "bilinear":
             weight = Operand(args[2], (1, 2), {0: -1}, weight=True)
@@ -214,8 +214,11 @@ def _convolution(args: list[Any], contracted: int, produced: int) -> Product:
 
 
 def _group_size(event: Event) -> int:
-    weight = argument(event, 1, "weight")
-    return int(weight.shape[0]) // int(argument(event, 6, "groups", 1))
+    return int(argument(event, 1, "weight").shape[0]) // _groups(event)
+
+
+def _groups(event: Event) -> int:
+    return int(argument(event, 6, "groups", 1))
 
 
 def _einsum(args: list[Any]) -> Product | None:

@@ -24,6 +24,7 @@ from torch.utils._python_dispatch import (
 )
 
 from mulint.tracing.catalogue import CORE, QUERIES, writes
+from mulint.tracing.constants import tensors_in
 from mulint.tracing.memory import Memory
 from mulint.tracing.model import Use
 from mulint.tracing.opaque import hooked, transparent_batches, transparent_functionals
@@ -148,7 +149,7 @@ class _Recorder(TorchFunctionMode):
         }
         for name, tensor in kept_numbers(model).items():
             self.recording.kept[self.node(tensor)] = name
-        for tensor in _tensors_in(batch):
+        for tensor in tensors_in(batch):
             self.recording.inputs.add(self.node(tensor))
 
     def node(self, tensor: Tensor) -> int:
@@ -230,7 +231,7 @@ class _Recorder(TorchFunctionMode):
             self.inside -= 1
             if topmost:
                 _push_mode(self.beneath)
-        made = [args[0]] if name == "__setitem__" else list(_tensors_in(result))
+        made = [args[0]] if name == "__setitem__" else list(tensors_in(result))
         if made:
             self.add(name, before, made)
         return result
@@ -268,7 +269,7 @@ class _Beneath(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with torch._C.DisableTorchFunction():
             result = func(*args, **kwargs)
         name = func._schema.name.split("::")[-1]
-        if made := list(_tensors_in(result)):
+        if made := list(tensors_in(result)):
             self.recorder.add(CORE.get(name, name), before, made)
         return result
 
@@ -278,14 +279,3 @@ def _name(func: Any) -> str:
     if name == "__get__":
         return str(func.__self__.__name__)
     return name.split(".")[0]  # an overload such as mm.default
-
-
-def _tensors_in(value: object) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple | list):
-        for item in value:
-            yield from _tensors_in(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors_in(item)

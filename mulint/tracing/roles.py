@@ -98,9 +98,15 @@ def _kept_laws(builder: Builder, recordings: Sequence[Recording], device: torch.
         return {}
     try:
         found = [kept_numbers(builder.build(width, 0, device).model) for width in builder.widths]
-        return {name: of_numbers(builder.widths, [float(kept[name]) for kept in found]) for name in names}
+        return {name: _law(builder.widths, [kept[name] for kept in found]) for name in names}
     except Exception:  # the exponents stay unknown, and with them the multipliers they are part of
         return dict.fromkeys(names, Law(None))
+
+
+def _law(widths: Sequence[float], kept: Sequence[torch.Tensor]) -> Law:
+    """The law of a number to the precision in which it is kept: a root in bfloat16 has two or three digits."""
+    precision = max(torch.finfo(number.dtype).eps for number in kept)
+    return of_numbers(widths, [float(number) for number in kept], max(1e-4, 2 * precision))
 
 
 def _first_line(error: BaseException) -> str:

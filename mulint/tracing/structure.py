@@ -22,23 +22,27 @@ from mulint.tracing.knobs import (
     HEAD_COUNT,
     HEAD_SIZES,
     HEADS,
+    HEAVY,
     LAYERS,
+    LEAST,
+    OTHER,
     SMALLEST,
     TOKENS,
     VOCABULARY,
     WIDTH,
     Settings,
+    bare_name,
 )
 from mulint.tracing.model import CannotBuild
 from mulint.tracing.trials import Change, Effect, Search, Trial
 
-# Not widths, even where a layer mixes over them: positions, pictures, experts, identifiers, input channels.
-OTHER = re.compile(
-    r".*(image|img|input|window|patch|kernel|grid|feat)_?size.*|.*experts?(_per.*)?|.*_ids?|.*stride.*|.*kernel.*"
-    r"|.*(num_|in_|input_)(channels|chans)|.*groups?|.*max_.*position.*|.*resolution.*|.*num_(mel|frames|labels).*"
-)
+TOKEN_IDS = re.compile(r".*token_ids?|.*_id")
+EXPERTS = re.compile(r".*experts")
 SMALL_HEAD = 16
+FEW_EXPERTS = 16  # enough for the groups that some routers choose from
 FEW = 6  # numbers that are tried in pairs
+# Layers may differ, such as every fourth or eighth one, and not run without each other: then more, at last all.
+DEPTHS = (DEPTH, 2 * DEPTH, 4 * DEPTH, 1 << 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,23 @@ def find(plan: Blueprint, given: Change, asked: tuple[str, ...]) -> Iterator[Cho
             raise CannotBuild(f"{plan.name} has no setting {name}; {hint}")
     search = Search(plan)
     values: dict[str, Any] = {**given, **_repaired(search, given)}
-    shallow = {**values, **_shallow(search, values)}
+    tried: list[dict[str, Any]] = []
+    for depth in DEPTHS:
+        found = _shallow(search, values, depth)
+        if found not in tried:
+            tried.append(found)
+            yield from _of_depth(search, {**values, **found}, given, asked)
+
+
+def _of_depth(search: Search, shallow: Change, given: Change, asked: tuple[str, ...]) -> Iterator[Choice]:
+    plan = search.plan
     shallow, knobs = _knobs(search, shallow, asked)
     if not knobs:
         raise CannotBuild(f"no number of {plan.name} was recognised as its width; name one with --knob")
     heads = tuple(
         name
         for name, value in plan.defaults.items()
-        if HEADS.fullmatch(_last(name)) and _is_size(value) and name not in knobs
+        if HEADS.fullmatch(bare_name(name)) and _is_size(value) and name not in knobs
     )
     for growing in (knobs,) if asked or not heads else (knobs, (*knobs, *heads)):
         for small in dict.fromkeys((True, False)):
@@ -99,7 +112,9 @@ def _choices(search: Search, values: dict[str, Any], knobs: tuple[str, ...], giv
         for name, value in values.items()
         if name not in given and name not in ratios
     ]
-    held = [n for n, v in fixed.items() if HEADS.fullmatch(_last(n)) and isinstance(v, int) and n not in values]
+    held = [
+        n for n, v in fixed.items() if HEADS.fullmatch(bare_name(n)) and isinstance(v, int) and n not in values
+    ]
     said += [f"{name} = {fixed[name]} is held while the width grows" for name in held]
     for widths in _widths(search, values, shallow, sizes[first]):
         yield Choice(settings, shallow, widths, tuple(said))
@@ -114,9 +129,9 @@ def _repaired(search: Search, given: Change) -> dict[str, Any]:
     if search.build(given) is not None:
         return {}
     defaults = {**search.plan.defaults, **given}
-    counts = [value for name, value in defaults.items() if HEADS.fullmatch(_last(name)) and _is_size(value)]
+    counts = [value for name, value in defaults.items() if HEADS.fullmatch(bare_name(name)) and _is_size(value)]
     for name, value in defaults.items():
-        if value is None and HEADS.fullmatch(_last(name)):
+        if value is None and HEADS.fullmatch(bare_name(name)):
             for count in dict.fromkeys(counts):
                 if search.build({**given, name: count}) is not None:
                     return {name: count}
@@ -131,21 +146,19 @@ def _value(plan: Blueprint, values: Change, name: str) -> Any:
     return values.get(name, plan.defaults[name])
 
 
-def _knobs(
-    search: Search, values: dict[str, Any], asked: tuple[str, ...]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The values to start from, and the names of the widths."""
+def _knobs(search: Search, values: Change, asked: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The values to start from, and the names of the widths; none if nothing is a width."""
     before = search.build(values)
     assert before is not None
     numbers = {
         name: value
         for name in search.plan.defaults
         if (_is_size(value := _value(search.plan, values, name)) or _is_slope(value))
-        and not OTHER.fullmatch(_last(name))
-        and not any(kind.fullmatch(_last(name)) for kind in (TOKENS, CONTEXTS, LAYERS))
+        and not OTHER.fullmatch(bare_name(name))
+        and not any(kind.fullmatch(bare_name(name)) for kind in (TOKENS, CONTEXTS, LAYERS))
     }
     if asked:
-        return values, asked
+        return dict(values), asked
     trial = Trial(search, values, numbers, before)
     effects = {name: trial.effect(name) for name, value in numbers.items() if _is_size(value)}
     chosen = [name for name, effect in effects.items() if effect.is_width]
@@ -156,8 +169,11 @@ def _knobs(
         chosen = _completed(trial, effects, chosen)
     trial, chosen = _apart(trial, effects, chosen)
     chosen = _needed(trial, chosen)
-    if any(HEADS.fullmatch(_last(name)) for name in chosen):  # all kinds of heads grow together
-        chosen += [name for name in numbers if HEADS.fullmatch(_last(name)) and name not in chosen]
+    together = trial.effect(*chosen)
+    if together.axes is not None and len(together.sides) < 2:  # layers only take it in, or only produce it
+        return dict(trial.values), ()
+    if any(HEADS.fullmatch(bare_name(name)) for name in chosen):  # all kinds of heads grow together
+        chosen += [name for name in numbers if HEADS.fullmatch(bare_name(name)) and name not in chosen]
     return dict(trial.values), tuple(sorted(chosen, key=lambda name: -len(effects[name].axes or ())))
 
 
@@ -166,7 +182,8 @@ def _without_products(trial: Trial, effects: Mapping[str, Effect], chosen: list[
     numbers, kept = trial.numbers, list(chosen)
     # Sizes of heads go first: they count as fixed where they are numbers of their own. Then small factors.
     for name in sorted(
-        chosen, key=lambda n: (not HEAD_SIZES.fullmatch(_last(n)), bool(HEADS.fullmatch(_last(n))), numbers[n])
+        chosen,
+        key=lambda n: (not HEAD_SIZES.fullmatch(bare_name(n)), bool(HEADS.fullmatch(bare_name(n))), numbers[n]),
     ):
         for other in kept:
             shared = (effects[name].axes or frozenset()) & (effects[other].axes or frozenset())
@@ -194,13 +211,17 @@ def _completed(trial: Trial, effects: Mapping[str, Effect], chosen: list[str]) -
     sizes = {numbers[name] for name in chosen}
     order = sorted(
         [*stuck, *lagging],
-        key=lambda n: (not WIDTH.fullmatch(_last(n)), not HEADS.fullmatch(_last(n)), numbers[n] not in sizes),
+        key=lambda n: (
+            not WIDTH.fullmatch(bare_name(n)),
+            not HEADS.fullmatch(bare_name(n)),
+            numbers[n] not in sizes,
+        ),
     )
     while best > (0, 0):
         trials = [[*chosen, name] for name in order if name not in chosen]
         trials += [[other for other in chosen if other != name] for name in chosen]
-        named = [name for name in order if WIDTH.fullmatch(_last(name)) or HEADS.fullmatch(_last(name))]
-        trials += [list(dict.fromkeys([*chosen, *named]))]
+        named = [name for name in order if WIDTH.fullmatch(bare_name(name)) or HEADS.fullmatch(bare_name(name))]
+        trials += [list(dict.fromkeys([*chosen, *named])), list(dict.fromkeys([*chosen, *stuck]))]
         if len(stuck) <= FEW:
             trials += [[*chosen, *pair] for pair in combinations(stuck, 2) if not {*pair} & {*chosen}]
         scored = [(trial.penalty(names), index) for index, names in enumerate(trials) if names]
@@ -240,24 +261,24 @@ def _apart(trial: Trial, effects: Mapping[str, Effect], chosen: list[str]) -> tu
 def _needed(trial: Trial, chosen: list[str]) -> list[str]:
     """Without the numbers that follow from others, such as the size of heads where it is computed."""
     kept = list(chosen)
-    for name in sorted(chosen, key=lambda n: not HEAD_SIZES.fullmatch(_last(n))):
+    for name in sorted(chosen, key=lambda n: not HEAD_SIZES.fullmatch(bare_name(n))):
         whole, without = trial.doubled(kept), trial.doubled(n for n in kept if n != name)
         if len(kept) > 1 and whole is not None and without is not None and whole.sizes == without.sizes:
             kept.remove(name)
     return kept
 
 
-def _shallow(search: Search, values: Change) -> dict[str, Any]:
+def _shallow(search: Search, values: Change, depth: int) -> dict[str, Any]:
     """Fewer layers, where that leaves the parameters of the remaining ones as they are."""
     before = search.build(values)
     assert before is not None
     groups: dict[str, dict[str, Any]] = {}
     for name in search.plan.defaults:
         value = _value(search.plan, values, name)
-        if _is_size(value) and value > DEPTH:
+        if _is_size(value) and value > depth:
             kind = re.sub(r"\.\d+$", "", name)
-            if LAYERS.fullmatch(_last(kind)) or LAYERS.fullmatch(_last(kind).removesuffix("s")):
-                groups.setdefault(kind, {})[name] = DEPTH if kind == name else 1
+            if LAYERS.fullmatch(bare_name(kind)) or LAYERS.fullmatch(bare_name(kind).removesuffix("s")):
+                groups.setdefault(kind, {})[name] = depth if kind == name else depth // 2
     found: dict[str, Any] = {}
     for group in [{k: v for one in groups.values() for k, v in one.items()}, *groups.values()]:
         after = search.build({**values, **found, **group})
@@ -270,9 +291,9 @@ def _shallow(search: Search, values: Change) -> dict[str, Any]:
 
 
 def _small(
-    search: Search, values: dict[str, Any], knobs: tuple[str, ...], given: Change, heads_too: bool
+    search: Search, values: Change, knobs: tuple[str, ...], given: Change, everything: bool
 ) -> dict[str, Any]:
-    """Few and small heads and a small vocabulary, where the model allows it, so that training is quick."""
+    """Few and small heads, few experts, a small vocabulary, where the model allows it: training is then quick."""
     before = search.build(values)
     assert before is not None
     found: dict[str, Any] = {}
@@ -280,26 +301,34 @@ def _small(
     def attempt(change: dict[str, Any]) -> bool:
         change = {k: v for k, v in change.items() if k not in given and v != _value(search.plan, values, k)}
         after = search.build({**values, **found, **change}) if change else None
-        if after is None or after.sizes.keys() != before.sizes.keys():
+        if after is None or not after.sizes.keys() <= before.sizes.keys():
             return False
         found.update(change)
         return True
 
     current = {name: _value(search.plan, values, name) for name in search.plan.defaults}
     defaults = {n: v for n, v in current.items() if _is_size(v) and n not in knobs}
-    heads = {n: v for n, v in defaults.items() if HEADS.fullmatch(_last(n)) and heads_too}
+    heads = {n: v for n, v in defaults.items() if HEADS.fullmatch(bare_name(n)) and everything}
     most = max(heads.values(), default=1)
     attempt({n: max(1, v * HEAD_COUNT // most) for n, v in heads.items()} if most > HEAD_COUNT else {})
-    growing = {n: _value(search.plan, values, n) for n in knobs if HEADS.fullmatch(_last(n))}
-    if growing and heads_too:
+    growing = {n: _value(search.plan, values, n) for n in knobs if HEADS.fullmatch(bare_name(n))}
+    if growing and everything:
         # Small heads, and as many more of them, so that narrow models still have whole numbers of heads.
-        attempt({n: SMALL_HEAD for n in defaults if HEAD_SIZES.fullmatch(_last(n))})
+        attempt({n: SMALL_HEAD for n in defaults if HEAD_SIZES.fullmatch(bare_name(n))})
         widest = max(_value(search.plan, values, n) for n in knobs)
-        more = 2 ** int(math.log2(max(1, widest // SMALL_HEAD / max(growing.values()))))
-        attempt({n: v * more for n, v in growing.items()})
-    tokens = [n for n in defaults if TOKENS.fullmatch(_last(n))]
+        most = int(math.log2(max(1, widest // SMALL_HEAD / max(growing.values()))))
+        any(attempt({n: v * 2**power for n, v in growing.items()}) for power in range(most, 0, -1))
+    if everything:
+        attempt(
+            {n: FEW_EXPERTS for n, v in defaults.items() if EXPERTS.fullmatch(bare_name(n)) and v > FEW_EXPERTS}
+        )
+    tokens = [n for n in defaults if TOKENS.fullmatch(bare_name(n))]
     for size in (VOCABULARY, 4 * VOCABULARY):
-        if attempt({name: size for name in tokens if defaults[name] > size}):
+        fewer = {name: size for name in tokens if defaults[name] > size}
+        special = {
+            n: 0 for n, v in current.items() if TOKEN_IDS.fullmatch(bare_name(n)) and _is_size(v) and v >= size
+        }
+        if attempt(fewer) or (fewer and attempt({**fewer, **special})):
             break
     return found
 
@@ -312,17 +341,20 @@ def _widths(
     assert reference is not None
     start = last = Fraction(default)
     whole = [ratio for name, ratio in settings.ratios.items() if name not in settings.real]
-    while start / 2 >= SMALLEST and all((start / 2 * ratio).denominator == 1 for ratio in whole):
+
+    def is_heavy(smallest: Fraction) -> bool:
+        ends = [search.build({**values, **settings.sizes(float(width))}) for width in (smallest, 8 * smallest)]
+        return ends[0] is not None and ends[1] is not None and ends[0].matrices(ends[1]) > HEAVY
+
+    while all((start / 2 * ratio).denominator == 1 for ratio in whole):
+        if start / 2 < SMALLEST and (start / 2 < LEAST or not is_heavy(start)):
+            break
         start /= 2
     while start <= last:
-        ladder = [search.build({**values, **_sized(settings, start * 2**i)}) for i in range(4)]
+        ladder = [search.build({**values, **settings.sizes(float(start * 2**i))}) for i in range(4)]
         if all(one is not None and one.sizes.keys() == reference.sizes.keys() for one in ladder):
             yield tuple(float(start * 2**i) for i in range(4))
         start *= 2
-
-
-def _sized(settings: Settings, width: Fraction) -> dict[str, Any]:
-    return {name: settings.at(float(width))[name] for name in settings.ratios}
 
 
 def _is_size(value: Any) -> bool:
@@ -332,8 +364,3 @@ def _is_size(value: Any) -> bool:
 def _is_slope(value: Any) -> bool:
     """What may be a slope of sizes along the layers."""
     return isinstance(value, float) and value > 1
-
-
-def _last(name: str) -> str:
-    parts = [part for part in name.lower().split(".") if not part.isdigit()]
-    return parts[-1] if parts else name

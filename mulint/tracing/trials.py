@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from mulint.tracing.blueprints import Blueprint
+from mulint.tracing.constants import constructing
+from mulint.tracing.knobs import merged
 
 Change = Mapping[str, Any]
 
@@ -32,12 +35,21 @@ class Shapes:
             if after > before > 0
         }
 
+    def matrices(self, other: Shapes) -> int:
+        """How many numbers those parameters of ``other`` have that are larger along two axes."""
+        axes = [name for name, _ in self.grown(other)]
+        return sum(math.prod(other.sizes[name]) for name in {*axes} if axes.count(name) > 1)
+
 
 @dataclass(slots=True)
 class Search:
-    """Builds with changed numbers, each combination once."""
+    """Builds with changed numbers, each combination once.
+
+    ``real``: with real numbers where the meta device fails.
+    """
 
     plan: Blueprint
+    real: bool = False
     known: dict[tuple[tuple[str, Any], ...], Shapes | None] = field(default_factory=dict)
     error: Exception | None = None
 
@@ -49,24 +61,30 @@ class Search:
         return self.known[key]
 
     def _built(self, values: Change) -> Shapes | None:
-        try:
-            with torch.device("meta"):
-                model = self.plan.make({**self.plan.defaults, **values})
-        except Exception as error:
-            self.error = self.error or error
-            return None
-        return shapes_of(model)
+        for device in ("meta", "cpu") if self.real else ("meta",):
+            try:
+                with constructing(device):
+                    return shapes_of(self.plan.make(merged(self.plan.defaults, values)))
+            except Exception as error:
+                self.error = self.error or error
+        return None
 
 
 def shapes_of(model: nn.Module) -> Shapes:
     """Sizes of all parameters, with what their layers do along each axis."""
     sizes, sides = {}, {}
+    owners = {
+        id(held): module
+        for module in model.modules()
+        if parametrize.is_parametrized(module)
+        for held in module.parametrizations.children()  # type: ignore[union-attr]
+    }
     for prefix, module in model.named_modules():
         for name, parameter in module._parameters.items():
             if parameter is not None:
                 full = f"{prefix}.{name}".lstrip(".")
                 sizes[full] = tuple(parameter.shape)
-                sides[full] = _sides(module, parameter)
+                sides[full] = _sides(owners.get(id(module), module), parameter)
     return Shapes(sizes, sides)
 
 
@@ -115,9 +133,9 @@ class Trial:
         """The shapes with some numbers doubled; ``None`` if that model cannot be built."""
         return self.search.build({**self.values, **{name: self.numbers[name] * 2 for name in names}})
 
-    def effect(self, name: str) -> Effect:
-        """What doubling one number does."""
-        after = self.doubled([name])
+    def effect(self, *names: str) -> Effect:
+        """What doubling one number does, or several together."""
+        after = self.doubled(names)
         if after is None or after.sizes.keys() != self.before.sizes.keys():
             return Effect(None)
         axes = frozenset(self.before.grown(after))

@@ -51,6 +51,7 @@ class Site:
 
     ``module``: the one whose forward does it. ``builtin``: exponent of the scale that the operation itself
     applies, ``None`` if unknown. ``makers``: the parameters whose layers made the two activations.
+    ``softmax``: it goes into one, as in attention; else it is a product by itself.
     """
 
     use: Use
@@ -58,6 +59,7 @@ class Site:
     contracted: Law
     builtin: Fraction | None
     makers: tuple[str, ...] = ()
+    softmax: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -100,6 +102,7 @@ class Value:
     weight, what it is made of, and the parameter axes held by each of its axes. ``inner``: factors of the
     input of the layer that made it. ``summed``: axes that a product of weights has summed over. ``handed``: axes
     of a weight in the middle of one, ``B`` of ``A B C``, that gives them out.
+    ``scales``: parameters that only scale what others hold, such as a length for every row.
     ``packed``: the weights whose rows lie along an axis. ``pending``: elementwise factors that a later sum
     contracts.
     """
@@ -115,6 +118,7 @@ class Value:
     number: Law | None = None
     summed: frozenset[tuple[str, int]] = frozenset()
     handed: frozenset[tuple[str, int]] = frozenset()
+    scales: frozenset[str] = frozenset()
 
 
 def scaled(degrees: Degrees, power: Fraction) -> dict[Source, Fraction]:

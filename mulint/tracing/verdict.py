@@ -24,7 +24,8 @@ def culprits(audits: Sequence[Audit], attention: Sequence[Attention]) -> tuple[C
     for site in attention:
         if site.ok is False:
             name = ", ".join(site.parameters) or site.op
-            found.setdefault((f"{site.path}:{site.line}", "MU405"), _attention(site, name))
+            culprit = _attention(site, name)
+            found.setdefault((f"{site.path}:{site.line}", culprit.code), culprit)
     return tuple(found.values())
 
 
@@ -137,7 +138,8 @@ def _what(departure: Departure) -> str:
 def _attention(site: Attention, name: str) -> Culprit:
     found = "unknown" if site.scale_exponent is None else law(site.scale_exponent)
     due = "unknown" if site.required is None else law(site.required)
-    return Culprit(name, "MU405", site.path, site.line, f"attention logits are scaled by {found}; they need {due}")
+    code, what = ("MU405", "attention logits are") if site.softmax else ("MU407", "the product over the width is")
+    return Culprit(name, code, site.path, site.line, f"{what} scaled by {found}; the factor has to be {due}")
 
 
 def overall(
