@@ -97,3 +97,52 @@ def test_layers_in_lists_are_named_after_the_attribute_that_holds_them() -> None
         ("MU301", "Agent.actor.2.0.weight"),
     }
     assert any("the readout heads.1 has" in f.message for f in found)
+
+
+APART = """
+import math
+
+from torch import nn
+
+
+def weights(scores):
+    return (scores / 2.0).softmax(dim=-1)
+
+
+class Product(nn.Module):
+    def forward(self, q, k):
+        return q @ k.transpose(-2, -1)
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads, self.size = heads, width // heads
+        self.q = nn.Linear(width, width)
+        self.k = nn.Linear(width, width)
+        self.v = nn.Linear(width, width)
+        self.product = Product()
+
+    def forward(self, x):
+        b, t, c = x.shape
+        q, k, v = (f(x).view(b, t, self.heads, self.size).transpose(1, 2) for f in (self.q, self.k, self.v))
+        scores = self.product(q, k)
+        scores = scores / math.sqrt(self.size)
+        return weights(scores) @ v
+
+
+class Net(nn.Module):
+    def __init__(self, features, width, heads):
+        super().__init__()
+        self.enter = nn.Linear(features, width)
+        self.attention = Attention(width, heads)
+
+    def forward(self, x):
+        return self.attention(self.enter(x))
+"""
+
+
+def test_attention_is_named_after_what_scales_it_and_found_there() -> None:
+    found = judge([SourceFile("apart.py", APART, mentions_torch=True)], Configuration()).findings
+    line = 1 + APART.splitlines().index("        scores = scores / math.sqrt(self.size)")
+    assert [(f.code, f.symbol, f.place.line) for f in found] == [("MU405", "Attention.forward", line)]

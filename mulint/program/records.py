@@ -207,7 +207,8 @@ class Application:
 class Score:
     """Attention logits in flight: a product of two activations over ``contracted``.
 
-    ``linear``: both are what weights gave, with nothing entrywise since. ``owner`` is the function it is in.
+    ``linear``: both are what weights gave, with nothing entrywise since. ``owner`` is the function that scales
+    the product first, else the one that multiplies.
     """
 
     site: Site

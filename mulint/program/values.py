@@ -234,12 +234,15 @@ class Tensor:
         return self.dims[-1] if self.dims else UNKNOWN_NUMBER
 
     def scaled(self, factor: Number, site: Site) -> Tensor:
-        """The tensor times a scalar that appears at ``site``."""
-        sites = (site,) if factor.origin is None else (factor.origin, site)
+        """The tensor times a scalar that appears at ``site``; plain numbers are not kept beside sizes."""
+        sites: tuple[Site, ...] = (site,) if factor.origin is None else (factor.origin, site)
+        if self.factor.symbols and factor.constant is not None:
+            sites = ()
+        before = () if factor.symbols and not self.factor.symbols else self.factor_sites
         return replace(
             self,
             factor=self.factor * factor,
-            factor_sites=(*self.factor_sites, *sites),
+            factor_sites=(*before, *sites),
             weight=None,
             parameter=False,
         )

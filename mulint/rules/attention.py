@@ -90,9 +90,9 @@ def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
 
 
 def _anchor(attention: AttentionRecord) -> Site:
-    """The expression with the scale closest to the product, else the call or product whose default implies it."""
+    """The expression with the scale, else the call or product whose default implies it."""
     here = [s for s in attention.factor_sites if s.path == attention.site.path]
-    return min(reversed(here), key=lambda s: abs(s.line - attention.site.line), default=attention.site)
+    return here[-1] if here else attention.site
 
 
 def finding(rule: Header, program: Program, branches: dict[Site, AttentionRecord], more: str = "") -> Finding:

@@ -107,7 +107,10 @@ def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> T
     if all(application.kind == "lookup" for application in tensor.linear):
         for application in tensor.linear:
             run.seen.lookup_scales.append(LookupScale(application, factor, site, owner))
-    return lengths.of_root(tensor.scaled(factor, site))
+    scaled = lengths.of_root(tensor.scaled(factor, site))
+    if tensor.score is not None and tensor.factor == ONE:
+        return replace(scaled, score=replace(tensor.score, owner=owner))
+    return scaled
 
 
 def _tensors(run: Run, operator: str, left: Tensor, right: Tensor, site: Site, owner: str) -> Tensor:
