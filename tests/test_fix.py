@@ -130,7 +130,8 @@ def test_a_declared_rate_of_embeddings_is_written_and_proved(tmp_path: Path) -> 
     assert '"input": (-0.5, 0.5),' in (root / "mup_scaling.py").read_text()
 
     def rate(name: str) -> tuple[float, bool]:
-        traced = json.loads(mulint("trace", "model.py:GPT", "--output-format", "json", cwd=root).stdout)
+        quick = ("--stages", "roles,invariants", "--seeds", "1", "--output-format", "json")
+        traced = json.loads(mulint("trace", "model.py:GPT", *quick, cwd=root).stdout)
         (parameter,) = (p for p in traced["parameters"] if p["name"] == name)
         (ok,) = (i["ok"] for i in parameter["invariants"] if i["name"] == "update")
         return round(parameter["lr"]["exponent"], 6), ok
