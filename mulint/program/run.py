@@ -198,9 +198,9 @@ class Run(ABC):
         """One assignment, apart from those in functions that its value calls."""
         return _Meanwhile(self, "group_reads", set())
 
-    def asking_group(self, asks: bool) -> _Meanwhile:
-        """The arms of a condition, which may read something from a parameter group."""
-        return _Meanwhile(self, "asks_group", self.asks_group or asks)
+    def asking_group(self) -> _Meanwhile:
+        """The arms of a condition that reads something from a parameter group."""
+        return _Meanwhile(self, "asks_group", True)
 
     def arm(self, condition: int, number: int) -> _Meanwhile:
         """Everything inside happens in one arm of an unknown condition; its other arms exclude it."""

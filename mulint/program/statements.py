@@ -97,15 +97,23 @@ def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
 def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
     if _asks_for_program(node.test):
         return _as_program(run, node, scope, frame)
-    with run.reading_groups():
-        known = truth(run.evaluate(node.test, scope))
-        asks = bool(run.group_reads)
+    outside, run.group_reads = run.group_reads, set()
+    known = truth(run.evaluate(node.test, scope))
+    asks, run.group_reads = bool(run.group_reads), outside
     flags.tested(run, node, known, scope)
     if known is not None:
         return run.execute(node.then if known else node.otherwise, scope, frame)
+    if not asks:
+        return _either(run, node, scope, frame)
+    with run.asking_group():
+        return _either(run, node, scope, frame)
+
+
+def _either(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
+    """Both arms of a condition that is not known."""
     before = dict(scope.names)
     condition = run.next_order()
-    with run.uncertain(), run.asking_group(asks):
+    with run.uncertain():
         with run.arm(condition, 0):
             then_left = run.execute(node.then, scope, frame)
         after_then = scope.names
