@@ -108,19 +108,18 @@ def undamped(prepared: Prepared) -> dict[str, float]:
     Only for optimizers that keep squares of gradients and add ε to their root, as Adam does; after a step. Left
     out are gradients that are rounding errors, as of the bias of attention keys, which no loss depends on.
     """
-    roots: dict[str, tuple[Tensor, float]] = {}
+    roots: dict[str, tuple[float, float]] = {}
     for group in prepared.optimizer.param_groups if prepared.optimizer else ():
         for parameter in group["params"]:
             state = prepared.optimizer.state.get(parameter, {}) if prepared.optimizer else {}
             if "exp_avg_sq" in state and "betas" in group and "eps" in group and id(parameter) in prepared.names:
-                squares = whole(state["exp_avg_sq"]).float() / (1 - group["betas"][1] ** float(state["step"]))
-                roots[prepared.names[id(parameter)]] = squares[squares > 0].sqrt(), group["eps"]
-    largest = max((float(root.median()) for root, _ in roots.values() if len(root)), default=0.0)
-    return {
-        name: float((root / (root + epsilon)).median())
-        for name, (root, epsilon) in roots.items()
-        if len(root) and float(root.median()) > ROUNDING * largest
-    }
+                squares = whole(state["exp_avg_sq"]).float()
+                squares = squares[squares > 0]
+                if len(squares):  # the median of what grows with √v is that of its median
+                    square = float(squares.median()) / (1 - group["betas"][1] ** float(state["step"]))
+                    roots[prepared.names[id(parameter)]] = math.sqrt(square), group["eps"]
+    largest = max((root for root, _ in roots.values()), default=0.0)
+    return {name: root / (root + epsilon) for name, (root, epsilon) in roots.items() if root > ROUNDING * largest}
 
 
 def small_factor(prepared: Prepared) -> float:
