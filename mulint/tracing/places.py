@@ -147,7 +147,6 @@ def _builds(frame: FrameType, module: nn.Module) -> bool:
     return frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is module
 
 
-@cache
 def package_of(file: Path) -> str:
     """The top name of the installed package that a file is part of; empty for one of the user's own."""
     for part, following in zip(reversed(file.parts[:-1]), reversed(file.parts[1:]), strict=True):
@@ -156,6 +155,7 @@ def package_of(file: Path) -> str:
     return ""
 
 
+@cache
 def _is_plumbing(filename: str) -> bool:
     if filename.startswith((TORCH, "<")):
         return True

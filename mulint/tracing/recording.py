@@ -214,10 +214,10 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = _name(func)
-        if name == "data_ptr" and args[0].device.type == "meta":
-            # A kernel of the model's own would write to address zero and take the device down with it.
-            raise RuntimeError("the model asks for the memory of a tensor that has none")
         if name in QUERIES:
+            if name == "data_ptr" and args[0].is_meta:
+                # A kernel of the model's own would write to address zero and take the device down with it.
+                raise RuntimeError("the model asks for the memory of a tensor that has none")
             return func(*args, **kwargs)
         before = self.ref(args), self.ref(kwargs)  # an operation in place must not hide what it read
         # Nothing is looked for inside of a recorded call. Popping the mode saves time.
