@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from math import inf
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
 from mulint.program import classes
 from mulint.program.interpreter import Interpreter
 from mulint.program.models import helpers, makers, parts, unapplied
-from mulint.program.numbers import UNKNOWN_NUMBER
 from mulint.program.observations import Failure
 from mulint.program.records import Application
 from mulint.program.run import Arguments, OutOfBudget
@@ -28,7 +26,7 @@ from mulint.program.values import (
     Tensor,
     Value,
 )
-from mulint.program.widths import FEW_CHANNELS
+from mulint.program.widths import entering, is_handful
 
 _MOST_INSTANCES = 3
 _DEEP_ENOUGH = 20_000
@@ -188,12 +186,11 @@ def _keep_stream(run: Interpreter, applications: Sequence[Application]) -> None:
     leaving = [a for a in applications if a.returned]
     if not leaving:
         return
-    entering = {symbol for a in applications if not a.sources for symbol in a.fan_in.symbols}
-    entering = {s for s in entering if (run.seen.defaults.get(s, UNKNOWN_NUMBER).constant or inf) > FEW_CHANNELS}
+    stream = {symbol for symbol in entering(applications) if not is_handful(run.seen, symbol)}
     produced = {symbol for a in leaving for size in a.produced for symbol in size.symbols}
-    entering |= {o for o in produced & run.stand_ins.keys() if entering & run.stand_ins[o].symbols}
+    stream |= {o for o in produced & run.stand_ins.keys() if stream & run.stand_ins[o].symbols}
     for application in leaving:
-        if any(entering & size.symbols for size in application.produced):
+        if any(stream & size.symbols for size in application.produced):
             application.returned = False
 
 

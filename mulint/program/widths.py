@@ -19,7 +19,7 @@ from mulint.program.numbers import UNKNOWN_NUMBER, Number, product
 from mulint.program.observations import Observations
 from mulint.program.records import Application
 
-FEW_CHANNELS = 16
+_FEW_CHANNELS = 16
 
 # Spelling decides nothing: it only keeps a size from being taken for a number of classes.
 _WIDTH_WORDS = frozenset("dmodel embd embed embedding emb hidden model proj projection width".split())
@@ -84,8 +84,17 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
 
 def data_channels(seen: Observations) -> frozenset[Symbol]:
     """Sizes at which data enter and that are a handful by default: the channels of images."""
-    entering = {s for a in seen.applications if not a.sources for s in a.fan_in.symbols}
-    return frozenset(s for s in entering if (seen.defaults.get(s, UNKNOWN_NUMBER).constant or inf) <= FEW_CHANNELS)
+    return frozenset(symbol for symbol in entering(seen.applications) if is_handful(seen, symbol))
+
+
+def entering(applications: Iterable[Application]) -> set[Symbol]:
+    """Sizes at which data enter some layers."""
+    return {symbol for a in applications if not a.sources for symbol in a.fan_in.symbols}
+
+
+def is_handful(seen: Observations, symbol: Symbol) -> bool:
+    """Whether a size is by default no larger than a number of channels of data."""
+    return (seen.defaults.get(symbol, UNKNOWN_NUMBER).constant or inf) <= _FEW_CHANNELS
 
 
 def _ranks(seen: Observations) -> set[Symbol]:

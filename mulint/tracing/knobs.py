@@ -14,7 +14,6 @@ from mulint.tracing.blueprints import MISSING, Blueprint
 from mulint.tracing.leaves import changed
 from mulint.tracing.model import CannotBuild
 
-CASE = "def case(width) -> mulint.Case"
 SMALLEST = 64
 LEAST = 16  # the smallest width where those from SMALLEST on make the widest model heavy
 HEAVY = 100_000_000  # numbers in matrices
