@@ -362,8 +362,8 @@ def from_outside(name: str, arguments: Arguments) -> Value:
     """
     if any(isinstance(v, Number) and v.constant is None for v in arguments.values):
         return Unknown(f"{name} is not known")
-    asked = next(iter(arguments.positional), None)
-    named = isinstance(asked, Constant) and isinstance(asked.value, str) and asked.value.isidentifier()
-    called = str(asked.value) if isinstance(asked, Constant) and named else name.rpartition(".")[2]
+    first = next(iter(arguments.positional), None)
+    asked = first.value if isinstance(first, Constant) else None
+    called = asked if isinstance(asked, str) and asked.isidentifier() else name.rpartition(".")[2]
     symbol = Symbol(called, arguments.site.path, arguments.site.line)
     return Knob(symbol, foreign=name.partition(".")[0] not in sys.stdlib_module_names)

@@ -105,13 +105,14 @@ def find(program: Program) -> Iterator[Finding]:
 
 def _in_models(program: Program, loop: Loop) -> tuple[Symbol | None, list[Change]]:
     """The width that changes from round to round, and what changes in models with it."""
+    fixed = _fixed(program)
     for column in _aligned([r.constructions for r in loop.rounds], lambda c: (c.kind, c.site)):
         rounds = [options_of(construction) for construction in column]
         known = [s for s in rounds[0] if all(s in given for given in rounds)]
         changing = [s for s in known if len({given[s] for given in rounds}) > 1]
         width = next((s for s in changing if s in program.widths), None)
         if width is not None:
-            names = [s.short for s in changing if s in _fixed(program)]
+            names = [s.short for s in changing if s in fixed]
             names.extend(_heads(program, rounds, changing))
             return width, [(name, column[0].site) for name in names]
     return None, []

@@ -296,8 +296,9 @@ def _power(run: Run, arguments: Arguments) -> Value:
 def _joined_path(run: Run, arguments: Arguments) -> Value:
     """``os.path.join(folder, name)``: where the parts are the same, one knob."""
     parts = arguments.positional
-    if all(isinstance(part, Constant) and isinstance(part.value, str) for part in parts):
-        return Constant("/".join(str(part.value) for part in parts if isinstance(part, Constant)))
+    texts = [part.value for part in parts if isinstance(part, Constant) and isinstance(part.value, str)]
+    if len(texts) == len(parts):
+        return Constant("/".join(texts))
     joined = Knob(Symbol("join", arguments.site.path, arguments.site.line))
     if all(isinstance(part, Constant | Knob) for part in parts):
         return run.paths.setdefault(parts, joined)
