@@ -41,8 +41,8 @@ def set_rate(optimizer: torch.optim.Optimizer, step: int, warmup: int, peak: flo
 ## What it leaves alone
 Values that contain something read from the group (`initial_lr`, `lr_scale`, its own `lr`), factors multiplied
 in place, a temporary zero, writes to the first group only, and code in which no weight needs a rate of its own.
-Values looked up by the number of the group, for each its own.
-Nor what is written under a condition on the group, as in `if "lr_scale" in group`, and its alternative.
+Also values looked up by the number of the group, and both branches of a condition on the group, as in
+`if "lr_scale" in group`.
 
 ## Fix safety
 `group["lr_scale"]` is 1 at the base width. With `--target mup` it is recorded after the optimizer is built.

@@ -70,8 +70,8 @@ class Model(nn.Module):
 
 ## What it leaves alone
 A head dimension that is a parameter of its own, or heads whose number is derived from the width: there 1/√d is
-a constant. Queries and keys of unit length. Attention between channels, whose sum is over the tokens. Head
-dimensions and scales that could not be followed.
+a constant. Queries and keys of unit length. Attention between channels, whose sum is over the tokens. A scale that
+is a setting by itself. Head dimensions and scales that could not be followed.
 
 ## Fix safety
 `mulint fix` keeps the operation and multiplies it by the ratio of head dimensions to the power 1/2, which is
