@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -21,20 +21,18 @@ from mulint.tracing import (
     roles,
     schedules,
     scope,
-    training,
     verdict,
 )
 from mulint.tracing.building import Plan
+from mulint.tracing.calls import ATTENTION
 from mulint.tracing.invariants import Audit
-from mulint.tracing.measurement import ATTENTION, Measurement, measure
-from mulint.tracing.model import Attention, Builder, ParameterDims, Use
+from mulint.tracing.measurement import Measurement
+from mulint.tracing.model import Attention, Use
 from mulint.tracing.request import Request
 from mulint.tracing.roles import Dimensions
+from mulint.tracing.sampling import Judgement, Progress, Sampler
 from mulint.tracing.schedules import Schedule
 
-Progress = Callable[[str, float], None]
-# Two seeds were enough for Adam on every model measured, three for SGD; more only where it is not clear.
-FEW_SEEDS, FEW_SEEDS_SGD, MOST_SEEDS = 2, 3, 5
 CANNOT_SEE = (
     "schedules and learning rates written in a training script: run `mulint check` there",
     "branches of the model that this batch does not reach",
@@ -70,26 +68,23 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
     schedule: tuple[Schedule, ...] = ()
     if "invariants" in request.stages:
         schedule = schedules.follow(plan.builder, request.seed, torch.device(request.device), Path(request.root))
-    measurements = _measure(request, plan.builder, dimensions.parameters, modules, progress)
-    audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths, embedding, schedule)
-    activations: tuple[traces.ActivationTrace, ...] = ()
-    if "coordinates" in request.stages:
-        activations = coordinates.check(measurements, modules)
-    found = verdict.culprits(audits, dimensions.attention) if measurements else ()
-    complete = {"invariants", "coordinates"} <= set(request.stages)
-    outcome = verdict.overall(found, audits, activations, complete=complete)
+
+    def judge(measurements: Sequence[Measurement]) -> Judgement:
+        audits = invariants.audit(dimensions.parameters, measurements, plan.builder.widths, embedding, schedule)
+        found = verdict.culprits(audits, dimensions.attention) if measurements else ()
+        return Judgement(audits, coordinates.check(measurements, modules), found)
+
+    sampler = Sampler(plan.builder, dimensions.parameters, request, progress)
+    measured = {"invariants", "coordinates"} & set(request.stages)
+    measurements = sampler.until_decided(judge) if measured else []
+    judged = judge(measurements)
+    audits, found = judged.audits, judged.culprits
+    activations = judged.activations if "coordinates" in request.stages else ()
+    outcome = verdict.overall(found, audits, activations, complete=len(measured) == 2)
     contributed: tuple[traces.Contribution, ...] = ()
-    if activations and outcome == "fail" and measurements[0].trained:
-        progress("training", 0.0)
-        contributed = contributions.split(
-            plan.builder,
-            dimensions.parameters,
-            modules,
-            _suspicious(found, dimensions, activations),
-            request.seed,
-            torch.device(request.device),
-            measurements[0].steps,
-        )
+    if activations and outcome == "fail":
+        suspicious = judged.suspicious(dimensions.parameters)
+        contributed = contributions.judge(sampler.taken_apart(measurements, suspicious), suspicious, modules)
     return traces.Trace(
         model=f"{request.module or Path(request.file).name}:{request.name}",
         widths=tuple(int(width) if width.is_integer() else width for width in plan.builder.widths),
@@ -121,46 +116,6 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         cannot_see=(*CANNOT_SEE, *schedules.unseen(schedule), *dimensions.unseen),
         unmeasured=scope.unmeasured(request.stages, trained=any(one.trained for one in measurements)),
     )
-
-
-def _measure(
-    request: Request,
-    builder: Builder,
-    dims: Sequence[ParameterDims],
-    modules: coordinates.Modules,
-    progress: Progress,
-) -> list[Measurement]:
-    """Train at every width, seed by seed, until the verdict is decided or the seeds are used up."""
-    if not {"invariants", "coordinates"} & set(request.stages):
-        return []
-    torch.set_num_threads(1)
-    device = torch.device(request.device)
-    steps = max(request.steps or training.STEPS, 2)
-    found: list[Measurement] = []
-    factor: float | None = None
-    for count in range(1, (request.seeds or MOST_SEEDS) + 1):
-        for index, width in enumerate(builder.widths):
-            progress("training", (index + 1) / len(builder.widths))
-            measurement, factor = measure(builder, dims, width, request.seed + count - 1, device, factor, steps)
-            found.append(measurement)
-        few = FEW_SEEDS_SGD if found[0].family is not None and found[0].family.is_sgd else FEW_SEEDS
-        if request.seeds is None and count >= few and _is_decided(coordinates.check(found, modules)):
-            break
-    return found
-
-
-def _suspicious(
-    found: Sequence[traces.Culprit], dimensions: Dimensions, activations: Sequence[traces.ActivationTrace]
-) -> set[str]:
-    """The modules that use a parameter at fault, and those whose outputs leave their limits."""
-    named = {name for culprit in found for name in culprit.parameter.split(", ")}
-    users = {use.module for one in dimensions.parameters if one.name in named for use in one.use_roles}
-    return users | {row.module.partition("#")[0] for row in activations if row.verdict == "violates"}
-
-
-def _is_decided(rows: Sequence[traces.ActivationTrace]) -> bool:
-    """Whether more seeds cannot turn the verdict: one statistic fails beyond doubt, or all are clear."""
-    return any(row.verdict == "violates" for row in rows) or coordinates.is_clear(rows)
 
 
 def _modules(dimensions: Dimensions, embedding: EmbeddingPolicy) -> coordinates.Modules:

@@ -23,6 +23,8 @@ SMALL_RATE = {"adaptive": 1e-4, "sgd": 1e-3}
 STEPS = 3
 # Sums in float32 are wrong by a few of their last digits; smaller gradients than this part are nothing else.
 ROUNDING = 1e-5
+# The median of this many squares is within some hundredths of that of all, at a fraction of the time.
+SAMPLE = 4096
 
 
 @dataclass(frozen=True)
@@ -113,13 +115,21 @@ def undamped(prepared: Prepared) -> dict[str, float]:
         for parameter in group["params"]:
             state = prepared.optimizer.state.get(parameter, {}) if prepared.optimizer else {}
             if "exp_avg_sq" in state and "betas" in group and "eps" in group and id(parameter) in prepared.names:
-                squares = whole(state["exp_avg_sq"]).float()
-                squares = squares[squares > 0]
+                squares = _sample(whole(state["exp_avg_sq"]))
                 if len(squares):  # the median of what grows with √v is that of its median
                     square = float(squares.median()) / (1 - group["betas"][1] ** float(state["step"]))
                     roots[prepared.names[id(parameter)]] = math.sqrt(square), group["eps"]
     largest = max((root for root, _ in roots.values()), default=0.0)
     return {name: root / (root + epsilon) for name, (root, epsilon) in roots.items() if root > ROUNDING * largest}
+
+
+def _sample(squares: Tensor) -> Tensor:
+    """Some thousand of the positive entries, in even steps; all of them where most are zero, as of rare words."""
+    flat = squares.flatten()
+    stride = len(flat) // SAMPLE | 1  # odd, so that widths, mostly even, do not line the steps up with columns
+    chosen = flat[::stride]
+    chosen = chosen[chosen > 0]
+    return (chosen if 2 * len(chosen) * stride > len(flat) else flat[flat > 0]).float()
 
 
 def small_factor(prepared: Prepared) -> float:
@@ -138,15 +148,28 @@ def scale_rates(prepared: Prepared, factor: float) -> None:
             group["lr"] = group["lr"] * factor
 
 
+def loss(prepared: Prepared) -> Tensor:
+    """The loss on the fixed batch, with gradients: some models take one on their way."""
+    return prepared.built.loss(prepared.model, prepared.built.batch)
+
+
 def step(prepared: Prepared) -> float:
     """One training step on the fixed batch; returns the loss before it.
 
     Raises:
         CannotBuild: the loss is not one number.
     """
+    return descend(prepared, loss(prepared))
+
+
+def descend(prepared: Prepared, loss: Tensor) -> float:
+    """One step down a loss that the weights just gave; returns it as a number.
+
+    Raises:
+        CannotBuild: the loss is not one number.
+    """
     assert prepared.optimizer is not None
     prepared.optimizer.zero_grad(set_to_none=True)
-    loss = prepared.built.loss(prepared.model, prepared.built.batch)
     if loss.numel() != 1:
         raise CannotBuild("the loss is not one number; return a scalar tensor to train on")
     loss.backward()  # type: ignore[no-untyped-call]
