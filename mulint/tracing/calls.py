@@ -33,11 +33,10 @@ class Call:
 class Pass:
     """One forward pass.
 
-    ``loss``: with its graph. ``calls``: of all leaf modules, as ``name`` or ``name#call``. ``potential``: mean
-    norm of queries times mean norm of keys times the scale, by call of fused attention.
+    ``calls``: of all leaf modules, as ``name`` or ``name#call``. ``potential``: mean norm of queries times mean
+    norm of keys times the scale, by call of fused attention.
     """
 
-    loss: Tensor
     calls: dict[str, Call]
     potential: dict[str, float]
 
@@ -55,13 +54,13 @@ def tensor(output: Any) -> Tensor | None:
     return output if known else None
 
 
-def forward(prepared: Prepared) -> Pass:
-    """One pass over the fixed batch, recording the calls of all leaf modules and all fused attention."""
+def forward(prepared: Prepared) -> tuple[Pass, Tensor]:
+    """One pass over the fixed batch: the calls of all leaf modules and all fused attention, and the loss."""
     calls: dict[str, Call] = {}
     potential = _Potential()
     with _recorded(prepared.model, calls), potential:
         loss = training.loss(prepared)
-    return Pass(loss, calls, potential.found)
+    return Pass(calls, potential.found), loss
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def measure(
     for name, value in start.items():
         found.init[name] = float(value.float().square().mean().sqrt())
         found.fill[name] = bool(value.numel() > 1 and (value == value.flatten()[0]).all())
-    before = forward(prepared)
+    before, loss = forward(prepared)
     found.potential = before.potential
     found.sizes = {name: rms(call.output) for name, call in before.calls.items()}
     if prepared.optimizer is None:
@@ -88,10 +88,10 @@ def measure(
     training.scale_rates(prepared, factor)
     if training.settle(prepared):
         start = training.snapshot(model)
-        before = forward(prepared)
-    found.losses = [training.descend(prepared, before.loss), *(training.step(prepared) for _ in range(steps - 1))]
+        before, loss = forward(prepared)
+    found.losses = [training.descend(prepared, loss), *(training.step(prepared) for _ in range(steps - 1))]
     found.undamped = training.undamped(prepared)
-    after = forward(prepared)
+    after = forward(prepared)[0]  # the loss is let go, and with it all that its gradients would need
     found.potential = after.potential
     for name, call in after.calls.items():
         if name in before.calls and before.calls[name].output.shape == call.output.shape:
