@@ -340,6 +340,14 @@ def test_sizes_that_are_told(tmp_path: Path) -> None:
     assert found.invariants == "fail"
 
 
+def test_a_package_that_is_not_installed_leaves_it_open(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(TOLD)
+    patch = [FilePatch("model.py", TOLD, "import not_a_package\n" + TOLD, 1)]
+    found = certify(tmp_path, patch, "model.py:Net", {}, packages=["not_a_package"])
+    assert (found.base_identical, found.invariants) == (None, "not-checked")
+    assert "needs not_a_package; install it" in found.details[0].note
+
+
 def test_code_without_an_optimizer_is_open(tmp_path: Path) -> None:
     plain = OWN_BASE[: OWN_BASE.index("    def make_optimizer")]
     (tmp_path / "model.py").write_text(plain)

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from mulint.configuration import Configuration
-from mulint.rewriting.fixing import Plan, fix
+from mulint.rewriting.fixing import fix
 from mulint.rewriting.patch import Patch
+from mulint.rewriting.planning import Plan
 from mulint.theory import EmbeddingPolicy, WeightDecayPolicy
 from tests.repositories import FIXTURES, check, mulint, sites
 from tests.test_fix import PLAIN, plain, texts
@@ -33,7 +34,7 @@ def test_the_patched_tree_is_the_one_that_was_reviewed(fixture: str, tmp_path: P
     patch = planned(root)
     assert patch.left == ()
     assert {**texts(root), **{f.path: f.after for f in patch.files}} == texts(FIXTURES / f"{fixture}_fixed_mup")
-    assert "the code now imports the package mup: add mup to the dependencies of the project" in patch.notes
+    assert patch.packages == ("mup",)
 
 
 @pytest.mark.parametrize("fixture", PLAIN)

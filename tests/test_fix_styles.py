@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mulint.configuration import Configuration
-from mulint.rewriting.fixing import Plan, fix
+from mulint.rewriting.fixing import fix
 from mulint.rewriting.patch import Patch
+from mulint.rewriting.planning import Plan
 from tests.fix_styles import CASES, CONFIG_CLASS, REFUSED, STYLES, THREADED
 from tests.repositories import check, mulint, sites
 

@@ -15,7 +15,7 @@ from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, choosin
 from mulint.cli.options import base_width, codes
 from mulint.configuration import Configuration, ConfigurationError, Model, load
 from mulint.reporting import fix_json, fix_text
-from mulint.rewriting import fixing
+from mulint.rewriting import fixing, planning
 from mulint.rewriting.patch import Patch
 from mulint.rewriting.targets import TARGETS
 from mulint.rewriting.writing import CannotWrite, recover, write
@@ -64,7 +64,7 @@ def fix(
         if not diff:
             recover(root)
         configuration = _configuration(root, config, target, select, exclude)
-        plan = fixing.Plan(base_width(base), partial=bool(codes(select)), unsafe=unsafe_fixes)
+        plan = planning.Plan(base_width(base), partial=bool(codes(select)), unsafe=unsafe_fixes)
         patch, errors = fixing.fix(chosen, root, configuration, plan, ask)
         certificate: Mapping[str, Any] = fix_json.NOT_CHECKED
         if patch.files and (bool(configuration.models) if verify is None else verify):
@@ -101,7 +101,7 @@ def _certify(root: Path, patch: Patch, configuration: Configuration) -> Mapping[
     model = _configured(root, patch, configuration)
     target = next(iter(patch.models), None) if model is None else model.relative_to(root)
     base = {**(model.base if model else {}), **dict(patch.base)}
-    settings: dict[str, Any] = {"embedding_lr": configuration.embedding_lr}
+    settings: dict[str, Any] = {"embedding_lr": configuration.embedding_lr, "packages": patch.packages}
     if model is not None:
         settings |= {"knobs": model.knobs, "follow": model.follow, "settings": model.settings}
     if not patch.changing:

@@ -31,6 +31,10 @@ def summary(patch: Patch, shown: Callable[[str], str], *, written: bool) -> str:
     for code, path, line in patch.changing:
         lines.append(f"Changes training: {code} at {shown(path)}:{line}.")
     lines += [f"Note: {note}." for note in patch.notes]
+    lines += [
+        f"Note: the code now imports the package {package}: add it to the dependencies of the project."
+        for package in patch.packages
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -51,7 +51,8 @@ class Patch:
     """Everything one run of ``fix`` proposes.
 
     ``fixed`` counts the findings that the patch removes; ``notes`` are things to know about it; ``base`` are the
-    base sizes that it writes, by knob; ``models`` the classes that got a base, as ``path/model.py:Class``.
+    base sizes that it writes, by knob; ``models`` the classes that got a base, as ``path/model.py:Class``;
+    ``packages`` the installed packages that the code did not import before, but for torch.
     ``changing`` are the findings whose repair changes the base model, as (code, path, line); ``keeping`` the files
     as they were without those repairs.
     """
@@ -62,5 +63,6 @@ class Patch:
     notes: tuple[str, ...] = ()
     base: tuple[tuple[str, float], ...] = ()
     models: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     changing: tuple[Cause, ...] = ()
     keeping: tuple[FilePatch, ...] = ()

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,6 +39,7 @@ def certify(
     settings: Mapping[str, Any] | None = None,
     embedding_lr: str = "constant",
     parts: Collection[Part] = PARTS,
+    packages: Iterable[str] = (),
     limits: Limits = Limits(),  # noqa: B008
 ) -> Certificate:
     """Check that a patch keeps the model at its base and gives the invariants of μP at other widths.
@@ -55,8 +57,12 @@ def certify(
         settings: literal values of other settings.
         embedding_lr: the declared policy for the rate of embeddings.
         parts: what to prove; the other part is left out of the certificate.
+        packages: those that the patched code imports and the original does not.
         limits: what each process may use.
     """
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        return _open(f"the patched code needs {_listed(missing)}; install it into the environment of mulint")
     if target is None:
         return _open("no model is configured; name one under [[tool.mulint.models]]")
     file, _, name = target.rpartition(":")
