@@ -105,6 +105,7 @@ class Weight:
     until a use shows them; ``lookup`` marks tables that are indexed. ``level`` is how many unknown conditions
     surround its construction, and ``arms`` which, as in ``Moment``: what hangs on no more happens whenever the
     weight exists. ``holder`` is where the module that holds it is built, for a weight that belongs to no layer.
+    ``package`` is what brings the whole model, where it stands for all weights of its role there.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Weight:
     level: int = 0
     arms: tuple[tuple[int, int], ...] = ()
     holder: Site | None = None
+    package: str = ""
 
     @property
     def inside(self) -> Site | None:

@@ -59,8 +59,14 @@ def _check(context: Context, view: OptimizerView) -> None:
     # A readout with a multiplier has the shape of an input weight, and gets the rate of one.
     rates = {view.family.rate_exponent(Role.INPUT, context.configuration.embedding_lr)}
     known = context.scaled if rates == {view.family.rate_exponent(Role.OUTPUT)} else set()
+    unseen = [p.weight for p in reach if p.weight.package]
     bare = [p.weight.symbol for p in reach if p.weight.layer is None and p.key not in known]
     transposed = [p.weight for p in reach if _is_stored_transposed(p.weight.layer)]
+    if unseen:
+        raise CannotRewrite(
+            f"the layers of {unseen[0].owner} are those of {unseen[0].package}, which are not read",
+            "put its hidden weights into a group of their own by hand; `mulint trace` lists them",
+        )
     if transposed:
         raise CannotRewrite(
             f"{transposed[0].symbol} is stored as (in, out), which its shape does not say",
