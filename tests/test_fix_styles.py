@@ -87,6 +87,18 @@ def test_a_unit_with_a_site_that_cannot_be_rewritten_is_left_whole(name: str, tm
     }
 
 
+def test_what_waits_for_another_site_is_listed_below_it(tmp_path: Path) -> None:
+    files, code, reason = REFUSED["attention inside a library's layer"]
+    root = repository(tmp_path, files)
+    told = mulint("fix", "--diff", ".", cwd=root).stderr.splitlines()
+    (place,) = (number for number, line in enumerate(told) if reason in line)
+    assert f"{code} left:" in told[place]
+    assert [line for line in told if " left: " in line] == [told[place]]
+    others = [f"{c} at {path}:{line}" for path, line, c in sites(check(root)) if c != code]
+    assert others
+    assert all(other in told[place + 2] for other in others), told
+
+
 def test_one_unit_that_is_left_does_not_hold_back_another(tmp_path: Path) -> None:
     files, *_ = REFUSED["attention inside a library's layer"]
     repository(tmp_path, {f"one/{path}": text for path, text in files.items()})
