@@ -496,7 +496,7 @@ for step in range(5):
 """,
 }
 
-# The table of the tokens is what reads the model out, by a product.
+# The table of the tokens is what reads the model out, by a product; the rate is that of the optimizer's class.
 _TABLE_PRODUCT = {
     "model.py": _OWN_LAYERS["model.py"]
     .replace(
@@ -508,7 +508,7 @@ _TABLE_PRODUCT = {
         "x = self.blocks(self.embed(tokens)) * self.scale\n"
         "        return (x @ torch.transpose(self.embed.weight.to(x.dtype), 0, 1)).float()",
     ),
-    "train.py": _OWN_LAYERS["train.py"],
+    "train.py": _OWN_LAYERS["train.py"].replace(", lr=1e-3", ""),
 }
 
 STYLES = {

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mulint.configuration import Configuration
 from mulint.rewriting.fixing import fix
 from mulint.rewriting.patch import Patch
 from mulint.rewriting.planning import Plan
+from mulint.rewriting.targets.optimizers import DEFAULT_RATES
 from tests.fix_styles import CASES, CONFIG_CLASS, REFUSED, STYLES, THREADED
 from tests.repositories import check, mulint, sites
 
@@ -97,6 +100,12 @@ def test_what_waits_for_another_site_is_listed_below_it(tmp_path: Path) -> None:
     others = [f"{c} at {path}:{line}" for path, line, c in sites(check(root)) if c != code]
     assert others
     assert all(other in told[place + 2] for other in others), told
+
+
+@pytest.mark.parametrize("name", DEFAULT_RATES)
+def test_default_rates_are_those_of_torch(name: str) -> None:
+    kind = getattr(torch.optim, name.rpartition(".")[2])
+    assert inspect.signature(kind).parameters["lr"].default == DEFAULT_RATES[name]
 
 
 def test_one_unit_that_is_left_does_not_hold_back_another(tmp_path: Path) -> None:
