@@ -63,7 +63,7 @@ def check(
         understood=judgement.understood,
         not_understood=tuple(n for n in judgement.not_understood if n.path in selection.named),
         errors=tuple(e for e in (*errors, *judgement.errors, *internal) if e.path in asked),
-        skipped=skipped,
+        skipped=tuple(e for e in skipped if e.path in asked),
         excerpts=_excerpts(reported, sources),
         files=len(named),
         torch_files=sum(s.mentions_torch for s in named),

@@ -274,6 +274,14 @@ def test_a_large_file_is_skipped_and_listed_unless_allowed(project: Path) -> Non
     assert "skipped" not in mulint("check", cwd=project).stdout
 
 
+def test_a_large_file_is_listed_only_where_it_was_asked_for(project: Path) -> None:
+    (project / "big.py").write_text("import torch\n" + "x = 1\n" * 350_000)
+    (project / "empty").mkdir()
+    assert "big.py" not in mulint("check", "net.py", cwd=project).stdout
+    assert mulint("check", "empty", cwd=project).stdout == "No Python files were found under the given paths.\n"
+    assert "big.py:1: MU904 skipped" in mulint("check", "big.py", cwd=project).stdout
+
+
 def test_a_symlink_loop_ends(project: Path) -> None:
     (project / "loop").symlink_to(project)
     assert [f["code"] for f in check(project)["findings"]] == ["MU401"]
