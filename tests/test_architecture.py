@@ -55,7 +55,7 @@ ROOMS: dict[str, set[str]] = {
         "checking",
         "source",
     },
-    "proposing": {"program", "facts"},
+    "proposing": {"program", "facts", "findings"},
     "verification": {"rewriting", "tracing", "traces", "findings", "theory", "case", "checking", "source"},
 }
 MAY_IMPORT_TORCH = ("tracing", "verification", "case", "testing", "transfer")
