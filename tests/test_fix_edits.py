@@ -86,6 +86,27 @@ def test_keywords_are_added_where_the_others_are(before: str, after: str) -> Non
     assert tree.patched() == {"f.py": after}
 
 
+PARAMETERS = [
+    ("def f(self, a): 0", "def f(self, a, k=None): 0"),
+    ("def f(self, a, b=(1)): 0", "def f(self, a, b=(1), k=None): 0"),
+    ("def f(self, a=1, **rest): 0", "def f(self, a=1, k=None, **rest): 0"),
+    ("def f(self, *, a, b=1): 0", "def f(self, *, a, b=1, k=None): 0"),
+    ("def f(self, a, *, b: int = 1, **rest): 0", "def f(self, a, *, b: int = 1, k=None, **rest): 0"),
+    ("def f(\n    self,\n    a: int = 1,\n): 0", "def f(\n    self,\n    a: int = 1,\n    k=None,\n): 0"),
+    ("def f(\n    self,\n    *,\n    a = 1\n): 0", "def f(\n    self,\n    *,\n    a = 1,\n    k=None\n): 0"),
+    ("def f(\n    self,\n    a=1,  # one\n): 0", "def f(\n    self,\n    a=1, k=None,  # one\n): 0"),
+    ("def f(self,\n      a, b): 0", "def f(self,\n      a, b, k=None): 0"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), PARAMETERS)
+def test_a_parameter_is_added_where_the_others_are(before: str, after: str) -> None:
+    tree = Tree([extract("f.py", before)], {"f.py": before})
+    function = next(n for n in s.walk(tree.documents["f.py"].body) if isinstance(n, s.Function))
+    tree.add_parameter("f.py", function, "k=None")
+    assert tree.patched() == {"f.py": after}
+
+
 MULTIPLIED = [
     ("x", "x * m"),
     ("a / b", "a / b * m"),

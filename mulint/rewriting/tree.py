@@ -270,18 +270,26 @@ class Tree:
         self.insert(path, end, below + ", ".join(texts) if wide else added)
 
     def add_parameter(self, path: str, function: s.Function, text: str) -> None:
-        """Add ``name=default`` as the last parameter before ``*args`` and ``**kwargs``."""
+        """Add ``name=default`` as the last parameter before ``**kwargs``, on a line of its own where others are."""
         document = self.documents[path]
-        plain = [p for p in function.parameters if p.kind == "positional"]
-        starred = [p for p in function.parameters if p.kind in ("*", "**")]
-        if any(p.kind == "*" for p in starred) or not plain:
+        plain = [p for p in function.parameters if p.kind in ("positional", "keyword")]
+        if any(p.kind == "*" for p in function.parameters) or not plain:
             raise CannotRewrite(
                 f"{function.name} at line {line_of(function.span)} takes *args",
                 f"add the parameter {text} by hand",
             )
         last = plain[-1]
+        line, column = start_of(last.span)
         end = max(end_of(node.span) for node in (last, last.annotation, last.default) if node is not None)
-        self.insert(path, document.offset(*end), f", {text}")
+        begins = line > line_of(function.span) and not document.line(line)[: column - 1].strip()
+        alone = begins and "#" not in document.line(end[0])[end[1] - 1 :]
+        below = f"{document.newline}{document.indent(line)}"
+        position = document.offset(*end)
+        if last.default is not None:  # brackets around it belong to it
+            before = document.text[document.offset(line, column) : document.range(last.default.span)[0]]
+            for _ in range(before.rpartition("=")[2].count("(")):
+                position = document.text.index(")", position) + 1
+        self.insert(path, position, f",{below if alone else ' '}{text}")
 
     # What comes out
 
