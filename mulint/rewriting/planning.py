@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 from mulint.analysis import Analysis, analyse
 from mulint.configuration import Configuration
@@ -14,6 +14,7 @@ from mulint.program import Program
 from mulint.rewriting import changing
 from mulint.rewriting.base import Bases
 from mulint.rewriting.context import Context
+from mulint.rewriting.documents import Documents
 from mulint.rewriting.edits import CannotRewrite, Cause
 from mulint.rewriting.imports import Imports
 from mulint.rewriting.patch import Left
@@ -44,12 +45,17 @@ class Plan:
     unsafe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """The texts of a project, and what the rules say of them."""
 
     sources: Mapping[str, SourceFile]
     analysis: Analysis
+
+    @cached_property
+    def documents(self) -> Documents:
+        """The files to rewrite."""
+        return Documents(self.analysis.facts, {path: source.text for path, source in self.sources.items()})
 
     def patched(self, texts: Mapping[str, str], configuration: Configuration) -> State:
         """The state after some files got a new text."""
@@ -106,7 +112,7 @@ def plan_unit(before: State, unit: Sequence[Finding], configuration: Configurati
 
 def _context(state: State, unit: Sequence[Finding], configuration: Configuration, plan: Plan) -> Context:
     program, target = state.analysis.program, TARGETS[configuration.target]
-    tree = Tree(state.analysis.facts, {path: source.text for path, source in state.sources.items()})
+    tree = Tree(state.documents)
     home = posixpath.join(_home(program, unit), target.generated.name) if target.generated else ""
     imports = Imports(tree, home)
     bases = Bases(tree, program, partial(target.written, imports))
