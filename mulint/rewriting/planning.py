@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from mulint.analysis import Analysis, analyse
@@ -95,7 +95,7 @@ def plan_unit(before: State, unit: Sequence[Finding], configuration: Configurati
     taken = tuple(f for f in unit if cause_of(f) not in refused)
     blocked = others or any(code not in _BOUNDED for code, _, _ in refused)
     if not taken or (blocked and not plan.partial):
-        return Outcome(unit, (), None, _left(unit, refused | others))
+        return Outcome(unit, (), None, _left(unit, refused | others | _alone(before, taken, configuration, plan)))
     if refused:
         context = _context(before, taken, configuration, plan)
         _rewrite(context, taken, plan)
@@ -108,6 +108,21 @@ def plan_unit(before: State, unit: Sequence[Finding], configuration: Configurati
     except CannotRewrite as refusal:
         return outcome.refused(refusal)
     return outcome
+
+
+def _alone(
+    before: State, rest: Sequence[Finding], configuration: Configuration, plan: Plan
+) -> dict[Cause, CannotRewrite]:
+    """Why the rest of a unit cannot be rewritten by itself; nothing if it can."""
+    if not rest:
+        return {}
+    outcome = plan_unit(before, rest, configuration, replace(plan, partial=True))
+    if outcome.context is not None:
+        return {}
+    return {
+        (left.code, left.path, left.line): CannotRewrite(left.reason, left.manual, question=left.question)
+        for left in outcome.left
+    }
 
 
 def _context(state: State, unit: Sequence[Finding], configuration: Configuration, plan: Plan) -> Context:

@@ -48,7 +48,7 @@ def bring(bases: Bases, scripts: Scripts) -> None:
         if site.path in near and base.short not in names:
             raise CannotRewrite(
                 f"the code is already scaled relative to {base.short} ({site.path}:{site.line})",
-                f"repair it relative to {base.short}",
+                f"repair it by hand, relative to {base.short}; `mulint explain CODE` shows an example",
             )
 
 
