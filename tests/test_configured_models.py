@@ -48,6 +48,12 @@ def test_a_fixed_size_is_no_width(project: Path) -> None:
     assert readouts(project, '[tool.mulint.widths]\nfixed = ["rank"]\n') == ["Net.head"]
 
 
+def test_a_fixed_size_is_no_width_where_it_is_given_as_a_number(project: Path) -> None:
+    (project / "net.py").write_text(MODEL + "\n\nfor hidden in (64, 128):\n    Net(8, hidden, 4, 4)\n")
+    assert readouts(project) == ["Net.head"]
+    assert readouts(project, '[tool.mulint.widths]\nfixed = ["Net.hidden"]\n') == []
+
+
 def test_a_size_named_like_a_width_makes_a_readout_only_if_it_is_declared_fixed(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text((FIXTURES / "snippets" / "projections.py").read_text())
     assert readouts(tmp_path) == ["ToClasses.classify"]
