@@ -25,6 +25,28 @@ class Net(nn.Module):
         x = self.up(self.down(self.first(x).relu()).relu())
         return self.head(x.relu())
 """
+SWEPT = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.first = nn.Linear(10, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, 10)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu())
+
+
+def train(hidden):
+    return Net(hidden)
+
+
+for size in (64, 128, 256):
+    train(size)
+"""
 TABLE = "[tool.mulint]\n"
 MODELS = TABLE + "[[tool.mulint.models]]\n"
 
@@ -49,7 +71,7 @@ def test_a_fixed_size_is_no_width(project: Path) -> None:
 
 
 def test_a_fixed_size_is_no_width_where_it_is_given_as_a_number(project: Path) -> None:
-    (project / "net.py").write_text(MODEL + "\n\nfor hidden in (64, 128):\n    Net(8, hidden, 4, 4)\n")
+    (project / "net.py").write_text(SWEPT)
     assert readouts(project) == ["Net.head"]
     assert readouts(project, '[tool.mulint.widths]\nfixed = ["Net.hidden"]\n') == []
 
