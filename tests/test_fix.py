@@ -281,3 +281,41 @@ def test_a_schedule_is_not_multiplied_by_factors_that_nobody_records(tmp_path: P
     (tmp_path / "net.py").write_text(recorded)
     assert mulint("fix", "--select", "MU201", cwd=tmp_path).returncode == 0
     assert 'math.cos(step / 100) * group.get("lr_scale", 1.0)' in (tmp_path / "net.py").read_text()
+
+
+ATTENTIVE = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, vocabulary=32, width=64, heads=4):
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens):
+        x = self.table(tokens)
+        return self.head(self.attention(x, x, x, need_weights=False)[0])
+
+
+def configure(model):
+    return torch.optim.Adam(model.parameters(), lr=1e-3)
+
+
+if __name__ == "__main__":
+    net = Net(width=64, heads=4)
+    optimizer = configure(net)
+"""
+
+
+def test_a_patch_whose_proof_fails_is_not_written_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(ATTENTIVE)
+    model = '[tool.mulint]\n[[tool.mulint.models]]\nbuild = "net.py:Net"\nknobs = ["width"]\n'
+    (tmp_path / "pyproject.toml").write_text(model)
+    result = mulint("fix", "--select", "MU401", "--verify", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "  FAILED      MU405: attention" in result.stdout
+    assert "Nothing was written, as the proof failed." in result.stdout
+    assert texts(tmp_path) == {"net.py": ATTENTIVE}

@@ -141,3 +141,5 @@ def _print(
     click.echo(fix_text.unsafe(patch), nl=False, err=diff)
     if diff or written:
         click.echo(fix_text.next_step(patch, written=written), nl=False, err=diff)
+    elif patch.files:
+        click.echo(fix_text.NOT_WRITTEN, nl=False)
