@@ -9,7 +9,10 @@ from mulint.rewriting.patch import Left, Patch
 from mulint.rewriting.repairs import Repair
 
 NOT_PROVED = "Not proved: no code was run. --verify builds the model before and after the patch and compares.\n"
-NOT_WRITTEN = "Nothing was written, as the proof failed. `mulint fix --diff` shows the change; --no-verify writes it unproved.\n"
+NOT_WRITTEN = (
+    "Nothing was written, as the proof failed. "
+    "`mulint fix --diff` shows the change; --no-verify writes it unproved.\n"
+)
 _MARKS = {True: "ok", False: "FAILED", None: "not checked"}
 
 

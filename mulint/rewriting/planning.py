@@ -250,6 +250,12 @@ def notes(context: Context) -> list[str]:
     names = list(dict.fromkeys(context.bases.declared))
     if not context.scripts.values and names:
         notes.append(f"no script sets {' and '.join(names)} yet: until one does, every model is its own base")
-    if not context.optimizers and not any(v.is_scaled for v in context.program.optimizers):
+    near = {path for edit in context.tree.edits for path in context.program.near(edit.path)}
+    kept = [v.record.site for v in context.program.optimizers if v.record.site.path in near]
+    if context.optimizers or any(v.is_scaled for v in context.program.optimizers):
+        return notes
+    if kept:
+        notes.append(f"the learning rates of the optimizer at {kept[0].path}:{kept[0].line} stay as they are")
+    else:
         notes.append(f"no optimizer was found: {_target(context).by_hand.format(home=context.imports.home)}")
     return notes
