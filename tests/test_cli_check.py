@@ -168,6 +168,8 @@ def test_per_file_ignores_and_exclude(project: Path) -> None:
         ("widths = { sizes = [] }", "unknown key 'sizes' in [tool.mulint.widths]; use one of fixed, knobs"),
         ('weight-decay = "no"', "use one of constant-lr-wd, unscaled, sqrt, independent"),
         ('select = "MU1"', "select must be a list of strings"),
+        ('per-file-ignores = { "a.py" = "MU4" }', "per-file-ignores of 'a.py' must be a list of strings"),
+        ('fail-on = "note"', "unknown key 'fail-on' in [tool.mulint]; use one of baseline, embedding-lr, epsilon"),
         ('target = "jax"', 'use "torch" or "mup"'),
         ('select = ["MUX"]', "unknown rule selector 'MUX'"),
         ("select = [", "not valid TOML"),
