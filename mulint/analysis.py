@@ -7,19 +7,18 @@ import hashlib
 import textwrap
 from collections.abc import Iterable, Sequence
 
-from mulint.configuration import Configuration, selected
+from mulint.configuration import Configuration, nearest, selected
 from mulint.facts import FileFacts
 from mulint.findings import FileError, Finding, Intent, Package, Place, Severity
 from mulint.gathering import gather, without_collection
-from mulint.judgement import UNKNOWN_NAME
+from mulint.notices import SUPPRESSION, UNKNOWN_NAME
 from mulint.program import Named, Program, link
 from mulint.program.intent import intent_of, packages
 from mulint.rules import RULES, run
 from mulint.source.reading import SourceFile
-from mulint.source.suppressions import Suppression, suppressions
+from mulint.source.suppressions import Scope, Suppression, suppressions
 
-UNUSED_SUPPRESSION = "MU902"
-CODES = (*(rule.code for rule in RULES), UNUSED_SUPPRESSION, UNKNOWN_NAME)
+CODES = (*(rule.code for rule in RULES), SUPPRESSION.code, UNKNOWN_NAME.code)
 OPT_IN = frozenset(rule.code for rule in RULES if not rule.default)
 
 
@@ -57,7 +56,7 @@ def weighed(findings: Iterable[Finding], known: Sequence[Package]) -> list[Findi
     """Where nobody asked for μP a departure is a note, and what is but a note elsewhere is not said."""
     result: list[Finding] = []
     for finding in findings:
-        asked = finding.code == UNUSED_SUPPRESSION or intent_of(finding.place.path, known) is not Intent.NONE
+        asked = finding.code == SUPPRESSION.code or intent_of(finding.place.path, known) is not Intent.NONE
         if asked:
             result.append(finding)
         elif finding.severity is not Severity.NOTE or finding.code in OPT_IN:
@@ -78,23 +77,35 @@ def _suppressed(
         used.update((place.path, c) for c in silencing)
         if not silencing:
             kept.append(finding)
-    if UNUSED_SUPPRESSION in codes:
+    if SUPPRESSION.code in codes:
         unused = [(p, c) for p, several in comments.items() for c in several if (p, c) not in used]
         kept.extend(_unused(path, comment) for path, comment in unused)
     return kept
 
 
 def _unused(path: str, comment: Suppression) -> Finding:
+    message, expected = (
+        f"the suppression of {comment.code} silences nothing; remove it",
+        "a finding of this code here",
+    )
+    if comment.scope is Scope.NOTHING:
+        message = "this comment silences nothing: it is not written as mulint reads it"
+        expected = "`# mulint: ignore[CODE] reason`, or file-ignore in place of ignore for a whole file"
+    elif not any(code.startswith(comment.code) for code in CODES):
+        meant = next((f"; write {rule.code}" for rule in RULES if rule.name == comment.code), None)
+        hint = meant or nearest(comment.code.upper(), CODES)
+        message = f"no code begins with {comment.code}, so this silences nothing{hint}"
+        expected = "a code, as in `# mulint: ignore[MU401] reason`"
     return Finding(
-        code=UNUSED_SUPPRESSION,
-        name="unused-suppression",
-        severity=Severity.WARNING,
-        severity_if_scaled=Severity.WARNING,
+        code=SUPPRESSION.code,
+        name=SUPPRESSION.name,
+        severity=SUPPRESSION.severity,
+        severity_if_scaled=SUPPRESSION.severity,
         place=Place(path, comment.line, comment.column, comment.line, comment.column + 1),
         symbol=comment.code,
-        message=f"the suppression of {comment.code} silences nothing; remove it",
-        expected="a finding of this code here",
-        found="none",
+        message=message,
+        expected=expected,
+        found=comment.code if comment.scope is Scope.NOTHING else "none",
         subject=f"suppression {path}:{comment.line}:{comment.code}",
     )
 

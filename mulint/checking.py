@@ -12,8 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mulint.configuration import Configuration
-from mulint.findings import FileError, Finding, Place, Report, Severity
-from mulint.judgement import UNKNOWN_NAME, Judgement
+from mulint.findings import FileError, Finding, Place, Report
+from mulint.judgement import Judgement
+from mulint.notices import UNKNOWN_NAME
 from mulint.source.cache import Store, digest
 from mulint.source.discovery import Selection, select
 from mulint.source.reading import CannotRead, SourceFile, decode, read
@@ -49,7 +50,7 @@ def check(
     sources, errors, skipped = load_sources(selection, configuration, unsaved)
     judgement = _judgement(sources, configuration, store, jobs, root.name)
     found = (*judgement.findings, *_unknown_widths(judgement, root, configuration))
-    shown = {*selection.named, *(f.place.path for f in found if f.code == UNKNOWN_NAME)}
+    shown = {*selection.named, *(f.place.path for f in found if f.code == UNKNOWN_NAME.code)}
     asked_for = [f for f in found if f.place.path in shown and not _ignored(f, configuration)]
     reported = [f for f in asked_for if f.fingerprint not in accepted]
     named = [s for s in sources if s.path in selection.named]
@@ -63,7 +64,7 @@ def check(
         understood=judgement.understood,
         not_understood=tuple(n for n in judgement.not_understood if n.path in selection.named),
         errors=tuple(e for e in (*errors, *judgement.errors, *internal) if e.path in asked),
-        skipped=skipped,
+        skipped=tuple(e for e in skipped if e.path in asked),
         excerpts=_excerpts(reported, sources),
         files=len(named),
         torch_files=sum(s.mentions_torch for s in named),
@@ -129,17 +130,17 @@ def _unknown_widths(judgement: Judgement, root: Path, configuration: Configurati
         line = next((number for number, text in enumerate(lines, 1) if name in text), 1)
         column = max(lines[line - 1].find(name), 0) + 1
         yield Finding(
-            code=UNKNOWN_NAME,
-            name="unknown-name-in-configuration",
-            severity=Severity.WARNING,
-            severity_if_scaled=Severity.WARNING,
+            code=UNKNOWN_NAME.code,
+            name=UNKNOWN_NAME.name,
+            severity=UNKNOWN_NAME.severity,
+            severity_if_scaled=UNKNOWN_NAME.severity,
             place=Place(path, line, column, line, column + len(name)),
             symbol=name,
             message=f"no size of this project is called {name}{hint}",
             expected="the name of a size, as in model.GPTConfig.n_embd",
             found=name,
             subject=f"configuration {name}",
-            fingerprint=digest(UNKNOWN_NAME, path, name)[:16],
+            fingerprint=digest(UNKNOWN_NAME.code, path, name)[:16],
         )
 
 

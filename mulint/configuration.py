@@ -163,7 +163,9 @@ def _parse(path: Path, table: Mapping[str, Any]) -> Configuration:
         elif key == "per-file-ignores":
             if not isinstance(value, dict):
                 raise ConfigurationError(f"{path}: per-file-ignores must be a table of globs and lists of codes")
-            values["per_file_ignores"] = {g: tuple(_texts(path, g, codes)) for g, codes in value.items()}
+            values["per_file_ignores"] = {
+                glob: tuple(_texts(path, f"per-file-ignores of {glob!r}", codes)) for glob, codes in value.items()
+            }
         elif key == "max-file-size":
             if not isinstance(value, int) or value <= 0:
                 raise ConfigurationError(f"{path}: max-file-size = {value!r}: give a number of bytes")
@@ -255,7 +257,7 @@ def _is_size(value: object) -> bool:
 def _only_known(path: Path, where: str, table: Mapping[str, Any], known: Collection[str]) -> None:
     for key in table:
         if key not in known:
-            remedy = nearest(key, known) or f"; use one of {', '.join(sorted(known))}"
+            remedy = nearest(key, known, cutoff=0.7) or f"; use one of {', '.join(sorted(known))}"
             raise ConfigurationError(f"{path}: unknown key {key!r} in {where}{remedy}")
 
 
@@ -292,9 +294,9 @@ def _given(widths: Widths) -> dict[str, list[str]]:
     return {key: list(names) for key, names in (("knobs", widths.knobs), ("fixed", widths.fixed)) if names}
 
 
-def nearest(word: str, known: Collection[str]) -> str:
-    """``; did you mean X?`` for the closest known word, or nothing."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+def nearest(word: str, known: Collection[str], *, cutoff: float = 0.5) -> str:
+    """``; did you mean X?`` for the closest known word that is at least as similar as ``cutoff``, or nothing."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f"; did you mean {found[0]!r}?" if found else ""
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+# Of a notebook, the number of each cell with code and its first line in the text of all of them.
+Cells = tuple[tuple[int, int], ...]
+
 
 class Severity(StrEnum):
     """How much a departure matters, weakest first."""
@@ -166,6 +169,21 @@ class FileError:
     message: str
 
 
+def in_cell(cells: Cells, line: int) -> tuple[int | None, int]:
+    """The cell of a notebook that holds a line, and the line in that cell; None and the line elsewhere."""
+    before = [(number, first) for number, first in cells if first <= line]
+    if not before:
+        return None, line
+    number, first = before[-1]
+    return number, line - first + 1
+
+
+def where(shown: str, line: int, cells: Cells) -> str:
+    """``path:line`` as people read it, ``path:cell 3:line`` in a notebook."""
+    cell, inner = in_cell(cells, line)
+    return f"{shown}:{inner}" if cell is None else f"{shown}:cell {cell}:{inner}"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything one run of ``check`` has to say.
@@ -188,17 +206,12 @@ class Report:
     files: int
     torch_files: int
     accepted: int = 0
-    cells: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    cells: Mapping[str, Cells] = field(default_factory=dict)
 
     def in_cell(self, path: str, line: int) -> tuple[int | None, int]:
         """The cell of a notebook that holds a line, and the line in that cell; None and the line elsewhere."""
-        before = [(number, first) for number, first in self.cells.get(path, ()) if first <= line]
-        if not before:
-            return None, line
-        number, first = before[-1]
-        return number, line - first + 1
+        return in_cell(self.cells.get(path, ()), line)
 
     def where(self, path: str, line: int, shown: str) -> str:
         """``path:line`` as people read it, ``path:cell 3:line`` in a notebook."""
-        cell, inner = self.in_cell(path, line)
-        return f"{shown}:{inner}" if cell is None else f"{shown}:cell {cell}:{inner}"
+        return where(shown, line, self.cells.get(path, ()))

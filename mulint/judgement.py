@@ -23,8 +23,6 @@ from mulint.findings import (
     Understood,
 )
 
-UNKNOWN_NAME = "MU903"
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:

@@ -10,7 +10,8 @@ from mulint.configuration import Configuration, nearest, selected
 from mulint.facts import FileFacts
 from mulint.findings import FileError, Understood
 from mulint.gathering import Reading, without_collection
-from mulint.judgement import UNKNOWN_NAME, Judgement, Part
+from mulint.judgement import Judgement, Part
+from mulint.notices import UNKNOWN_NAME
 from mulint.program import Failure, Modules, full_names, link
 from mulint.program.components import Component, components
 from mulint.program.intent import packages, strongest
@@ -101,7 +102,7 @@ def _joined(parts: Sequence[Part], errors: tuple[FileError, ...], configuration:
     understood = _sum([part.understood for part in parts])
     unknown: list[str] = []
     sizes = sorted({size for part in parts for size in part.sizes})
-    if understood.parameters and UNKNOWN_NAME in selected(CODES, configuration, OPT_IN):
+    if understood.parameters and UNKNOWN_NAME.code in selected(CODES, configuration, OPT_IN):
         unknown = named(configuration).unknown(sizes)
     return Judgement(
         intent=strongest(known),

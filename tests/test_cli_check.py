@@ -129,6 +129,31 @@ def test_an_unused_suppression_is_reported(project: Path) -> None:
     assert [(f["code"], f["severity"]) for f in findings] == [("MU401", "error"), ("MU902", "warning")]
 
 
+@pytest.mark.parametrize(
+    ("comment", "message"),
+    [
+        ("# mulint: ignore", "not written as mulint reads it"),
+        ("# mulint: ignore[]", "not written as mulint reads it"),
+        ("# mulint: ignore MU401", "not written as mulint reads it"),
+        ("# mulint: noqa", "not written as mulint reads it"),
+        ("# type: ignore  # mulint: disable=MU401", "not written as mulint reads it"),
+        ("# mulint: ignore[mu401]", "no code begins with mu401, so this silences nothing; did you mean 'MU401'?"),
+        (
+            "# mulint: ignore[unscaled-readout]",
+            "no code begins with unscaled-readout, so this silences nothing; write MU401",
+        ),
+    ],
+)
+def test_a_comment_that_mulint_cannot_read_is_no_silent_pass(project: Path, comment: str, message: str) -> None:
+    (project / "net.py").write_text(
+        MODEL.replace("Linear(hidden, classes)", f"Linear(hidden, classes)  {comment}")
+    )
+    found = {f["code"]: f for f in check(project)["findings"]}
+    assert set(found) == {"MU401", "MU902"}
+    assert message in found["MU902"]["message"]
+    assert "# mulint: ignore[" in found["MU902"]["expected"]
+
+
 def test_per_file_ignores_and_exclude(project: Path) -> None:
     (project / "pyproject.toml").write_text(TABLE + 'per-file-ignores = { "n*.py" = ["MU4"] }\n')
     assert check(project)["findings"] == []
@@ -143,6 +168,8 @@ def test_per_file_ignores_and_exclude(project: Path) -> None:
         ("widths = { sizes = [] }", "unknown key 'sizes' in [tool.mulint.widths]; use one of fixed, knobs"),
         ('weight-decay = "no"', "use one of constant-lr-wd, unscaled, sqrt, independent"),
         ('select = "MU1"', "select must be a list of strings"),
+        ('per-file-ignores = { "a.py" = "MU4" }', "per-file-ignores of 'a.py' must be a list of strings"),
+        ('fail-on = "note"', "unknown key 'fail-on' in [tool.mulint]; use one of baseline, embedding-lr, epsilon"),
         ('target = "jax"', 'use "torch" or "mup"'),
         ('select = ["MUX"]', "unknown rule selector 'MUX'"),
         ("select = [", "not valid TOML"),
@@ -274,6 +301,14 @@ def test_a_large_file_is_skipped_and_listed_unless_allowed(project: Path) -> Non
     assert "skipped" not in mulint("check", cwd=project).stdout
 
 
+def test_a_large_file_is_listed_only_where_it_was_asked_for(project: Path) -> None:
+    (project / "big.py").write_text("import torch\n" + "x = 1\n" * 350_000)
+    (project / "empty").mkdir()
+    assert "big.py" not in mulint("check", "net.py", cwd=project).stdout
+    assert mulint("check", "empty", cwd=project).stdout == "No Python files were found under the given paths.\n"
+    assert "big.py:1: MU904 skipped" in mulint("check", "big.py", cwd=project).stdout
+
+
 def test_a_symlink_loop_ends(project: Path) -> None:
     (project / "loop").symlink_to(project)
     assert [f["code"] for f in check(project)["findings"]] == ["MU401"]
@@ -355,7 +390,10 @@ def test_explain_and_rules(project: Path) -> None:
     unknown = mulint("explain", "MU499", cwd=project)
     assert unknown.returncode == 2
     assert "no rule 'MU499'" in unknown.stderr
+    for code, name in (("MU902", "unused-suppression"), ("mu901", "file-cannot-be-parsed")):
+        assert mulint("explain", code, cwd=project).stdout.startswith(f"# {name} (")
     listed = json.loads(mulint("rules", "--output-format", "json", cwd=project).stdout)
+    assert {f"MU90{n}" for n in range(1, 6)} <= {r["code"] for r in listed}
     assert [r["code"] for r in listed] == sorted(r["code"] for r in listed)
     assert mulint("explain", "unscaled-readout", cwd=project).returncode == 0
 

@@ -25,6 +25,28 @@ class Net(nn.Module):
         x = self.up(self.down(self.first(x).relu()).relu())
         return self.head(x.relu())
 """
+SWEPT = """\
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.first = nn.Linear(10, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = nn.Linear(hidden, 10)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu())
+
+
+def train(hidden):
+    return Net(hidden)
+
+
+for size in (64, 128, 256):
+    train(size)
+"""
 TABLE = "[tool.mulint]\n"
 MODELS = TABLE + "[[tool.mulint.models]]\n"
 
@@ -46,6 +68,12 @@ def test_a_fixed_size_is_no_width(project: Path) -> None:
     for name in ("hidden", "Net.hidden", "net.Net.hidden"):
         assert readouts(project, f'[tool.mulint.widths]\nfixed = ["{name}"]\n') == []
     assert readouts(project, '[tool.mulint.widths]\nfixed = ["rank"]\n') == ["Net.head"]
+
+
+def test_a_fixed_size_is_no_width_where_it_is_given_as_a_number(project: Path) -> None:
+    (project / "net.py").write_text(SWEPT)
+    assert readouts(project) == ["Net.head"]
+    assert readouts(project, '[tool.mulint.widths]\nfixed = ["Net.hidden"]\n') == []
 
 
 def test_a_size_named_like_a_width_makes_a_readout_only_if_it_is_declared_fixed(tmp_path: Path) -> None:

@@ -144,3 +144,37 @@ def test_schedules_of_the_training_script_stay_static(tmp_path: Path) -> None:
         (code, kind) for code, _, kind in evidence
     }
     assert "trace" not in {kind for _, _, kind in evidence}
+
+
+OTHER = """
+from torch import nn
+
+
+class Other(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.mix = nn.Linear(width, width)
+        self.head = nn.Linear(width, 4)
+
+    def forward(self, x):
+        return self.head(self.mix(x).relu())
+"""
+
+
+def test_findings_about_other_models_are_counted_not_listed(tmp_path: Path) -> None:
+    for number in range(8):
+        (tmp_path / f"other{number}.py").write_text(OTHER)
+    (tmp_path / "net.py").write_text(NET.replace("{mix}", "nn.Linear").replace("{after}", ""))
+    text = mulint("trace", "net.py:case", "--stages", "roles,invariants", cwd=tmp_path).stdout
+    assert text.count("other") == 6
+    assert "\n  and 3 more in other files: `mulint check` lists them\n" in text
+    assert "Next: `mulint fix --diff` shows what it rewrites." in text
+
+
+def test_a_fault_that_only_the_trace_sees_does_not_lead_to_a_rewrite(tmp_path: Path) -> None:
+    constant = "vars(self)['_modules']['mix'].weight.data.normal_(std=0.1)"
+    text = NET.replace("{mix}", "nn.Linear").replace("nn.init.normal_(self.mix.weight, std=0.1)", constant)
+    (tmp_path / "net.py").write_text(text.replace("{after}", ""))
+    result = mulint("trace", "net.py:case", "--stages", "roles,invariants", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stdout.endswith("Next: `mulint explain MU301` says what to write instead.\n")

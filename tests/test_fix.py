@@ -224,3 +224,98 @@ def test_schedules_that_read_the_factor_themselves_do_not_scale_twice(tmp_path: 
     result = mulint("fix", "--diff", "--no-verify", ".", cwd=tmp_path)
     assert result.returncode == 1
     assert "a scheduler of timm in reach multiplies rates by lr_scale" in result.stderr
+
+
+SCALED = """\
+import math
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=128, base=128):
+        super().__init__()
+        self.ratio = width / base
+        self.first = nn.Linear(8, width)
+        self.second = nn.Linear(width, width)
+        self.head = nn.Linear(width, 4)
+        nn.init.normal_(self.second.weight, std=0.1 / self.ratio)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu()) / self.ratio
+
+
+def train(width):
+    net = Net(width)
+    hidden = [net.second.weight]
+    rest = [net.first.weight, net.first.bias, net.second.bias, net.head.weight, net.head.bias]
+    optimizer = torch.optim.Adam([{"params": hidden, "lr": 1e-3 / net.ratio}, {"params": rest, "lr": 1e-3}])
+    for step in range(100):
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * math.cos(step / 100)
+        optimizer.step()
+"""
+
+
+def test_what_cannot_be_taken_alone_is_not_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(SCALED)
+    left = {
+        item["code"]: item
+        for item in json.loads(mulint("fix", "--diff", "--output-format", "json", cwd=tmp_path).stdout)["left"]
+    }
+    assert set(left) == {"MU311", "MU201"}
+    assert left["MU311"]["reason"] == "it has no rewrite"
+    assert left["MU201"]["reason"].startswith(
+        "the optimizer at net.py:24 does not record the factors of its groups"
+    )
+    assert "--select" not in left["MU201"]["manual"]
+
+
+def test_a_schedule_is_not_multiplied_by_factors_that_nobody_records(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(SCALED)
+    result = mulint("fix", "--select", "MU201", cwd=tmp_path)
+    assert result.returncode == 1
+    assert (tmp_path / "net.py").read_text() == SCALED
+    recorded = SCALED.replace('"lr": 1e-3 / net.ratio}', '"lr": 1e-3 / net.ratio, "lr_scale": 1 / net.ratio}')
+    (tmp_path / "net.py").write_text(recorded)
+    assert mulint("fix", "--select", "MU201", cwd=tmp_path).returncode == 0
+    assert 'math.cos(step / 100) * group.get("lr_scale", 1.0)' in (tmp_path / "net.py").read_text()
+
+
+ATTENTIVE = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, vocabulary=32, width=64, heads=4):
+        super().__init__()
+        self.table = nn.Embedding(vocabulary, width)
+        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
+        self.head = nn.Linear(width, vocabulary)
+
+    def forward(self, tokens):
+        x = self.table(tokens)
+        return self.head(self.attention(x, x, x, need_weights=False)[0])
+
+
+def configure(model):
+    return torch.optim.Adam(model.parameters(), lr=1e-3)
+
+
+if __name__ == "__main__":
+    net = Net(width=64, heads=4)
+    optimizer = configure(net)
+"""
+
+
+def test_a_patch_whose_proof_fails_is_not_written_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(ATTENTIVE)
+    model = '[tool.mulint]\n[[tool.mulint.models]]\nbuild = "net.py:Net"\nknobs = ["width"]\n'
+    (tmp_path / "pyproject.toml").write_text(model)
+    result = mulint("fix", "--select", "MU401", "--verify", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "  FAILED      MU405: attention" in result.stdout
+    assert "Nothing was written, as the proof failed." in result.stdout
+    assert texts(tmp_path) == {"net.py": ATTENTIVE}

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from mulint.facts import extract
 from mulint.facts import syntax as s
+from mulint.rewriting.documents import Document, Documents
 from mulint.rewriting.edits import CannotRewrite, TextEdit, apply
-from mulint.rewriting.tree import Document, Tree
+from mulint.rewriting.tree import Tree
 
 TEXT = st.text(alphabet="ab\t\r\n\u00e9\u4e2d\U0001f600 ", max_size=60)
 
@@ -80,9 +81,30 @@ ADDED = [
 
 @pytest.mark.parametrize(("before", "after"), ADDED)
 def test_keywords_are_added_where_the_others_are(before: str, after: str) -> None:
-    tree = Tree([extract("f.py", before)], {"f.py": before})
+    tree = Tree(Documents([extract("f.py", before)], {"f.py": before}))
     call = next(n for n in s.walk(tree.documents["f.py"].body) if isinstance(n, s.Call))
     tree.add_keywords("f.py", call, "k=1")
+    assert tree.patched() == {"f.py": after}
+
+
+PARAMETERS = [
+    ("def f(self, a): 0", "def f(self, a, k=None): 0"),
+    ("def f(self, a, b=(1)): 0", "def f(self, a, b=(1), k=None): 0"),
+    ("def f(self, a=1, **rest): 0", "def f(self, a=1, k=None, **rest): 0"),
+    ("def f(self, *, a, b=1): 0", "def f(self, *, a, b=1, k=None): 0"),
+    ("def f(self, a, *, b: int = 1, **rest): 0", "def f(self, a, *, b: int = 1, k=None, **rest): 0"),
+    ("def f(\n    self,\n    a: int = 1,\n): 0", "def f(\n    self,\n    a: int = 1,\n    k=None,\n): 0"),
+    ("def f(\n    self,\n    *,\n    a = 1\n): 0", "def f(\n    self,\n    *,\n    a = 1,\n    k=None\n): 0"),
+    ("def f(\n    self,\n    a=1,  # one\n): 0", "def f(\n    self,\n    a=1, k=None,  # one\n): 0"),
+    ("def f(self,\n      a, b): 0", "def f(self,\n      a, b, k=None): 0"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), PARAMETERS)
+def test_a_parameter_is_added_where_the_others_are(before: str, after: str) -> None:
+    tree = Tree(Documents([extract("f.py", before)], {"f.py": before}))
+    function = next(n for n in s.walk(tree.documents["f.py"].body) if isinstance(n, s.Function))
+    tree.add_parameter("f.py", function, "k=None")
     assert tree.patched() == {"f.py": after}
 
 
@@ -109,7 +131,7 @@ ENCLOSED = [
 
 @pytest.mark.parametrize(("before", "after"), ENCLOSED)
 def test_an_operand_of_a_product_is_multiplied_first(before: str, after: str) -> None:
-    tree = Tree([extract("f.py", before)], {"f.py": before})
+    tree = Tree(Documents([extract("f.py", before)], {"f.py": before}))
     product = next(n for n in s.walk(tree.documents["f.py"].body) if isinstance(n, s.Binary) and n.operator == "@")
     tree.times("f.py", product.left, "m", enclosed=True)
     assert tree.patched() == {"f.py": after}
@@ -118,7 +140,7 @@ def test_an_operand_of_a_product_is_multiplied_first(before: str, after: str) ->
 @pytest.mark.parametrize(("before", "after"), MULTIPLIED)
 def test_a_factor_multiplies_the_whole_expression(before: str, after: str) -> None:
     text = f"y = {before}"
-    tree = Tree([extract("f.py", text)], {"f.py": text})
+    tree = Tree(Documents([extract("f.py", text)], {"f.py": text}))
     statement = tree.documents["f.py"].body[0]
     assert isinstance(statement, s.Assign)
     assert statement.value is not None

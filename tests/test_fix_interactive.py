@@ -86,6 +86,13 @@ def test_what_is_declined_stays_and_takes_nothing_with_it(gpt: Path) -> None:
     assert "scale_groups" not in (gpt / "train.py").read_text()
 
 
+def test_an_optimizer_whose_repair_is_declined_is_not_said_to_be_missing(gpt: Path) -> None:
+    code, output = answered(gpt, "y\nq\n")
+    assert code == 1
+    assert "no optimizer was found" not in output
+    assert re.search(r"Note: the learning rates of the optimizer at model.py:\d+ stay as they are\.", output)
+
+
 def test_an_answer_that_is_none_explains_the_keys(gpt: Path) -> None:
     code, output = answered(gpt, "what\ny\nq\n")
     assert "a: this and all that follow" in output

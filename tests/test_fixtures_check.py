@@ -60,3 +60,38 @@ def test_every_default_rule_has_an_injection_or_a_snippet() -> None:
 def test_a_written_rate_names_the_optimizer_that_it_writes_to() -> None:
     written = next(f for f in check(FIXTURES / "gpt")["findings"] if f["code"] == "MU201")
     assert ("model.py", "the optimizer is built here") in {(r["path"], r["what"]) for r in written["related"]}
+
+
+READOUT_IN_THE_HIDDEN_GROUP = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width, base=128):
+        super().__init__()
+        self.ratio = width / base
+        self.first = nn.Linear(8, width, bias=False)
+        self.second = nn.Linear(width, width, bias=False)
+        self.head = nn.Linear(width, 4, bias=False)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu()) / self.ratio
+
+
+def configure(net):
+    hidden = [net.second.weight, net.head.weight]
+    groups = [{"params": hidden, "lr": 1e-3 / net.ratio}, {"params": [net.first.weight], "lr": 1e-3}]
+    return torch.optim.Adam(groups)
+
+
+def train(width):
+    return configure(Net(width))
+"""
+
+
+def test_a_readout_is_not_called_a_weight_without_a_width(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(READOUT_IN_THE_HIDDEN_GROUP)
+    (found,) = check(tmp_path)["findings"]
+    assert (found["code"], found["symbol"]) == ("MU104", "configure")
+    assert found["expected"] == "a constant learning rate for readouts with a multiplier of their own"

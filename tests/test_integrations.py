@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,22 @@ def test_the_hooks_pass_fail_and_fix(tmp_path: Path) -> None:
     assert mulint(*entries["mulint-fix"], *files, cwd=root).returncode == 0
     assert (root / "model.py").read_text() == fixed
     assert mulint(*entries["mulint-check"], *files, cwd=root).returncode == 0
+
+
+def test_the_hooks_leave_excluded_files_alone(tmp_path: Path) -> None:
+    entries = [shlex.split(hook["entry"])[1:] for hook in read(".pre-commit-hooks.yaml")]
+    root = copy("mlp", tmp_path)
+    (root / "pyproject.toml").write_text('[tool.mulint]\nexclude = ["legacy/", "train_*.py", "model.py"]\n')
+    (root / "legacy").mkdir()
+    shutil.copy(root / "model.py", root / "legacy" / "old.py")
+    before = [(root / name).read_text() for name in ("model.py", "legacy/old.py")]
+    files = ("model.py", "legacy/old.py")
+    for entry in entries:
+        result = mulint(*entry, *files, cwd=root)
+        assert result.returncode == 0, result.stdout
+    assert [(root / name).read_text() for name in files] == before
+    assert mulint("check", "-", "--stdin-filename", "model.py", "--force-exclude", cwd=root).returncode == 0
+    assert mulint("check", *files, cwd=root).returncode == 1
 
 
 def steps() -> list[dict[str, Any]]:

@@ -166,3 +166,17 @@ def test_a_notebook_is_never_rewritten(project: Path) -> None:
     assert named.returncode == 2
     assert "try.ipynb:1: MU904 a notebook is never rewritten" in named.stderr
     assert (project / "try.ipynb").read_bytes() == before
+
+
+def test_the_configuration_of_a_project_says_in_which_cell_an_optimizer_is_built(project: Path) -> None:
+    (project / "pyproject.toml").unlink()
+    assert (
+        "No model with a size that can be followed to a knob was found in a .py file"
+        in mulint("init", "--diff", cwd=project).stderr
+    )
+    (project / "net.py").write_text(f"from torch import nn\n\n\n{MODEL}")
+    (project / "try.ipynb").write_text(notebook(CELLS[0], "import torch\nfrom net import Net\n", TRAINING))
+    shown = mulint("init", "--diff", cwd=project)
+    assert "\nOptimizer: Adam (try.ipynb:cell 3:3).\n" in shown.stderr
+    assert "+    # Adam is built at try.ipynb:cell 3:3\n" in shown.stdout
+    assert '+build = "net.py:Net"\n' in shown.stdout

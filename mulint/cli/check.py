@@ -17,7 +17,7 @@ from mulint.configuration import Configuration, ConfigurationError
 from mulint.findings import Report, Severity
 from mulint.reporting.formats import FORMATS, TEXT, render
 from mulint.source import cache
-from mulint.source.discovery import project_root, select, shown_from
+from mulint.source.discovery import project_root, select, shown_from, without_excluded
 
 STDIN = Path("-")
 _ENOUGH_CORES = 4
@@ -26,6 +26,7 @@ _ENOUGH_CORES = 4
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @options.selection
+@options.force_exclude_option
 @click.option(
     "--fail-on",
     type=click.Choice([*(s.value for s in Severity), "never"]),
@@ -63,6 +64,9 @@ def check(paths: tuple[Path, ...], **given: Any) -> None:
     root = project_root(chosen)
     try:
         configuration = options.configuration(root, given)
+        if given["force_exclude"]:
+            chosen = without_excluded(chosen, root, configuration.exclude)
+            unsaved = {path: data for path, data in unsaved.items() if path in chosen}
         if given["show_files"]:
             _show_files(chosen, root, configuration)
             return

@@ -1,4 +1,4 @@
-"""``mulint explain CODE``: the page of a rule."""
+"""``mulint explain CODE``: the page of a rule, or of a code of mulint itself."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import click
 
 from mulint.cli import CannotRun
 from mulint.configuration import nearest
-from mulint.rules import RULES
+from mulint.notices import NOTICES, Notice
+from mulint.rules import RULES, Rule
 
 
 @click.command()
 @click.argument("code")
 def explain(code: str) -> None:
     """Print the page of the rule CODE (a code such as MU405, or its name)."""
-    for rule in RULES:
-        if code.upper() == rule.code or code == rule.name:
-            click.echo(f"# {rule.name} ({rule.code}, {rule.severity})\n\n{rule.page}", nl=False)
-            click.echo(
-                f"\nNext: `mulint fix --diff --select {rule.code}` shows what it rewrites; a line that is right "
-                f"as it is ends with `# mulint: ignore[{rule.code}] reason`."
-            )
-            return
-    known = [*(r.code for r in RULES), *(r.name for r in RULES)]
-    raise CannotRun(f"no rule {code!r}{nearest(code, known)} (`mulint rules` lists all)")
+    entries: tuple[Rule | Notice, ...] = (*RULES, *NOTICES)
+    known = {name: entry for entry in entries for name in (entry.code, entry.name)}
+    found = known.get(code.upper()) or known.get(code)
+    if found is None:
+        raise CannotRun(f"no rule {code!r}{nearest(code, known)} (`mulint rules` lists all)")
+    click.echo(f"# {found.name} ({found.code}, {found.severity})\n\n{found.page}", nl=False)
+    if found in RULES:
+        click.echo(
+            f"\nNext: `mulint fix --diff --select {found.code}` shows what it rewrites; a line that is right "
+            f"as it is ends with `# mulint: ignore[{found.code}] reason`."
+        )

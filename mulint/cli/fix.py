@@ -12,14 +12,14 @@ from typing import Any
 import click
 
 from mulint.cli import EXIT_CLEAN, EXIT_ERROR, EXIT_FINDINGS, CannotRun, choosing
-from mulint.cli.options import base_width, codes
+from mulint.cli.options import base_width, codes, force_exclude_option
 from mulint.configuration import Configuration, ConfigurationError, Model, load
 from mulint.reporting import fix_json, fix_text
 from mulint.rewriting import fixing, planning
 from mulint.rewriting.patch import Patch
 from mulint.rewriting.targets import TARGETS
 from mulint.rewriting.writing import CannotWrite, recover, write
-from mulint.source.discovery import project_root, shown_from
+from mulint.source.discovery import project_root, shown_from, without_excluded
 
 
 @click.command()
@@ -31,6 +31,7 @@ from mulint.source.discovery import project_root, shown_from
     "--target", type=click.Choice(list(TARGETS)), help="Write plain PyTorch (default) or the mup package."
 )
 @click.option("--exclude", multiple=True, help="Glob of files or folders to leave out; may be repeated.")
+@force_exclude_option
 @click.option("--config", type=click.Path(path_type=Path), help="Read [tool.mulint] from this file.")
 @click.option("--verify/--no-verify", default=None, help="Prove the patch (default: when a model is configured).")
 @click.option("--unsafe-fixes", is_flag=True, help="Also make the repairs that change how the base model trains.")
@@ -43,6 +44,7 @@ def fix(
     base: str | None,
     target: str | None,
     exclude: tuple[str, ...],
+    force_exclude: bool,
     config: Path | None,
     verify: bool | None,
     unsafe_fixes: bool,
@@ -64,6 +66,8 @@ def fix(
         if not diff:
             recover(root)
         configuration = _configuration(root, config, target, select, exclude)
+        if force_exclude:
+            chosen = without_excluded(chosen, root, configuration.exclude)
         plan = planning.Plan(base_width(base), partial=bool(codes(select)), unsafe=unsafe_fixes)
         patch, errors = fixing.fix(chosen, root, configuration, plan, ask)
         certificate: Mapping[str, Any] = fix_json.NOT_CHECKED
@@ -137,3 +141,5 @@ def _print(
     click.echo(fix_text.unsafe(patch), nl=False, err=diff)
     if diff or written:
         click.echo(fix_text.next_step(patch, written=written), nl=False, err=diff)
+    elif patch.files:
+        click.echo(fix_text.NOT_WRITTEN, nl=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import click
@@ -15,6 +15,7 @@ from mulint.checking import load_sources
 from mulint.cli import CannotRun
 from mulint.configuration import Configuration, ConfigurationError, load_from
 from mulint.facts.spans import line_of
+from mulint.findings import Cells, where
 from mulint.program.values import Site
 from mulint.rewriting.patch import FilePatch
 from mulint.rewriting.writing import CannotWrite, write
@@ -42,11 +43,12 @@ def init(path: Path, exclude: tuple[str, ...], diff: bool) -> None:
     if not any(source.mentions_torch for source in sources):
         raise CannotRun(f"no Python file below {os.path.relpath(root)} mentions torch; name the project's folder")
     analysis = analyse(sources, configuration)
-    found = proposing.models(analysis.program, analysis.facts)
+    # What stands in a notebook cannot be imported, and so is neither built nor traced.
+    found = [m for m in proposing.models(analysis.program, analysis.facts) if m.kind.path.endswith(".py")]
     model = found[0] if found else None
-    paths = [source.path for source in sources]
-    packages = {str(PurePosixPath(p).parent) for p in paths if PurePosixPath(p).name == "__init__.py"}
-    case = proposing.case_file(model, packages, paths) if model else None
+    cells = {source.path: source.cells for source in sources}
+    packages = {str(PurePosixPath(p).parent) for p in cells if PurePosixPath(p).name == "__init__.py"}
+    case = proposing.case_file(model, packages, cells) if model else None
     files = [FilePatch(PROJECT, before, _appended(before, proposing.table(model, case)), 1)]
     files += [FilePatch(case.path, None, case.text, 1)] if case else []
     if diff:
@@ -56,7 +58,8 @@ def init(path: Path, exclude: tuple[str, ...], diff: bool) -> None:
             write(root, files)
         except CannotWrite as error:
             raise CannotRun(str(error)) from None
-    for line in (*_said(found, proposing.optimizers(analysis.program)), *_next(model, files, written=not diff)):
+    said = _said(found, proposing.optimizers(analysis.program), cells)
+    for line in (*said, *_next(model, files, written=not diff)):
         click.echo(line, err=diff)
 
 
@@ -87,11 +90,17 @@ def _appended(before: str | None, table: str) -> str:
     return text
 
 
-def _said(found: Sequence[proposing.Found], optimizers: Sequence[tuple[str, Site]]) -> Iterator[str]:
+def _said(
+    found: Sequence[proposing.Found], optimizers: Sequence[tuple[str, Site]], cells: Mapping[str, Cells]
+) -> Iterator[str]:
     if not found:
-        yield "No model with a size that can be followed to a knob was found: the table names no model."
+        yield (
+            "No model with a size that can be followed to a knob was found in a .py file: "
+            "the table names no model."
+        )
     for model in found[:1]:
-        yield f"Model: {model.kind.name} ({model.kind.path}:{line_of(model.kind.node.span)})."
+        path = model.kind.path
+        yield f"Model: {model.kind.name} ({where(path, line_of(model.kind.node.span), cells[path])})."
         yield f"Width: {', '.join(setting.name for setting in model.widths)}."
         sizes = ", ".join(f"{name} = {size:g}" for name, size in model.base.items())
         yield f"Base: {sizes or 'not known'}."
@@ -104,7 +113,7 @@ def _said(found: Sequence[proposing.Found], optimizers: Sequence[tuple[str, Site
     if not optimizers:
         yield "Not found: an optimizer; learning rates are not judged until a case gives one."
     for kind, site in optimizers[:_SHOWN]:
-        yield f"Optimizer: {kind.rpartition('.')[2]} ({site.path}:{site.line})."
+        yield f"Optimizer: {kind.rpartition('.')[2]} ({where(site.path, site.line, cells[site.path])})."
 
 
 def _next(model: proposing.Found | None, files: Sequence[FilePatch], *, written: bool) -> Iterator[str]:

@@ -12,6 +12,11 @@ import click
 from mulint.cli import CannotRun
 from mulint.configuration import Configuration, load
 
+# For hooks, which name files that nobody chose.
+force_exclude_option = click.option(
+    "--force-exclude", is_flag=True, help="Leave out excluded files also where they are named."
+)
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS = (

@@ -6,27 +6,31 @@ import json
 
 import click
 
-from mulint.rules import RULES
+from mulint.notices import NOTICES, Notice
+from mulint.rules import RULES, Rule
 
 
 @click.command()
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def rules(output_format: str) -> None:
-    """List all rules."""
+    """List all rules, and what mulint says of its input (MU9)."""
+    opt_in = {rule.code for rule in RULES if not rule.default}
+    entries: tuple[Rule | Notice, ...] = (*RULES, *NOTICES)
     if output_format == "json":
         data = [
             {
-                "code": r.code,
-                "name": r.name,
-                "severity": r.severity.value,
-                "default": r.default,
-                "summary": r.summary,
-                "page": r.page,
+                "code": entry.code,
+                "name": entry.name,
+                "severity": entry.severity.value,
+                "default": entry.code not in opt_in,
+                "summary": entry.summary,
+                "page": entry.page,
             }
-            for r in RULES
+            for entry in entries
         ]
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return
-    width = max(len(r.name) for r in RULES)
-    for rule in RULES:
-        click.echo(f"{rule.code}  {rule.name:<{width}}  {rule.summary}{'' if rule.default else ' (opt-in)'}")
+    width = max(len(entry.name) for entry in entries)
+    for entry in entries:
+        chosen = " (opt-in)" if entry.code in opt_in else ""
+        click.echo(f"{entry.code}  {entry.name:<{width}}  {entry.summary}{chosen}")

@@ -140,9 +140,11 @@ def link(
     run = observe(Files(ordered, modules))
     widths = named.applied(run.seen, width_symbols(run.seen) - data_channels(run.seen))
     multipliers = width_multipliers(run.seen, widths)
-    widths |= (frozenset(multipliers) - named.among(multipliers, named.fixed)) | written_symbols(run.seen)
-    widths |= scale_written_sizes(run.seen, widths)
-    undecided = undecided_symbols(run.seen, widths) - named.among(size_symbols(run.seen), named.fixed)
+    fixed = named.among({*multipliers, *size_symbols(run.seen)}, named.fixed)
+    widths |= (frozenset(multipliers) - fixed) | written_symbols(run.seen)
+    # A size that is declared to be none is no width where it is given as a number either.
+    widths |= scale_written_sizes(run.seen, widths | fixed)
+    undecided = undecided_symbols(run.seen, widths) - fixed
     known = parameters(run.seen, widths, undecided)
     return Program(
         seen=run.seen,

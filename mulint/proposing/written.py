@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+from mulint.findings import Cells, where
 from mulint.program.values import ClassValue
 from mulint.proposing.found import Found, Setting
 
@@ -46,13 +47,13 @@ def table(model: Found | None, case: CaseFile | None) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def case_file(model: Found, packages: Collection[str], paths: Collection[str]) -> CaseFile | None:
+def case_file(model: Found, packages: Collection[str], files: Mapping[str, Cells]) -> CaseFile | None:
     """A file with a case function for a model; None if its module cannot be imported by name, or the file exists.
 
     Args:
         model: the model.
         packages: the folders with an ``__init__.py``, relative to the project root.
-        paths: all files of the project.
+        files: all files of the project, each with the cells that it has as a notebook.
     """
     top = posixpath.dirname(model.kind.path)
     while top in packages:
@@ -60,7 +61,7 @@ def case_file(model: Found, packages: Collection[str], paths: Collection[str]) -
     path = posixpath.join(top, CASES)
     built = [kind for kind in (model.kind, model.configuration) if kind is not None]
     modules = [_module(kind, top) for kind in built]
-    if path in paths or None in modules:
+    if path in files or None in modules:
         return None
     imports: dict[str, list[str]] = {}
     for kind, module in zip(built, modules, strict=True):
@@ -73,12 +74,12 @@ def case_file(model: Found, packages: Collection[str], paths: Collection[str]) -
         "",
         "",
         f"def {name_of(model)}(width: int) -> mulint.Case:",
-        *_body(model),
+        *_body(model, files),
     ]
     return CaseFile(path, "".join(f"{line}\n" for line in lines))
 
 
-def _body(model: Found) -> Iterator[str]:
+def _body(model: Found, files: Mapping[str, Cells]) -> Iterator[str]:
     arguments = ", ".join(f"{s.name}={_argument(s, model)}" for s in model.settings if s.is_width or s.is_required)
     inner = f"{model.configuration.name}({arguments})" if model.configuration else arguments
     yield f"    model = {model.kind.name}({inner})"
@@ -91,7 +92,7 @@ def _body(model: Found) -> Iterator[str]:
     yield "        return ...  # the scalar that training minimises"
     yield ""
     for kind, site in model.optimizers[:3]:
-        yield f"    # {kind.rpartition('.')[2]} is built at {site.path}:{site.line}"
+        yield f"    # {kind.rpartition('.')[2]} is built at {where(site.path, site.line, files[site.path])}"
     yield "    def optimizer(model):"
     yield "        return ...  # as the training script builds it, groups and learning rates included"
     yield ""

@@ -11,6 +11,10 @@ from mulint.rewriting.repairs import Repair
 
 NOT_PROVED = "Not proved: no code was run. --verify builds the model before and after the patch and compares.\n"
 FILES_NAMED = 8
+NOT_WRITTEN = (
+    "Nothing was written, as the proof failed. "
+    "`mulint fix --diff` shows the change; --no-verify writes it unproved.\n"
+)
 _MARKS = {True: "ok", False: "FAILED", None: "not checked"}
 
 

@@ -12,7 +12,7 @@ from mulint.findings import Finding, Intent, Report, Severity
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 _MOST_NOT_UNDERSTOOD = 3
-_OWN = "MU9"  # codes of mulint itself, which have no page
+_OWN = "MU9"  # codes of mulint itself, which no rewrite and no silencing follows
 Shown = Callable[[str], str]
 
 

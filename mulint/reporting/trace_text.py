@@ -20,6 +20,7 @@ MARKS = {True: "", False: " !", None: ""}
 DENOMINATOR = 4
 # Beyond what a measured slope is off by: readouts may be drawn with a larger power than μP has.
 TOLERATED = 0.4
+_MOST_ELSEWHERE = 5
 _LAYER = re.compile(r"(?<=\.)\d+(?=\.)|^\d+(?=\.)")
 
 
@@ -47,14 +48,13 @@ def _lines(trace: Trace, shown: Shown) -> Iterator[str]:
         yield "Where changes come from: initial weights pass them on, updates add to them (slopes in log width)"
         yield from _columns(list(_contributions(trace.contributions, shown)), indent="  ")
     yield from _section("Culprits", _culprits(trace, shown))
-    unmeasured = [f for f in trace.findings if f.evidence is Evidence.STATIC]
-    yield from _section("Found by `mulint check`, not measured here", (_brief(f, shown) for f in unmeasured))
+    yield from _section("Found by `mulint check`, not measured here", _unmeasured(trace, shown))
     yield from _section("Assumed", trace.assumptions)
     yield from _section("Not seen", trace.cannot_see)
     yield ""
     yield closing(trace)
     if trace.verdict == "fail":
-        yield "Next: `mulint fix --diff` shows what it rewrites."
+        yield _next(trace)
 
 
 # Parameters -----------------------------------------------------------------------------------------------
@@ -224,6 +224,25 @@ def _culprits(trace: Trace, shown: Shown) -> Iterator[str]:
 def _touches(finding: Finding, sites: set[tuple[str, int]]) -> bool:
     places = {(finding.place.path, finding.place.line), *((r.path, r.line) for r in finding.related)}
     return bool(places & sites)
+
+
+def _unmeasured(trace: Trace, shown: Shown) -> Iterator[str]:
+    """What only ``check`` says: all of it about the files of the traced model, a few lines about the others."""
+    files = {site.path for parameter in trace.parameters for site in (*parameter.sites, *parameter.uses)}
+    static = [finding for finding in trace.findings if finding.evidence is Evidence.STATIC]
+    own = [f for f in static if files & {f.place.path, *(related.path for related in f.related)}]
+    others = [finding for finding in static if finding not in own]
+    yield from (_brief(finding, shown) for finding in (*own, *others[:_MOST_ELSEWHERE]))
+    if len(others) > _MOST_ELSEWHERE:
+        yield f"and {len(others) - _MOST_ELSEWHERE} more in other files: `mulint check` lists them"
+
+
+def _next(trace: Trace) -> str:
+    """The command that leads on from a failing trace; only what `check` sees as well can be rewritten."""
+    if any(finding.evidence is Evidence.BOTH for finding in trace.findings):
+        return "Next: `mulint fix --diff` shows what it rewrites."
+    code = trace.culprits[0].code if trace.culprits else ""
+    return f"Next: `mulint explain {code}` says what to write instead." if code else "Next: `mulint check`."
 
 
 def _brief(finding: Finding, shown: Shown) -> str:

@@ -18,8 +18,9 @@ from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.numbers import Number
 from mulint.program.records import Construction
 from mulint.program.values import ClassValue, Knob, ObjectValue, Site, as_number, options
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
-from mulint.rewriting.tree import Document, Tree
+from mulint.rewriting.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from fractions import Fraction
 from mulint.facts import syntax as s
 from mulint.findings import Finding
 from mulint.rewriting.context import Context
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
-from mulint.rewriting.tree import Document
 from mulint.theory import ratio_power, root_scale_exponent
 
 # Far below the gradients of any width, and above the smallest float32.

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import end_of, line_of
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
-from mulint.rewriting.tree import Document, Tree
+from mulint.rewriting.tree import Tree
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Imports:
         document = self.tree.documents[path]
         if any(isinstance(n, s.Import) and n.module == package and n.name is None for n in document.body):
             return
-        if package in document.names or self.tree.files.resolve(package, path, 0) is not None:
+        if package in document.names or self.tree.resolve(package, path, 0) is not None:
             raise CannotRewrite(f"the name {package} is taken in {path}", f"rename {package} in {path}")
         packages = self._packages.setdefault(path, [])
         if package not in packages:
@@ -136,19 +137,19 @@ class Imports:
     def _is_shared(self, path: str, name: str) -> bool:
         """Whether a file may offer a name that it imports to others."""
         stem = posixpath.basename(path).removesuffix(".py")
-        imported = any(target == path and n.name in (name, "*") for _, n, target in self.tree.imports())
+        imported = any(target == path and n.name in (name, "*") for _, n, target in self.tree.imports)
         return (
             imported or stem == "__init__" or any(f"{stem}.{name}" in d.text for d in self.tree.documents.values())
         )
 
     def _is_local(self, path: str, node: s.Import) -> bool:
-        return self.tree.files.resolve(node.module, path, node.level) is not None
+        return self.tree.resolve(node.module, path, node.level) is not None
 
     def _module(self, path: str) -> str:
         """The dotted name of the generated module as a file has to write it."""
         folder, name = posixpath.split(self.home)
         stem = name.removesuffix(".py")
-        for importer, node, target in self.tree.imports():
+        for importer, node, target in self.tree.imports:
             # As this file imports a neighbour of the generated one.
             if importer == path and posixpath.dirname(target) == folder and not target.endswith("__init__.py"):
                 return _sibling(node, stem)
@@ -157,7 +158,7 @@ class Imports:
                 f"{path} imports nothing from the folder of {self.home}",
                 f"import {stem} from {self.home} in {path}",
             )
-        for importer, node, target in self.tree.imports():
+        for importer, node, target in self.tree.imports:
             # As others import this file.
             if target == path and not node.level and posixpath.dirname(importer) != folder and "." in node.module:
                 return _sibling(node, stem)

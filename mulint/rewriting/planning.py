@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 from mulint.analysis import Analysis, analyse
 from mulint.configuration import Configuration
@@ -14,6 +14,7 @@ from mulint.program import Program
 from mulint.rewriting import changing
 from mulint.rewriting.base import Bases
 from mulint.rewriting.context import Context
+from mulint.rewriting.documents import Documents
 from mulint.rewriting.edits import CannotRewrite, Cause
 from mulint.rewriting.imports import Imports
 from mulint.rewriting.patch import Left
@@ -44,12 +45,17 @@ class Plan:
     unsafe: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
     """The texts of a project, and what the rules say of them."""
 
     sources: Mapping[str, SourceFile]
     analysis: Analysis
+
+    @cached_property
+    def documents(self) -> Documents:
+        """The files to rewrite."""
+        return Documents(self.analysis.facts, {path: source.text for path, source in self.sources.items()})
 
     def patched(self, texts: Mapping[str, str], configuration: Configuration) -> State:
         """The state after some files got a new text."""
@@ -89,7 +95,7 @@ def plan_unit(before: State, unit: Sequence[Finding], configuration: Configurati
     taken = tuple(f for f in unit if cause_of(f) not in refused)
     blocked = others or any(code not in _BOUNDED for code, _, _ in refused)
     if not taken or (blocked and not plan.partial):
-        return Outcome(unit, (), None, _left(unit, refused | others))
+        return Outcome(unit, (), None, _left(unit, refused | others | _alone(before, taken, configuration, plan)))
     if refused:
         context = _context(before, taken, configuration, plan)
         _rewrite(context, taken, plan)
@@ -104,9 +110,24 @@ def plan_unit(before: State, unit: Sequence[Finding], configuration: Configurati
     return outcome
 
 
+def _alone(
+    before: State, rest: Sequence[Finding], configuration: Configuration, plan: Plan
+) -> dict[Cause, CannotRewrite]:
+    """Why the rest of a unit cannot be rewritten by itself; nothing if it can."""
+    if not rest:
+        return {}
+    outcome = plan_unit(before, rest, configuration, replace(plan, partial=True))
+    if outcome.context is not None:
+        return {}
+    return {
+        (left.code, left.path, left.line): CannotRewrite(left.reason, left.manual, question=left.question)
+        for left in outcome.left
+    }
+
+
 def _context(state: State, unit: Sequence[Finding], configuration: Configuration, plan: Plan) -> Context:
     program, target = state.analysis.program, TARGETS[configuration.target]
-    tree = Tree(state.analysis.facts, {path: source.text for path, source in state.sources.items()})
+    tree = Tree(state.documents)
     home = posixpath.join(_home(program, unit), target.generated.name) if target.generated else ""
     imports = Imports(tree, home)
     bases = Bases(tree, program, partial(target.written, imports))
@@ -229,6 +250,12 @@ def notes(context: Context) -> list[str]:
     names = list(dict.fromkeys(context.bases.declared))
     if not context.scripts.values and names:
         notes.append(f"no script sets {' and '.join(names)} yet: until one does, every model is its own base")
-    if not context.optimizers and not any(v.is_scaled for v in context.program.optimizers):
+    near = {path for edit in context.tree.edits for path in context.program.near(edit.path)}
+    kept = [v.record.site for v in context.program.optimizers if v.record.site.path in near]
+    if context.optimizers or any(v.is_scaled for v in context.program.optimizers):
+        return notes
+    if kept:
+        notes.append(f"the learning rates of the optimizer at {kept[0].path}:{kept[0].line} stay as they are")
+    else:
         notes.append(f"no optimizer was found: {_target(context).by_hand.format(home=context.imports.home)}")
     return notes

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from mulint.facts import syntax as s
 from mulint.facts.spans import Span, line_of
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
-from mulint.rewriting.tree import Document, Tree
+from mulint.rewriting.tree import Tree
 
 COMMENT = "# the base model: the sizes at which the hyperparameters were tuned"
 

@@ -11,9 +11,9 @@ from mulint.program import classes
 from mulint.program.intent import base_widths
 from mulint.program.values import ClassValue, ObjectValue, options
 from mulint.rewriting.base import Bases, Need, Spelling, initialiser
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.scripts import Scripts
-from mulint.rewriting.tree import Document
 
 COMMENT = "# sizes of the base model, at which the hyperparameters were tuned; None: this model's own"
 
@@ -48,7 +48,7 @@ def bring(bases: Bases, scripts: Scripts) -> None:
         if site.path in near and base.short not in names:
             raise CannotRewrite(
                 f"the code is already scaled relative to {base.short} ({site.path}:{site.line})",
-                f"repair it relative to {base.short}",
+                f"repair it by hand, relative to {base.short}; `mulint explain CODE` shows an example",
             )
 
 

@@ -59,4 +59,8 @@ def origin(program: Program, near: str, sizes: Iterable[Number]) -> list[tuple[S
     """Where the width inside some sizes is declared, in the file ``near`` if it is declared there."""
     symbols = {s for number in sizes for s in number.symbols & program.widths}
     declared = sorted((s.path != near, s) for s in symbols if s.line)
-    return [(Site.of_line(s.path, s.line), f"the width {s.short} comes from here") for _, s in declared[:1]]
+    return [(Site.of_line(s.path, s.line), f"{_width(s.short)} comes from here") for _, s in declared[:1]]
+
+
+def _width(name: str) -> str:
+    return "the width" if name == "width" else f"the width {name}"

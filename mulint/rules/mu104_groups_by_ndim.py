@@ -97,6 +97,15 @@ def _is_split(view: OptimizerView) -> bool:
     return any(g.exponent == 0 for g in view.groups)
 
 
+def _due(wrong: list[Parameter]) -> str:
+    """The weights that have to keep their rate, in words."""
+    kinds = {
+        Role.INPUT: "weights that contract no width",
+        Role.OUTPUT: "readouts with a multiplier of their own",
+    }
+    return " and ".join(words for role, words in kinds.items() if any(p.role is role for p in wrong))
+
+
 def _finding(program: Program, view: OptimizerView, group: Group, wrong: list[Parameter]) -> Finding:
     names = describe.listed(p.weight.symbol for p in wrong)
     width = describe.width_name(program, group.rate)
@@ -106,7 +115,7 @@ def _finding(program: Program, view: OptimizerView, group: Group, wrong: list[Pa
         subject=subject("optimizer", view.record.site),
         symbol=view.record.owner or view.record.type.rpartition(".")[2],
         message=f"the group with the learning rate ∝ {law(group.exponent, width)} also holds {names}",
-        expected="a constant learning rate for weights that contract no width",
+        expected=f"a constant learning rate for {_due(wrong)}",
         found=f"learning rate ∝ {law(group.exponent, width)}",
         related=describe.weights(wrong)[:4],
     )

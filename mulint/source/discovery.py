@@ -7,7 +7,7 @@ import fnmatch
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 DEFAULT_EXCLUDES = (
     ".git",
@@ -87,6 +87,16 @@ def select(paths: Sequence[Path], root: Path, excludes: Sequence[str]) -> Select
         else:
             missing.append(str(path))
     return Selection(root, tuple(sorted(files)), frozenset(named), tuple(missing))
+
+
+def without_excluded(paths: Iterable[Path], root: Path, excludes: Sequence[str]) -> tuple[Path, ...]:
+    """The paths that are not excluded and lie in no folder that is."""
+
+    def is_excluded(path: Path) -> bool:
+        parts = PurePosixPath(_relative(path.absolute(), root)).parts
+        return any(_excluded(part, "/".join(parts[: n + 1]), excludes) for n, part in enumerate(parts))
+
+    return tuple(path for path in paths if not is_excluded(path))
 
 
 def shown_from(root: Path) -> Callable[[str], str]:

@@ -7,14 +7,23 @@ import re
 import tokenize
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 
-_COMMENT = re.compile(r"#\s*mulint:\s*(?P<kind>file-ignore|ignore)\[(?P<codes>[^\]]*)\]")
+_COMMENT = re.compile(r"#\s*mulint:\s*(?:(?P<kind>file-ignore|ignore)\[(?P<codes>[^\]]*)\])?")
 _MARK = "mulint:"
+
+
+class Scope(Enum):
+    """What a comment silences; nothing, where it is addressed to mulint and written in a way that is not read."""
+
+    STATEMENT = auto()
+    FILE = auto()
+    NOTHING = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Suppression:
-    """One code of one comment.
+    """One code of one comment, or the text of a comment that silences nothing.
 
     ``line`` is where the comment stands; it covers lines ``first`` to ``last``, or the whole file.
     """
@@ -24,13 +33,13 @@ class Suppression:
     column: int
     first: int
     last: int
-    whole_file: bool
+    scope: Scope
 
     def covers(self, code: str, line: int, end_line: int) -> bool:
         """Whether a finding of a code on some lines is silenced."""
-        if not code.startswith(self.code):
+        if self.scope is Scope.NOTHING or not code.startswith(self.code):
             return False
-        return self.whole_file or (line <= self.last and end_line >= self.first)
+        return self.scope is Scope.FILE or (line <= self.last and end_line >= self.first)
 
 
 def suppressions(text: str) -> tuple[Suppression, ...]:
@@ -65,7 +74,10 @@ def _read(text: str) -> Iterator[Suppression]:
 
 
 def _codes(match: re.Match[str], comment: tokenize.TokenInfo, first: int, last: int) -> Iterator[Suppression]:
-    whole_file = match["kind"] == "file-ignore"
-    for code in match["codes"].split(","):
-        if code.strip():
-            yield Suppression(code.strip(), comment.start[0], comment.start[1] + 1, first, last, whole_file)
+    line, column = comment.start[0], comment.start[1] + 1
+    scope = Scope.FILE if match["kind"] == "file-ignore" else Scope.STATEMENT
+    codes = [code.strip() for code in (match["codes"] or "").split(",") if code.strip()]
+    for code in codes:
+        yield Suppression(code, line, column, first, last, scope)
+    if not codes:
+        yield Suppression(comment.string[match.start() :].strip(), line, column, first, last, Scope.NOTHING)

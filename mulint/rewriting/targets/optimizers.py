@@ -11,8 +11,8 @@ from mulint.program.rates import OptimizerView
 from mulint.program.records import Layer
 from mulint.program.values import Site
 from mulint.rewriting.context import Context
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
-from mulint.rewriting.tree import Document
 from mulint.rules.readouts import readouts
 from mulint.theory import Optimizer, Role
 

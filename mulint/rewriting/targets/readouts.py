@@ -52,7 +52,9 @@ def rewrite(
     call = document.exactly(site.span, s.Call)
     plain = (call and document.qualified(call.function)) or ""
     here = [p for p in context.program.parameters if p.weight.site == site and len(p.weight.dims) > 1]
-    if call is not None and plain in layers and not _is_class_of_user(context, site, plain):
+    own = any(c.site == site for c in context.program.seen.constructions)
+    built = {layer.type for layer in context.program.seen.layers if layer.site == site}
+    if call is not None and plain in layers and built <= {plain} and not own:
         if any(not p.may_be_readout for p in here):
             raise CannotRewrite(
                 "the same call also builds layers that are no readouts", "build the readout by a call of its own"
@@ -65,12 +67,6 @@ def rewrite(
             f"the readout is not built by {what}",
             "multiply the readout's input by the base width over the width, inside the module",
         )
-
-
-def _is_class_of_user(context: Context, site: Site, plain: str) -> bool:
-    built = [layer for layer in context.program.seen.layers if layer.site == site]
-    own = any(c.site == site for c in context.program.seen.constructions)
-    return own or any(layer.type != plain for layer in built)
 
 
 def _is_one_layer(here: Collection[Parameter]) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from mulint.facts import syntax as s
 from mulint.facts.spans import line_of
 from mulint.rewriting.context import Context
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
-from mulint.rewriting.tree import Document
 
 _NAME = "infshape"
 

@@ -7,12 +7,12 @@ from mulint.findings import Finding
 from mulint.program.rates import OptimizerView
 from mulint.program.values import Site
 from mulint.rewriting.context import Context
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.findings import site_of
 from mulint.rewriting.targets.models import models, spelled
 from mulint.rewriting.targets.optimizers import REPEATABLE, Built, built_at
 from mulint.rewriting.targets.torch.template import SCALABLE, SCALE_GROUPS, powers_name
-from mulint.rewriting.tree import Document
 
 
 def rewrite(context: Context, finding: Finding) -> None:

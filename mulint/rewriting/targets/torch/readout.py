@@ -5,12 +5,13 @@ from __future__ import annotations
 from mulint.facts import syntax as s
 from mulint.facts.spans import start_of
 from mulint.findings import Finding
+from mulint.program.library import modules
 from mulint.program.values import Site
 from mulint.rewriting.context import Context
+from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.targets import readouts
 from mulint.rewriting.targets.torch.template import READOUTS, SCALED_INPUT
-from mulint.rewriting.tree import Document
 
 
 def rewrite(context: Context, finding: Finding) -> None:
@@ -31,8 +32,11 @@ def _write_own(context: Context, site: Site, call: s.Call) -> None:
     around, called = document.class_at(site.span), document.source(call.function)
     ratio = _ratio(context, site)
     assert around is not None  # else there is no ratio
-    if not _is_known_before(document, called.partition(".")[0], around):
-        raise CannotRewrite(f"{called} is not known above {around.name}", f"define or import {called} above it")
+    if not _is_class(context, document, call.function, around):
+        raise CannotRewrite(
+            f"the readout is built by {called}, which is no class that is known above {around.name}",
+            "multiply the readout's input by the base width over the width, inside the module",
+        )
     key = (path, called)
     if key not in context.own_readouts:
         name = f"{called.rpartition('.')[2]}Readout"
@@ -46,11 +50,20 @@ def _write_own(context: Context, site: Site, call: s.Call) -> None:
     context.tree.add_keywords(path, call, f"ratio={ratio}")
 
 
-def _is_known_before(document: Document, name: str, around: s.Class) -> bool:
-    """Whether a module binds a name by an import or a class above another class."""
+def _is_class(context: Context, document: Document, called: s.Expression, around: s.Class) -> bool:
+    """Whether what is called is a class of the project, or a layer of a package, by then."""
+    if modules.is_layer_name(document.qualified(called) or ""):
+        return True
+    if not isinstance(called, s.Name):
+        return False
     above = [n for n in document.body if start_of(n.span) < start_of(around.span)]
-    bound = {n.binds if isinstance(n, s.Import) else n.name for n in above if isinstance(n, s.Import | s.Class)}
-    return name in bound
+    if any(isinstance(n, s.Class) and n.name == called.id for n in above):
+        return True
+    for node in (n for n in above if isinstance(n, s.Import) and n.binds == called.id):
+        home = context.tree.documents.get(context.tree.resolve(node.module, document.path, node.level) or "")
+        if home is not None and any(isinstance(n, s.Class) and n.name == node.name for n in home.body):
+            return True
+    return False
 
 
 def _ratio(context: Context, site: Site) -> str:
