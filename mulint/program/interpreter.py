@@ -12,7 +12,7 @@ from mulint.program.dimensions import Symbol
 from mulint.program.joining import join_all
 from mulint.program.library import (
     frameworks,
-    indexing,
+    groups,
     initialisers,
     methods,
     modules,
@@ -316,8 +316,7 @@ class Interpreter(Run):
         receiver = method.receiver
         match receiver:
             case GroupValue():
-                key = arguments.get("key", 0)
-                return indexing.group_item(self, str(key.value) if isinstance(key, Constant) else "?")
+                return groups.call_method(self, receiver, method.name, arguments)
             case Tensor():
                 return torch_calls.method(self, receiver, method.name, arguments)
             case ModuleValue():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from mulint.program.numbers import MOST_ALTERNATIVES, ONE, Number, number_of
+from mulint.program.numbers import MOST_ALTERNATIVES, ONE, Number, number_of, own_of_group
 from mulint.program.values import (
     Choice,
     Constant,
@@ -34,7 +34,9 @@ def join(a: Value, b: Value) -> Value:
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.weight is b.weight is None:
         return join_tensors(a, b)
     if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
-        return number_of((*as_number(a).alternatives, *as_number(b).alternatives))
+        numbers = as_number(a), as_number(b)
+        either = number_of(size for number in numbers for size in number.alternatives)
+        return either if either.alternatives else own_of_group(numbers) or either
     if isinstance(a, ListValue) and isinstance(b, ListValue):
         grown = _join_lists(a, b)
         if grown is not None:

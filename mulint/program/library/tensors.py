@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from mulint.program.joining import join_tensors
 from mulint.program.library import lengths, updates
-from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number, own_of_group
 from mulint.program.records import (
     Application,
     AttentionRecord,
@@ -93,7 +93,9 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
             number = replace(ONE / number, computed=number.computed)
             if not isinstance(left, Tensor):
                 inverse = lengths.power(tensor, Number.of(-1))
-                return nonlinear(tensor) if inverse is None else scale(run, inverse, as_number(left), site, owner)
+                if inverse is None and not own_of_group((as_number(left),)):
+                    return nonlinear(tensor)
+                return scale(run, inverse or nonlinear(tensor), as_number(left), site, owner)
         return scale(run, tensor, number, site, owner)
     if operator in ("+", "-") and not isinstance(other, Tensor):
         return replace(tensor, weight=None)
@@ -104,6 +106,8 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
 
 def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> Tensor:
     """A tensor times a scalar; on the output of lookup tables and nothing else this is worth a record."""
+    if not factor.alternatives and own_of_group((tensor.factor,)):
+        return tensor
     if all(application.kind == "lookup" for application in tensor.linear):
         for application in tensor.linear:
             run.seen.lookup_scales.append(LookupScale(application, factor, site, owner))
