@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, classes, expressions, statements
@@ -294,6 +295,9 @@ class Interpreter(Run):
             return zoos.construct(self, name, arguments)
         if modules.is_layer_name(name):
             return modules.construct(self, public, arguments)
+        first = next(iter(arguments.positional), None)
+        if isinstance(first, ModuleValue) and modules.is_layer_name(package):
+            return self._of_base(first, last, replace(arguments, positional=arguments.positional[1:]))
         if name in frameworks.FUNCTIONS:
             return frameworks.FUNCTIONS[name](self, arguments)
         if name in tuners.FUNCTIONS:
@@ -328,16 +332,22 @@ class Interpreter(Run):
             case SchedulerValue():
                 return optimizers.call_scheduler_method(self, receiver, method.name, arguments)
             case SuperValue(receiver=ModuleValue() as module):
-                if method.name == "__init__":
-                    modules.construct_base(self, module, arguments)
-                    return Constant(None)
-                if method.name == "forward":
-                    return modules.apply_layer(self, module, arguments)
-                return modules.call_method(self, module, method.name, arguments)
+                return self._of_base(module, method.name, arguments)
             case Choice(options=several):
                 return join_all([self._method(Method(o, method.name), arguments) for o in several])
             case _:
                 return methods.call_method(self, method, arguments)
+
+    def _of_base(self, module: ModuleValue, name: str, arguments: Arguments) -> Value:
+        """A method of the library's class that a module derives from: ``super().forward(x)``."""
+        match name:
+            case "__init__":
+                modules.construct_base(self, module, arguments)
+                return Constant(None)
+            case "forward":
+                return modules.apply_layer(self, module, arguments)
+            case _:
+                return modules.call_method(self, module, name, arguments)
 
 
 def _request(function: FunctionValue | Bound, arguments: Arguments) -> object:
