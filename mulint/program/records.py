@@ -105,6 +105,7 @@ class Weight:
     until a use shows them; ``lookup`` marks tables that are indexed. ``level`` is how many unknown conditions
     surround its construction, and ``arms`` which, as in ``Moment``: what hangs on no more happens whenever the
     weight exists. ``holder`` is where the module that holds it is built, for a weight that belongs to no layer.
+    ``made``: each use computes it from other parameters, so that a draw of it has no effect.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Weight:
     level: int = 0
     arms: tuple[tuple[int, int], ...] = ()
     holder: Site | None = None
+    made: bool = False
 
     @property
     def inside(self) -> Site | None:
