@@ -175,13 +175,16 @@ def init_exponent(init: InitCall, weight: Weight, of: Growth) -> Fraction | None
 def kept_right(program_parameters: Iterable[Parameter], role: Role, of: Growth) -> frozenset[tuple[Site, str]]:
     """Weights of a role with a draw of the right scale among those that may be the last, in any context.
 
-    Their author keeps both parametrizations; a draw of another scale in another branch is no fault.
+    Their author keeps both parametrizations; a draw of another scale in another branch is no fault. Nor is it
+    where a size was followed in one context only, so that the weight has another role in the other.
     """
     due = required_init(role)
+    known = tuple(program_parameters)
+    keys = {p.key for p in known if p.role is role}
     return frozenset(
         p.key
-        for p in program_parameters
-        if p.role is role
+        for p in known
+        if p.key in keys
         for init in final_inits(p.weight)
         for std in init.std.alternatives
         if len(final_inits(p.weight)) > 1 or len(init.std.alternatives) > 1
