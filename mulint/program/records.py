@@ -226,7 +226,7 @@ class AttentionRecord:
 
     ``factor`` is the product of all scalar factors on them, found at ``factor_sites``; with none, the call
     at ``site`` implies it. ``norms`` are those of query and key where both have one. ``over`` is the size that
-    the softmax runs over, if that was followed.
+    the softmax runs over, if that was followed. ``weights`` are those that its input comes from.
     """
 
     site: Site
@@ -237,6 +237,7 @@ class AttentionRecord:
     implied: bool
     norms: tuple[Norm, ...] = ()
     over: Number = UNKNOWN_NUMBER
+    weights: frozenset[Weight] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
     """
     found: dict[tuple[str, str], dict[Site, AttentionRecord]] = {}
     # Where one expression has either scale, by a flag or by its caller, the author keeps both parametrizations.
-    right = {a.site for a in program.seen.attentions if _may_be_right(program, a)}
+    # Where a caller gives more heads to a wider model, the head dimension is fixed.
+    right = {a.site for a in program.seen.attentions if _may_be_right(program, a) or _is_fixed(program, a)}
     withheld = Withheld.of(program)
     for attention in program.seen.attentions:
         head, scale = _head_growth(program, attention), program.growth(_scale(program, attention))
@@ -87,6 +88,14 @@ def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
     scales = growths(attention.factor, program.growth)
     heads = growths(attention.head_dim, program.growth)
     return any(head and attention_scale_exponent(head) in scales for head in heads)
+
+
+def _is_fixed(program: Program, attention: AttentionRecord) -> bool:
+    """Whether the width grows here, and its quotient by the number of heads does not."""
+    head = attention.head_dim
+    if not head.computed or program.growth(head) != 0:
+        return False
+    return any(program.growth(size) for weight in attention.weights for size in weight.dims)
 
 
 def _anchor(attention: AttentionRecord) -> Site:

@@ -73,6 +73,7 @@ def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
                 implied=False,
                 norms=tensor.score.norms,
                 over=tensor.last,
+                weights=frozenset(a.weight for a in tensor.sources),
             )
         )
     return replace(nonlinear(tensor), probability=True)
@@ -332,7 +333,14 @@ def scaled_dot_product_attention(
         sites = (*sites, factor.origin)
     run.seen.attentions.append(
         AttentionRecord(
-            site, sites, query.last, total, owner, implied=implied and not sites, norms=_norms(query, key)
+            site,
+            sites,
+            query.last,
+            total,
+            owner,
+            implied=implied and not sites,
+            norms=_norms(query, key),
+            weights=frozenset(a.weight for a in query.sources),
         )
     )
     inner = value if isinstance(value, Tensor) else Tensor()
