@@ -166,17 +166,13 @@ def call(run: Run, function: Value, arguments: Arguments) -> Value:
             )
         case Choice(options=several):
             callable_ = [o for o in several if not isinstance(o, Constant)]
-            before, run.branch = run.branch, run.branch or arguments.site
             condition = run.next_order()
             results: list[Value] = []
-            try:
-                with run.uncertain():
-                    for number, option in enumerate(callable_):
-                        with run.arm(condition, number):
-                            results.append(run.call(option, arguments))
-                return join_all(results)
-            finally:
-                run.branch = before
+            with run.branching(run.branch or arguments.site), run.uncertain():
+                for number, option in enumerate(callable_):
+                    with run.arm(condition, number):
+                        results.append(run.call(option, arguments))
+            return join_all(results)
         case ObjectValue():
             inner_call = classes.method(function.kind, "__call__")
             return invoke(run, inner_call, arguments, function) if inner_call else Unknown("an object is called")

@@ -32,6 +32,10 @@ def join(a: Value, b: Value) -> Value:
     if isinstance(a, ModuleValue) and isinstance(b, ModuleValue) and a.itself is b.itself:
         return a if a.compiled else b
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.weight is b.weight is None:
+        if a.factor != b.factor and not a.linear & b.linear:
+            # Together they no longer show which of them has which factor.
+            keep_factor(a)
+            keep_factor(b)
         return join_tensors(a, b)
     if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
         numbers = as_number(a), as_number(b)
@@ -95,3 +99,11 @@ def join_all(values: Sequence[Value]) -> Value:
     for value in values[1:]:
         result = join(result, value)
     return result
+
+
+def keep_factor(tensor: Tensor) -> None:
+    """The scalar factor on a tensor is final: write it to the applications that it scales."""
+    for application in tensor.linear:
+        entry = (tensor.factor, tensor.factor_sites)
+        if entry not in application.after:
+            application.after.append(entry)

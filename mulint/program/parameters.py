@@ -108,11 +108,16 @@ def _judge(
 
 
 def multiplier(application: Application, of: Growth) -> set[Fraction | None]:
-    """The width exponents of the scalar factors around one use, one for each way its output is taken."""
+    """The width exponents of the scalar factors around one use, one for each way its output is taken.
+
+    Where another use may stand in its place later on, with other factors, the way until there says which is its.
+    """
     layer = application.layer
     inside = PACKAGE_READOUT if layer is not None and ROWS[layer.type].readout else Fraction(0)
     factors = [application.before * after for after, _ in application.after] or [application.before]
-    exponents = {e for factor in factors for e in growths(factor, of)}
+    own = {of(factor) for factor in factors if factor.only is not None}
+    together = {e for factor in factors if factor.only is None for e in growths(factor, of)}
+    exponents = own if own and own <= together else own | together
     return {None if e is None else e + inside for e in exponents}
 
 

@@ -109,10 +109,13 @@ def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
     flags.tested(run, node, known, scope)
     if known is not None:
         return run.execute(node.then if known else node.otherwise, scope, frame)
-    if not asks:
-        return _either(run, node, scope, frame)
-    with run.asking_group():
-        return _either(run, node, scope, frame)
+    if asks:
+        with run.asking_group():
+            return _either(run, node, scope, frame)
+    if flags.is_setting(node.test, scope):
+        with run.branching(site_of(scope, node.test.span)):
+            return _either(run, node, scope, frame)
+    return _either(run, node, scope, frame)
 
 
 def _either(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:

@@ -91,11 +91,15 @@ def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
 
 
 def _is_fixed(program: Program, attention: AttentionRecord) -> bool:
-    """Whether the width grows here, and its quotient by the number of heads does not."""
-    head = attention.head_dim
-    if not head.computed or program.growth(head) != 0:
+    """Whether a width that grows is shared out among so many heads that a number is left for each."""
+    if not attention.head_dim.computed or attention.head_dim.constant is None:
         return False
-    return any(program.growth(size) for weight in attention.weights for size in weight.dims)
+    return any(
+        program.growth(size) and size.symbols == weight.fan_in.symbols
+        for weight in attention.weights
+        for index, size in enumerate(weight.dims)
+        if index not in (weight.contracted or ())
+    )
 
 
 def _anchor(attention: AttentionRecord) -> Site:

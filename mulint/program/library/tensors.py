@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.program.joining import join_tensors
+from mulint.program.joining import join_tensors, keep_factor
 from mulint.program.library import lengths, updates
 from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number, own_of_group
 from mulint.program.records import (
@@ -19,7 +19,7 @@ from mulint.program.records import (
     Score,
     Weight,
 )
-from mulint.program.run import Run, keep_factor, sources_of, tensors_in
+from mulint.program.run import Run, sources_of, tensors_in
 from mulint.program.values import Constant, Site, Tensor, Unknown, Value, as_number
 
 

@@ -243,6 +243,12 @@ def _where(run: Run, arguments: Arguments) -> Value:
     return sources_of(arguments.values) or Tensor()
 
 
+def _sampled(run: Run, arguments: Arguments) -> Value:
+    """``torch.multinomial(probabilities, 1)``: what is sampled from is an output of the model."""
+    tensors.mark_output(run, arguments.get("input", 0) or Unknown())
+    return Tensor()
+
+
 def _wrapped(run: Run, arguments: Arguments) -> Value:
     """``DistributedDataParallel(model)`` and the like: the model itself."""
     del run
@@ -371,6 +377,7 @@ _SPECIAL: dict[str, Handler] = {
     "gumbel_softmax": _softmax,
     "log_softmax": _softmax,
     "where": _where,
+    "multinomial": _sampled,
     "compile": _compiled,
     "checkpoint": _checkpoint,
     "layer_norm": _layer_norm,
