@@ -37,7 +37,10 @@ def join(a: Value, b: Value) -> Value:
             keep_factor(a)
             keep_factor(b)
         return join_tensors(a, b)
-    if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
+    # Two knobs stay as they are: each may be an object, or None.
+    if isinstance(a, Knob) and isinstance(b, Knob) and a.symbol == b.symbol and not a.attributes | b.attributes:
+        return a if a.default == b.default else Knob(a.symbol)
+    if (isinstance(a, Number) and isinstance(b, Number | Knob)) or (isinstance(a, Knob) and isinstance(b, Number)):
         numbers = as_number(a), as_number(b)
         either = number_of(size for number in numbers for size in number.alternatives)
         return either if either.alternatives else own_of_group(numbers) or either

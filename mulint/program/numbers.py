@@ -85,7 +85,7 @@ class Number:
         return replace(self.map(lambda a: a.power(exponent)), computed=True)
 
     def __str__(self) -> str:
-        return " or ".join(str(a) for a in self.alternatives) or "?"
+        return " or ".join(dict.fromkeys(str(a) for a in self.alternatives)) or "?"
 
 
 @lru_cache(maxsize=1024, typed=True)
