@@ -236,10 +236,14 @@ def apply_weight(
     site: Site,
     owner: str,
 ) -> Tensor:
-    """A raw weight contracted with an activation over the given dimensions of the weight."""
+    """A raw weight contracted with an activation over the given dimensions of the weight.
+
+    A sum over the rows of a table weighs what a lookup would choose among.
+    """
     if weight.contracted is None or (weight.lookup and weight.layer is None):
         weight.contracted = contracted
-    application = _record(run, weight, tensor, site, owner, "linear")
+    weighs = weight.lookup and weight.layer is not None and contracted == (0,)
+    application = _record(run, weight, tensor, site, owner, "lookup" if weighs else "linear")
     take(run, tensor, application)
     return Tensor(
         (*tensor.dims[:-1], output),
