@@ -59,8 +59,9 @@ _STEPS_WITHOUT_SIGHT = 3_000
 _STEPS_OF_BLIND_FUNCTION = 12_000
 _TOO_LONG = "it is too long to be followed while a model is built"
 _DEEPEST_CALL = 40
-# A zoo builds one class from dozens of functions; a few such entry points show all there is.
+# A zoo builds one class from dozens of functions; a few such entry points show all there is. Small ones are cheap.
 _MOST_BUILDS = 6
+_STEPS_FOR_BUILDS = 10_000
 _OF_MODELS = (ModuleValue, Tensor, OptimizerValue, ListValue, DictValue)
 _LASTING = (Constant, External, ClassValue, FunctionValue)
 _INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup", "mup": "mup"}
@@ -88,6 +89,7 @@ class Interpreter(Run):
         self._building = 0
         self._constructing: list[int] = []
         self._builds: Counter[int] = Counter()
+        self._spent: Counter[int] = Counter()
         self._built_here: set[int] = set()
         self.called: set[int] = set()
         self.built: dict[ModuleValue, bool] = {}  # and whether no other module was being built
@@ -176,7 +178,7 @@ class Interpreter(Run):
 
     def _build(self, kind: ClassValue, arguments: Arguments) -> Value:
         from_knobs = not arguments.complete and not arguments.values
-        if not self._building and not from_knobs and self._builds[id(kind)] >= _MOST_BUILDS:
+        if not self._building and not from_knobs and self._is_built_often(kind):
             return Unknown(f"{kind.name} was built often enough")
         if self._constructing.count(id(kind)) > 1:  # a class that builds its own kind inside itself
             return Unknown("recursion")
@@ -185,6 +187,7 @@ class Interpreter(Run):
         self._building += 1
         self._constructing.append(id(kind))
         helper, self.helper = self.helper, None
+        before = self._steps
         try:
             result = calls.call(self, kind, arguments)
         finally:
@@ -195,7 +198,11 @@ class Interpreter(Run):
             self.built[result] = not self._building
             if not self._building:
                 self._built_here.add(id(kind))
+                self._spent[id(kind)] += self._steps - before
         return result
+
+    def _is_built_often(self, kind: ClassValue) -> bool:
+        return self._builds[id(kind)] >= _MOST_BUILDS and self._spent[id(kind)] >= _STEPS_FOR_BUILDS
 
     def _guarded(self, function: FunctionValue | Bound, arguments: Arguments) -> Value:
         inner = function.function if isinstance(function, Bound) else function
