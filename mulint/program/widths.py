@@ -83,19 +83,19 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
     return frozenset(found - _ratios(seen, found))
 
 
-def _ratios(seen: Observations, widths: Collection[Symbol]) -> set[Symbol]:
-    """What only multiplies a width that is a size by itself elsewhere: how much wider a layer is inside.
+def _ratios(seen: Observations, widths: frozenset[Symbol] | set[Symbol]) -> set[Symbol]:
+    """What only multiplies a width that is contracted by itself elsewhere: how much wider a layer is inside.
 
     Where that width is written as a number, the ratio stands beside the number alone.
     """
-    sizes = (size for weight in seen.weights for number in weight.dims for size in number.alternatives)
-    every = (term for size in sizes for term in size.terms)
-    terms = {(frozenset(symbol for symbol, _ in powers), factor) for powers, factor in every}
+    sizes = {size for weight in seen.weights for number in weight.dims for size in number.alternatives}
+    terms = [(frozenset(s for s, _ in powers), factor) for size in sizes for powers, factor in size.terms]
     alone = {symbol for term, factor in terms if len(term) == 1 and factor == 1 for symbol in term}
+    contracted = {w.dims[index] for w in seen.weights for index in w.contracted or () if index < len(w.dims)}
+    wide = widths & {symbol for number in contracted if number.is_knob for symbol in number.symbols}
     products = [term for term, _ in terms if len(term) > 1]
-    wide = alone.intersection(widths)
     ratios = {symbol for term in products if term & wide for symbol in term}
-    return {s for s in ratios & set(widths) - alone if all(term & wide for term in products if s in term)}
+    return {s for s in ratios - alone if all(term & wide for term in products if s in term)}
 
 
 def data_channels(seen: Observations) -> frozenset[Symbol]:
@@ -226,7 +226,7 @@ def undecided_symbols(seen: Observations, widths: frozenset[Symbol]) -> frozense
 
     Another model may contract them (the width of a text model that an image model projects to).
     """
-    others = size_symbols(seen) - widths - fixed_head_dims(seen)
+    others = size_symbols(seen) - widths - fixed_head_dims(seen) - _ratios(seen, widths)
     return frozenset(s for s in others if s.kind == "knob" and _WIDTH_WORDS & set(s.short.lower().split("_")))
 
 
