@@ -115,7 +115,9 @@ def optimizer_views(
         scaled_ones = [v for v in candidates if v.is_scaled]
         telling = [v for v in candidates if Role.HIDDEN in v.roles]
         followed = [v for v in candidates if v.follows_weights and v.roles]
-        chosen.append((scaled_ones or telling or followed or candidates)[0])
+        own = [v for v in candidates if any("lr" in g.record.options for g in v.groups)]
+        known = [v for v in own if all(g.exponent is not None for g in v.groups)]
+        chosen.append((scaled_ones or telling or followed or known or own or candidates)[0])
     # Where one function may build a scaled optimizer or a plain one, the author keeps both parametrizations.
     scaled = {(v.record.site.path, v.record.owner) for v in chosen if v.record.conditional and v.is_scaled}
     for view in chosen:
