@@ -121,7 +121,7 @@ def owners(factor: Factor, roles: Mapping[ParameterUse, Role]) -> dict[Parameter
         return readouts
     if layers:
         return {use: degree for use, degree in made.items() if use in layers or _owner(use) in map(_owner, layers)}
-    return contracting or made
+    return contracting or made or dict(factor.consumers)
 
 
 def multiplier(assigned: Sequence[tuple[Factor, Fraction]]) -> tuple[Fraction | None, tuple[Use, ...]]:

@@ -85,7 +85,8 @@ def _reduced(ledger: Ledger, operation: Aligned, ref: Ref, value: Value) -> dict
                 source.consumers |= dict.fromkeys(uses, degree)
         made: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
         return ledger.factor(operation, made, Law(-growth)) if op in MEANS else made
-    if value.pair:
+    both = sum(laws[axis].grows for axis in axes if axis - len(ref.shape) in value.pair)
+    if both and op not in NORMS:
         builtin = -growth if op in MEANS else Fraction(0)
         return dict(ledger.site(operation, [value, Value(Kind.ACTIVATION)], Law(growth), builtin).degrees)
     if op in SUMS:

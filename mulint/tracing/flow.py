@@ -334,11 +334,9 @@ class Flow(Consumption):
                 if value.kind is Kind.WEIGHT
             )
         number = first.number if event.op in KEEPS else number_of(operation, values)
-        pair = (
-            event.op in MULTIPLY
-            and len({ref.node for ref in refs}) == 2
-            and all(v.kind is Kind.ACTIVATION for v in values)
-        )
+        pair: frozenset[int] = frozenset()
+        if len({ref.node for ref in refs}) == 2 and all(v.kind is Kind.ACTIVATION for v in values):
+            pair = frozenset.intersection(*map(_filled, refs)) if event.op in MULTIPLY else pair
         return Value(
             kind,
             degrees,
@@ -364,6 +362,11 @@ class Flow(Consumption):
         known = op in FILLED or op in FROM_DATA or all(law.exponent == 0 for law in laws)
         for output in operation.event.outputs:
             self.values[output.node] = Value(Kind.CONSTANT, number=number if known else None)
+
+
+def _filled(ref: Ref) -> frozenset[int]:
+    """The axes of a tensor along which it has several numbers, counted from the end."""
+    return frozenset(axis - len(ref.shape) for axis, size in enumerate(ref.shape) if size > 1)
 
 
 def _summed(values: Iterable[Value], origins: Iterable[frozenset[tuple[str, int]]]) -> frozenset[tuple[str, int]]:

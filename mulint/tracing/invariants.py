@@ -111,7 +111,7 @@ def _audit(
     decay = fit((scales[m.width], m.rates[dims.name].weight_decay) for m in grouped)
     epsilon = fit((scales[m.width], m.rates[dims.name].epsilon or 0.0) for m in grouped)
     update = fit((m.width, m.update[dims.name]) for m in measured if dims.name in m.update)
-    family = measured[0].family if measured else None
+    family = measured[0].families.get(dims.name) if measured else None
     shift = Fraction(0) if family is None else family.declared_shift(dims.role, embedding)
 
     def judge(rate: Fit | None) -> list[Judged]:

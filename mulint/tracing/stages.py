@@ -114,7 +114,11 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         verdict=outcome,
         culprits=found,
         cannot_see=(*CANNOT_SEE, *schedules.unseen(schedule), *dimensions.unseen),
-        unmeasured=scope.unmeasured(request.stages, trained=any(one.trained for one in measurements)),
+        unmeasured=scope.unmeasured(
+            request.stages,
+            trained=any(one.trained for one in measurements),
+            searching=next((one.searching for one in measurements), ""),
+        ),
     )
 
 
@@ -128,8 +132,9 @@ def _modules(dimensions: Dimensions, embedding: EmbeddingPolicy) -> coordinates.
         for use in one.use_roles:
             if use.after and one.role is not Role.VECTOR:
                 after[use.module] = float(use.after)
-    tables = {use.module for one in dimensions.parameters if one.role is Role.INPUT for use in one.use_roles}
-    return coordinates.Modules(places, after, frozenset(tables), embedding)
+    inputs = [one for one in dimensions.parameters if one.role is Role.INPUT]
+    tables = {use.module: one.name for one in inputs for use in one.use_roles}
+    return coordinates.Modules(places, after, tables, embedding)
 
 
 def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.ParameterTrace:

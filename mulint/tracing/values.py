@@ -104,7 +104,7 @@ class Value:
     of a weight in the middle of one, ``B`` of ``A B C``, that gives them out.
     ``scales``: parameters that only scale what others hold, such as a length for every row.
     ``packed``: the weights whose rows lie along an axis. ``pending``: elementwise factors that a later sum
-    contracts.
+    contracts. ``pair``: axes, counted from the end, that two activations multiplied with each other both have.
     """
 
     kind: Kind
@@ -114,7 +114,7 @@ class Value:
     inner: Degrees = field(default_factory=dict)
     packed: tuple[Packed, ...] = ()
     pending: tuple[tuple[frozenset[tuple[str, int]], ...], ...] = ()
-    pair: bool = False
+    pair: frozenset[int] = frozenset()
     number: Law | None = None
     summed: frozenset[tuple[str, int]] = frozenset()
     handed: frozenset[tuple[str, int]] = frozenset()
