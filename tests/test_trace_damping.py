@@ -28,7 +28,7 @@ def test_median_of_squares(count: int) -> None:
     built = Built(512, 0, model, torch.arange(count), words, lambda _: optimizer)
     prepared = training.Prepared(built, optimizer, {}, names)
     training.step(prepared)
-    found = training.undamped(prepared)
+    found = training.undamped(training.roots_of(prepared))
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
         roots = parameter.grad.abs()

@@ -158,6 +158,20 @@ def test_what_is_no_optimizer_says_what_to_return(tmp_path: Path) -> None:
     assert "returned Warmed, which is no torch optimizer; return its inner" in said
 
 
+ZEROS = """
+def optimizer(model):
+    nn.init.zeros_(model.head.weight)
+    nn.init.zeros_(model.down.weight)
+    hidden, rest, m = split(model)
+    return torch.optim.Adam([{"params": hidden, "lr": 1e-3 / m}, {"params": rest}], lr=1e-3)
+"""
+
+
+def test_gradients_behind_two_zeros_are_small_at_a_small_rate_only(tmp_path: Path) -> None:
+    found, said = trace(tmp_path, ZEROS)
+    assert (found["verdict"], found["culprits"]) == ("pass", []), said
+
+
 def test_an_optimizer_without_rates_says_so(tmp_path: Path) -> None:
     _, said = trace(tmp_path, WITHOUT_RATE)
     assert "Relative has no learning rate in its groups (lr)" in said

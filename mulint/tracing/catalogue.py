@@ -32,7 +32,7 @@ POWER = _words("pow pow_ __pow__ __ipow__")
 POWERS = {"sqrt": HALF, "rsqrt": -HALF, "reciprocal": -ONE, "square": Fraction(2), "sqrt_": HALF, "rsqrt_": -HALF}
 SUMS = _words("sum nansum")
 MEANS = _words("mean nanmean amax amin max min median std cumsum logsumexp")
-NORMS = _words("norm vector_norm")
+NORMS = _words("norm linalg_norm linalg_vector_norm")
 NORMALISERS = {
     "layer_norm": (2, 4),
     "rms_norm": (2, 3),

@@ -63,10 +63,12 @@ def _rows(
                     after -= float(family.declared_shift(Role.INPUT, modules.embedding))
                 seeds.setdefault(m.seed, {})[m.width] = values(m)[name] * m.width**after
         slope = tail_slope(list(seeds.values()))
+        # What ε holds back is judged by the gradients themselves.
+        least = None if any(_module(name) in m.stopped for m in measurements) else low
         if slope is not None:
             step = 0 if quantity == "init" else measurements[0].steps
             points = tuple(point for values_of_seed in seeds.values() for point in sorted(values_of_seed.items()))
-            row = _row(quantity, step, name, slope, modules, high, low)
+            row = _row(quantity, step, name, slope, modules, high, least)
             found.append(dataclasses.replace(row, points=points))
     return found
 

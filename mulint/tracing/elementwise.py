@@ -29,7 +29,7 @@ from mulint.tracing.catalogue import (
 from mulint.tracing.exponents import CONSTANT, Law
 from mulint.tracing.ledger import Ledger
 from mulint.tracing.magnitudes import Magnitude
-from mulint.tracing.operations import reduced_axes
+from mulint.tracing.operations import argument, reduced_axes
 from mulint.tracing.recording import Ref
 from mulint.tracing.values import Factor, Kind, ParameterUse, Site, Source, Value, added, multiplied, scaled
 
@@ -43,7 +43,11 @@ def degrees(
     if op in KEEPS:
         return {**values[0].degrees, **gains}
     if op in JOINS or op in ADD:
-        return {**added(v.degrees for v in values if v.kind is not Kind.WEIGHT or not uses), **gains}
+        parts = [v.degrees for v in values if v.kind is not Kind.WEIGHT or not uses]
+        alpha = operation.scalar("alpha")
+        if alpha is not None and alpha.exponent != 0 and parts:  # x + alpha * y
+            parts[-1] = ledger.factor(operation, dict(parts[-1]), alpha)
+        return {**added(parts), **gains}
     if op in MULTIPLY or op in DIVIDE:
         power = ONE if op in MULTIPLY else -ONE
         parts = [values[0].degrees, *(scaled(v.degrees, power) for v in values[1:])]
@@ -119,7 +123,11 @@ def _reduced(ledger: Ledger, operation: Aligned, ref: Ref, value: Value) -> dict
     if op in SUMS:
         return ledger.factor(operation, degrees, Law(growth))
     if op in NORMS:
-        return ledger.factor(operation, degrees, Law(growth / 2))
+        order = argument(operation.event, 1, "ord", operation.event.kwargs.get("p"))
+        length = (
+            growth / Fraction(order) if isinstance(order, int | float) and 0 < order < math.inf else growth / 2
+        )
+        return degrees if order == math.inf else ledger.factor(operation, degrees, Law(length))
     return degrees
 
 

@@ -347,7 +347,7 @@ class Flow(Consumption):
         if operation.event.op not in MULTIPLY:
             return False
         growing = [(self.weighs(ref), sum(law.grows for law in operation.laws(ref))) for ref in refs]
-        return all(count > 1 if weight else not count for weight, count in growing) and len(refs) > 1
+        return all(count > 1 if weight else not count for weight, count in growing) and any(w for w, _ in growing)
 
     def transformed(
         self,

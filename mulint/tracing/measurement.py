@@ -22,7 +22,8 @@ class Measurement:
 
     ``families``: of every parameter whose optimizer is known. ``searching``: the name of one that moves all
     parameters along one line, with which nothing is trained. ``init``: RMS of every parameter as built.
-    ``update``: its update norm after all steps. ``undamped``: the part of it that ε leaves. ``sizes``,
+    ``update``: its update norm after all steps. ``undamped``: the part of it that ε leaves.
+    ``stopped``: the modules of whose updates ε leaves next to nothing. ``sizes``,
     ``changes``, ``local``: by module output (``name`` or ``name#call``), the RMS at init, the RMS of the change
     after training, and the RMS of the part of it that the module's own update makes on the inputs of the trained
     model. ``potential``: mean norm of queries times mean norm of keys times the scale, by call. ``parts``: the
@@ -41,6 +42,7 @@ class Measurement:
     rates: dict[str, Rates] = field(default_factory=dict)
     update: dict[str, float] = field(default_factory=dict)
     undamped: dict[str, float] = field(default_factory=dict)
+    stopped: frozenset[str] = frozenset()
     sizes: dict[str, float] = field(default_factory=dict)
     changes: dict[str, float] = field(default_factory=dict)
     local: dict[str, float] = field(default_factory=dict)
@@ -100,7 +102,8 @@ def measure(
         start = training.snapshot(model)
         before, loss = forward(prepared)
     found.losses = [training.descend(prepared, loss), *(training.step(prepared) for _ in range(steps - 1))]
-    found.undamped = training.undamped(prepared)
+    roots = training.roots_of(prepared)
+    found.undamped, stopped = training.undamped(roots), training.stopped(roots)
     after = forward(prepared)[0]  # the loss is let go, and with it all that its gradients would need
     found.potential = after.potential
     for name, call in after.calls.items():
@@ -116,6 +119,11 @@ def measure(
             if one.view:
                 change, contracted = change.reshape(one.view.shapes[width]), one.view.contracted
             found.update[one.name] = update_norm(change, contracted)
+    found.stopped = frozenset(
+        name
+        for name, module in model.named_modules()
+        if (own := [key for key, _ in module.named_parameters(prefix=name, recurse=False)]) and stopped >= {*own}
+    )
     if split:
         matrices = parts.matrices(dims)
         with prepared.built.precision():

@@ -113,10 +113,7 @@ def first_index(event: Event, size: int) -> int:
 def reduced_axes(event: Event, source: Ref) -> Axes:
     """The axes that a reduction such as ``sum`` or ``norm`` removes."""
     rank = len(source.shape)
-    position = 2 if event.op == "norm" else 1
-    given = event.kwargs.get("dim", event.args[position] if len(event.args) > position else None)
-    if event.op == "vector_norm":
-        given = event.kwargs.get("dim", event.args[2] if len(event.args) > 2 else None)
+    given = argument(event, 2 if event.op in NORMS else 1, "dim", event.kwargs.get("axis"))
     if isinstance(given, Ref):  # the elementwise maximum of two tensors removes nothing
         return ()
     if given is None or isinstance(given, bool | str):

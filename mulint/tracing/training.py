@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +27,10 @@ STEPS = 3
 ROUNDING = 1e-5
 # The median of this many squares is within some hundredths of that of all, at a fraction of the time.
 SAMPLE = 4096
+
+
+Roots = Mapping[str, tuple[float, float]]
+"""By parameter, the root of the median of its squared gradients, and ε."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +120,25 @@ def rates(prepared: Prepared) -> dict[str, Rates]:
     return found
 
 
-def undamped(prepared: Prepared) -> dict[str, float]:
+def undamped(roots: Roots) -> dict[str, float]:
     """By parameter, the part of an adaptive update that ε leaves: the median of ``√v / (√v + ε)``.
 
-    Only for optimizers that keep squares of gradients and add ε to their root, as Adam does; after a step. Left
-    out are gradients that are rounding errors, as of the bias of attention keys, which no loss depends on.
+    Left out are gradients that are rounding errors, as of the bias of attention keys, which no loss depends on.
     """
+    largest = max((root for root, _ in roots.values()), default=0.0)
+    return {name: root / (root + epsilon) for name, (root, epsilon) in roots.items() if root > ROUNDING * largest}
+
+
+def stopped(roots: Roots) -> frozenset[str]:
+    """The parameters whose gradients are smaller than ε, which then decides what their updates are.
+
+    Behind layers that start at zero the small rate itself makes them so.
+    """
+    return frozenset(name for name, (root, epsilon) in roots.items() if root < epsilon)
+
+
+def roots_of(prepared: Prepared) -> Roots:
+    """The roots of the squares of gradients that an optimizer keeps and adds ε to, as Adam does; after a step."""
     roots: dict[str, tuple[float, float]] = {}
     parts = stepping.parts_of(prepared.optimizer)
     for optimizer, group in ((one, group) for one in parts for group in one.param_groups):
@@ -132,8 +149,7 @@ def undamped(prepared: Prepared) -> dict[str, float]:
                 if len(squares):  # the median of what grows with √v is that of its median
                     square = float(squares.median()) / (1 - group["betas"][1] ** float(state["step"]))
                     roots[prepared.names[id(parameter)]] = math.sqrt(square), group["eps"]
-    largest = max((root for root, _ in roots.values()), default=0.0)
-    return {name: root / (root + epsilon) for name, (root, epsilon) in roots.items() if root > ROUNDING * largest}
+    return roots
 
 
 def _sample(squares: Tensor) -> Tensor:
