@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from tests import forking
 from tests.injections import Injection
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -55,8 +56,10 @@ atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 def mulint(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
-    command = [sys.executable, "-m", "mulint", *arguments]
     environment = {"MULINT_CACHE_DIR": _CACHE, **os.environ}
+    if arguments[0] in ("trace", "fix"):
+        return forking.command_line(arguments, cwd, environment)
+    command = [sys.executable, "-m", "mulint", *arguments]
     return subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False, env=environment
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import jsonschema
 import pytest
 
 import mulint as package
+from tests import forking
 from tests.injections import INJECTIONS, Injection
 from tests.repositories import FIXTURES, check, copy, inject, mulint, sites
 
@@ -31,12 +31,8 @@ def texts(root: Path) -> dict[str, str]:
     return {p.relative_to(root).as_posix(): p.read_text() for p in sorted(root.rglob("*.py"))}
 
 
-def run(root: Path, script: str, *arguments: str) -> str:
-    """The output of a script of a copied repository."""
-    command = [sys.executable, script, *arguments]
-    result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+def run(root: Path, *arguments: str) -> str:
+    return forking.script(arguments, root)
 
 
 @pytest.mark.parametrize("fixture", PLAIN)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from mulint.rewriting.fixing import fix
 from mulint.rewriting.patch import Patch
 from mulint.rewriting.planning import Plan
 from mulint.rewriting.targets.optimizers import DEFAULT_RATES
+from tests import forking
 from tests.fix_styles import CASES, CONFIG_CLASS, REFUSED, STYLES, THREADED
 from tests.repositories import check, mulint, sites
 
@@ -40,22 +39,15 @@ def applied(root: Path) -> Patch:
     return patch
 
 
-def run(root: Path, arguments: list[str]) -> str:
-    command = [sys.executable, *arguments]
-    result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
 @pytest.mark.parametrize("style", STYLES)
 def test_the_base_model_trains_as_before(style: str, tmp_path: Path) -> None:
     files, command = STYLES[style]
     root = repository(tmp_path, files)
-    before = run(root, command)
+    before = forking.script(command, root)
     assert len(before.splitlines()) > 3
     patch = applied(root)
     assert patch.left == ()
-    assert run(root, command) == before
+    assert forking.script(command, root) == before
 
 
 @pytest.mark.parametrize("style", STYLES)
