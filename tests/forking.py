@@ -24,11 +24,15 @@ from typing import IO, Any
 from mulint.tracing.request import Limits
 
 WORKER = "mulint.tracing.worker"
+AVAILABLE = sys.platform == "linux"  # elsewhere a fork is not safe after libraries are loaded
 _POPEN = subprocess.Popen
 
 
 def script(arguments: Sequence[str], cwd: Path) -> str:
     """What a script prints: its path, or ``-m`` and its module, and its own arguments."""
+    if not AVAILABLE:
+        command = [sys.executable, *arguments]
+        return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, text=True, timeout=300, check=True).stdout
     return _ask(cwd, _script, (list(arguments),))[1]
 
 

@@ -57,7 +57,7 @@ atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 def mulint(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
     environment = {"MULINT_CACHE_DIR": _CACHE, **os.environ}
-    if arguments[0] in ("trace", "fix"):
+    if forking.AVAILABLE and arguments[0] in ("trace", "fix"):
         return forking.command_line(arguments, cwd, environment)
     command = [sys.executable, "-m", "mulint", *arguments]
     return subprocess.run(
