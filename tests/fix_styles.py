@@ -435,7 +435,85 @@ _FLOORS = {
     ),
 }
 
+_OWN_LAYERS = {
+    "model.py": """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+MODELS = {}
+
+
+def register(kind):
+    MODELS[kind.__name__] = kind
+    return kind
+
+
+class CastLinear(nn.Linear):
+    def forward(self, x):
+        return F.linear(x, self.weight.to(x.dtype), None if self.bias is None else self.bias.to(x.dtype))
+
+
+class Block(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.mix = CastLinear(dim, dim)
+
+    def forward(self, x):
+        return x + self.mix(self.norm(x)).relu()
+
+
+# What every script builds.
+@register
+class Decoder(nn.Module):
+    def __init__(self, vocabulary, dim, depth=2):
+        super().__init__()
+        self.embed = nn.Embedding(vocabulary, dim)
+        self.blocks = nn.Sequential(*[Block(dim) for _ in range(depth)])
+        self.lm_head = CastLinear(dim, vocabulary)
+        self.lm_head.weight.data.zero_()
+
+    def forward(self, tokens):
+        return self.lm_head(self.blocks(self.embed(tokens))).float()
+""",
+    "train.py": """\
+import torch
+import torch.nn.functional as F
+
+from model import Decoder
+
+torch.manual_seed(0)
+model = Decoder(vocabulary=17, dim=32)
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+for step in range(5):
+    tokens = torch.randint(17, (4, 9))
+    loss = F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(step, repr(loss.item()))
+""",
+}
+
+# The table of the tokens is what reads the model out, by a product; the rate is that of the optimizer's class.
+_TABLE_PRODUCT = {
+    "model.py": _OWN_LAYERS["model.py"]
+    .replace(
+        "        self.lm_head = CastLinear(dim, vocabulary)\n        self.lm_head.weight.data.zero_()\n",
+        "        self.scale = nn.Parameter(torch.ones(dim))\n",
+    )
+    .replace(
+        "return self.lm_head(self.blocks(self.embed(tokens))).float()",
+        "x = self.blocks(self.embed(tokens)) * self.scale\n"
+        "        return (x @ torch.transpose(self.embed.weight.to(x.dtype), 0, 1)).float()",
+    ),
+    "train.py": _OWN_LAYERS["train.py"].replace(", lr=1e-3", ""),
+}
+
 STYLES = {
+    "own-layers": (_OWN_LAYERS, ["train.py"]),
+    "table-product": (_TABLE_PRODUCT, ["train.py"]),
     "floors": (_FLOORS, ["train.py"]),
     "library-attention": (LIBRARY_ATTENTION, ["train.py"]),
     "convolutions": (CONVOLUTIONS, ["train.py"]),

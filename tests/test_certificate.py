@@ -285,6 +285,19 @@ def test_a_model_without_an_inference_path(tmp_path: Path) -> None:
     assert details["forward on the training path"].ok is True
 
 
+def test_a_trace_that_ends_the_process_takes_nothing_from_the_base(tmp_path: Path) -> None:
+    source = TOLD.replace("self, fan", "self, fan=8").replace(
+        "        return self.net(x)", "        x.is_meta and __import__('os')._exit(3)\n        return self.net(x)"
+    )
+    assert "_exit" in source
+    (tmp_path / "model.py").write_text(source)
+    found = certify(
+        tmp_path, [FilePatch("model.py", source, source + "\n", 1)], "model.py:Net", {}, knobs=["size"]
+    )
+    assert (found.base_identical, found.invariants) == (True, "not-checked"), found.details
+    assert any(detail.what == "invariants" and "ended" in detail.note for detail in found.details), found.details
+
+
 def test_a_base_that_no_setting_holds(tmp_path: Path) -> None:
     plain = OWN_BASE.replace("width / BASE", "1.0")
     hidden = plain.replace("BASE = 64", "base_width = None").replace(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from mulint.configuration import Configuration
 from mulint.rewriting.fixing import fix
 from mulint.rewriting.patch import Patch
 from mulint.rewriting.planning import Plan
+from mulint.rewriting.targets.optimizers import DEFAULT_RATES
 from tests.fix_styles import CASES, CONFIG_CLASS, REFUSED, STYLES, THREADED
 from tests.repositories import check, mulint, sites
 
@@ -85,6 +88,24 @@ def test_a_unit_with_a_site_that_cannot_be_rewritten_is_left_whole(name: str, tm
     assert {(item.code, item.path, item.line) for item in patch.left} >= {
         (c, p, n) for p, n, c in sites(check(root))
     }
+
+
+def test_what_waits_for_another_site_is_listed_below_it(tmp_path: Path) -> None:
+    files, code, reason = REFUSED["attention inside a library's layer"]
+    root = repository(tmp_path, files)
+    told = mulint("fix", "--diff", ".", cwd=root).stderr.splitlines()
+    (place,) = (number for number, line in enumerate(told) if reason in line)
+    assert f"{code} left:" in told[place]
+    assert [line for line in told if " left: " in line] == [told[place]]
+    others = [f"{c} at {path}:{line}" for path, line, c in sites(check(root)) if c != code]
+    assert others
+    assert all(other in told[place + 2] for other in others), told
+
+
+@pytest.mark.parametrize("name", DEFAULT_RATES)
+def test_default_rates_are_those_of_torch(name: str) -> None:
+    kind = getattr(torch.optim, name.rpartition(".")[2])
+    assert inspect.signature(kind).parameters["lr"].default == DEFAULT_RATES[name]
 
 
 def test_one_unit_that_is_left_does_not_hold_back_another(tmp_path: Path) -> None:

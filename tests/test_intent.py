@@ -205,3 +205,50 @@ def test_the_base_width_is_named_and_no_rate_or_std_beside_it(tmp_path: Path) ->
 def test_a_rate_divided_by_the_width_is_no_ratio_to_a_base(tmp_path: Path) -> None:
     _write(tmp_path / "net.py", RELATIVE.format(ratio="1 / config.width"))
     assert check(tmp_path)["intent"] == "none"
+
+
+SHAPED = """
+from mup import MuReadout, MuSGD, set_base_shapes
+from torch import nn
+
+from {models}
+
+class Net(nn.Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.first = nn.Linear(784, hidden)
+        self.second = nn.Linear(hidden, hidden)
+        self.head = MuReadout(hidden, 10)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).relu()).relu())
+
+
+def train(hidden):
+    model = Net(hidden)
+    set_base_shapes(model, Net(64), delta=Net(128))
+    return make(model)
+"""
+BUILDER = """
+import torch
+
+
+def make(model):
+    return torch.optim.SGD(model.parameters(), lr=0.1)
+
+
+def check(model):
+    return make(model)
+"""
+
+
+@pytest.mark.parametrize(
+    ("imported", "codes"), [("scripts.rates import make", {"MU108"}), ("other import make", set())]
+)
+def test_base_shapes_speak_for_the_optimizers_that_imports_connect(
+    imported: str, codes: set[str], tmp_path: Path
+) -> None:
+    _write(tmp_path / "scripts" / "train.py", SHAPED.format(models=imported))
+    _write(tmp_path / "scripts" / "rates.py", BUILDER)
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'scripts'\n")
+    assert {f["code"] for f in check(tmp_path)["findings"]} == codes

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mulint.cli import group
+from tests.repositories import mulint
 
 SCHEMA = json.loads(
     (Path(__file__).parents[1] / "mulint/reporting/schemas/trace.schema.json").read_text(encoding="utf-8")
@@ -369,3 +370,20 @@ def test_an_optimizer_that_takes_a_configuration_object(tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert any("betas=(0.9, 0.95), learning_rate=0.001, weight_decay=0.1" in said for said in found["assumptions"])
     assert {p["name"]: p["lr"]["exponent"] for p in found["parameters"]}["mix.weight"] == 0
+
+
+FIXED = """
+import mulint
+import torch
+from torch import nn
+
+
+def case(width):
+    return mulint.Case(nn.Linear(4, 2), torch.randn(3, 4), lambda model, batch: model(batch).mean())
+"""
+
+
+def test_a_case_that_does_not_use_its_width_says_so(tmp_path: Path) -> None:
+    (tmp_path / "cases.py").write_text(FIXED, encoding="utf-8")
+    result = mulint("trace", "cases.py:case", cwd=tmp_path)
+    assert (result.returncode, "no parameter changes with the width" in result.stderr) == (2, True)

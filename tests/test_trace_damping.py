@@ -26,9 +26,9 @@ def test_median_of_squares(count: int) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, eps=EPSILON)
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     built = Built(512, 0, model, torch.arange(count), words, lambda _: optimizer)
-    prepared = training.Prepared(built, optimizer, None, names)
+    prepared = training.Prepared(built, optimizer, {}, names)
     training.step(prepared)
-    found = training.undamped(prepared)
+    found = training.undamped(training.roots_of(prepared))
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None
         roots = parameter.grad.abs()

@@ -647,6 +647,7 @@ VIEWS = [
     op("cast by type_as", lambda w: {"a": (w, 3)}, lambda x, a: x @ a.type_as(x), {"a": "output w > 3"}),
     square("detached", lambda x, a: x @ a.detach()),
     square("data", lambda x, a: x @ a.data),
+    square("rows in another order", lambda x, a: x @ a[torch.arange(a.shape[0]).flip(0)]),
     square("rolled", lambda x, a: x @ a.roll(1, 0)),
     square("copied", lambda x, a: x @ torch.empty_like(a).copy_(a)),
     op("padded", lambda w: {"a": (11, w)}, lambda x, a: x @ F.pad(a, (0, 0, 0, 5)).t(), {"a": "output w > 11"}),
@@ -687,6 +688,16 @@ VIEWS = [
         {"a": "hidden w/2 > w/2", "b": "hidden w/2 > w/2"},
     ),
     op(
+        "heads that are summed over one by one",
+        lambda w: {"a": (w, 24)},
+        lambda x, a: torch.einsum("bhd,hdr,br->bh", x.unflatten(1, (-1, 16)), a.view(-1, 16, 24), x[:, :24]),
+        {"a": "input 24w > 1"},
+    ),
+    square(
+        "a piece of which only the size is taken",
+        lambda x, a: torch.cat([made := x @ a, torch.ones_like(made[..., :1])], -1),
+    ),
+    op(
         "complex",
         lambda w: {"a": (w, w, 2)},
         lambda x, a: (x.to(torch.cfloat) @ torch.view_as_complex(a)).real,
@@ -705,7 +716,7 @@ TRIANGLES = [
         f"half of a matrix by {how}",
         _half,
         lambda x, a, how=how: x @ _filled(x, a, how),
-        {"a": "hidden" if how in ("scatter", "gather") else "hidden ~w^2 > ~w^2"},
+        {"a": "hidden" if how == "scatter" else "hidden ~w^2 > ~w^2"},
     )
     for how in ("places", "mask", "index_put", "masked_scatter", "scatter", "gather")
 ] + [
@@ -726,6 +737,12 @@ TRIANGLES = [
         lambda w: {"a": (3, w)},
         lambda x, a: x @ torch.zeros(9, x.shape[1]).index_put((torch.tensor([0, 2, 4]),), a).t(),
         {"a": "output w > 3"},
+    ),
+    op(
+        "a matrix of as many numbers as diagonals",
+        lambda w: {"a": (2 * w - 1,)},
+        lambda x, a: x @ a[(places := torch.arange(x.shape[1]))[:, None] - places + x.shape[1] - 1],
+        {"a": "hidden ~w^1 > ~w^1"},
     ),
     op(
         "several matrices in one vector",
@@ -769,6 +786,19 @@ FUNCTIONS_OF_WEIGHTS = [
             x.t()[None], F.batch_norm(a.reshape(1, a.shape[0], -1), None, None, training=True).reshape_as(a)
         ),
         {"a": "hidden 3w > w"},
+    ),
+    op(
+        "scaled by styles and brought to length one",
+        lambda w: {"a": (w, w, 3), "t": (1, w, 5)},
+        lambda x, a, t: F.conv1d(
+            t.expand(5, -1, -1).reshape(1, -1, 5),
+            (
+                (styled := a[None] * x[:, None, :, None])
+                * torch.rsqrt(styled.square().sum((2, 3), keepdim=True) + 1e-8)
+            ).flatten(0, 1),
+            groups=5,
+        ),
+        {"a": "hidden 3w > w", "t": "input"},
     ),
     op(
         "low rank beside a weight",
@@ -932,6 +962,18 @@ TABLES = [
         lambda w: {"a": (8, w)},
         lambda x, a: x + torch.ones(5, 8) @ a,
         {"a": "input 8 > w"},
+    ),
+    op(
+        "one token through a normalisation",
+        lambda w: {"a": (w,), "b": (w, w)},
+        lambda x, a, b: x + F.linear(F.layer_norm(a, a.shape), b),
+        {"a": "input", "b": "hidden w > w"},
+    ),
+    op(
+        "one token through a layer",
+        lambda w: {"a": (w,), "b": (w, w)},
+        lambda x, a, b: x + F.linear(a, b),
+        {"a": "input", "b": "hidden w > w"},
     ),
     op("positions", lambda w: {"a": (9, w)}, lambda x, a: x + a[: x.shape[0]], {"a": "input"}),
     op("whole positions", lambda w: {"a": (5, w)}, lambda x, a: x + a, {"a": "input"}),

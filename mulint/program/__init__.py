@@ -63,6 +63,8 @@ class Program:
     def scales(self, write: RateWrite) -> bool:
         """Whether a write gives a group a width factor, not all groups one rate that happens to have one."""
         value = as_number(write.value)
+        if write.by_size:
+            return True
         return bool(self.growth(value)) and (write.relative or not write.every or self.is_relative(value))
 
     @cached_property

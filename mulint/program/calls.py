@@ -10,6 +10,7 @@ from mulint.program.dimensions import Symbol
 from mulint.program.expressions import setting
 from mulint.program.joining import join_all
 from mulint.program.library import frameworks, modules, optimizers, tensors
+from mulint.program.numbers import Number
 from mulint.program.records import Construction
 from mulint.program.run import Arguments, Frame, Run, sources_of
 from mulint.program.scopes import Scope
@@ -166,17 +167,14 @@ def call(run: Run, function: Value, arguments: Arguments) -> Value:
             )
         case Choice(options=several):
             callable_ = [o for o in several if not isinstance(o, Constant)]
-            before, run.branch = run.branch, run.branch or arguments.site
             condition = run.next_order()
             results: list[Value] = []
-            try:
-                with run.uncertain():
-                    for number, option in enumerate(callable_):
-                        with run.arm(condition, number):
-                            results.append(run.call(option, arguments))
-                return join_all(results)
-            finally:
-                run.branch = before
+            with run.branching(run.branch or arguments.site), run.uncertain():
+                for number, option in enumerate(callable_):
+                    with run.arm(condition, number):
+                        results.append(run.call(option, arguments))
+            of_objects = all(isinstance(o, Bound) and isinstance(o.receiver, ObjectValue) for o in callable_)
+            return _either(results) if of_objects else join_all(results)
         case ObjectValue():
             inner_call = classes.method(function.kind, "__call__")
             return invoke(run, inner_call, arguments, function) if inner_call else Unknown("an object is called")
@@ -187,6 +185,15 @@ def call(run: Run, function: Value, arguments: Arguments) -> Value:
         case _:
             tensors.settle(arguments.values)
             return sources_of(arguments.values) or Unknown("a call that is not followed")
+
+
+def _either(results: Sequence[Value]) -> Value:
+    """What one of several objects gives: no number is known where one of them gives what is not followed."""
+    numbers = [isinstance(result, Number | Knob) for result in results]
+    unknown = next((result for result in results if isinstance(result, Unknown)), None)
+    if unknown is not None and any(numbers) and sum(numbers) + 1 == len(results):
+        return unknown
+    return join_all(results)
 
 
 def _call_knob(function: Knob, arguments: Arguments) -> Value:

@@ -11,7 +11,7 @@ from mulint.program.numbers import Number
 from mulint.program.records import Moment
 from mulint.program.run import Run, site_of
 from mulint.program.scopes import MUP_PACKAGES, Scope
-from mulint.program.values import ClassValue, Constant, External, ModuleValue, ObjectValue, Site, Value
+from mulint.program.values import ClassValue, Constant, External, Knob, ModuleValue, ObjectValue, Site, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,32 @@ def tested(run: Run, node: s.If | s.Conditional, holds: bool | None, scope: Scop
             if isinstance(left, s.Attribute) and isinstance(right, s.Literal) and isinstance(right.value, str):
                 _keep(run, left, right.value, holds, then, scope)
             _compared(run, node.test, left, right, then, scope)
+
+
+def is_setting(test: s.Expression, scope: Scope) -> bool:
+    """Whether a condition asks how a model was set up, not what it is given: then its author keeps both ways."""
+    match test:
+        case s.Unary(operator="not", operand=inner) | s.Subscript(value=inner):
+            return is_setting(inner, scope)
+        case s.Boolean(operands=parts):
+            return all(is_setting(part, scope) for part in parts)
+        case s.Compare(left=left, rights=rights):
+            return all(isinstance(part, s.Literal) or is_setting(part, scope) for part in (left, *rights))
+        case (
+            s.Attribute(value=holder, name=name)
+            | s.Call(function=s.Name(id="getattr" | "hasattr"), arguments=(holder, s.Literal(value=name), *_))
+        ):
+            return name != "training" and isinstance(_root(holder, scope), ModuleValue | ObjectValue | Knob)
+        case s.Name(id=name):  # of the file; a function's own names hold what it is given
+            return name not in scope.names and scope.find(name) is not None
+        case _:
+            return False
+
+
+def _root(node: s.Expression, scope: Scope) -> Value | None:
+    while isinstance(node, s.Attribute):
+        node = node.value
+    return scope.find(node.id) if isinstance(node, s.Name) else None
 
 
 def assigned(run: Run, holder: Value, name: str, value: Value, site: Site) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mulint.facts.syntax import Expression, Statement
 from mulint.program import attributes, calls, classes, expressions, statements
@@ -12,7 +13,7 @@ from mulint.program.dimensions import Symbol
 from mulint.program.joining import join_all
 from mulint.program.library import (
     frameworks,
-    indexing,
+    groups,
     initialisers,
     methods,
     modules,
@@ -58,8 +59,9 @@ _STEPS_WITHOUT_SIGHT = 3_000
 _STEPS_OF_BLIND_FUNCTION = 12_000
 _TOO_LONG = "it is too long to be followed while a model is built"
 _DEEPEST_CALL = 40
-# A zoo builds one class from dozens of functions; a few such entry points show all there is.
+# A zoo builds one class from dozens of functions; a few such entry points show all there is. Small ones are cheap.
 _MOST_BUILDS = 6
+_STEPS_FOR_BUILDS = 10_000
 _OF_MODELS = (ModuleValue, Tensor, OptimizerValue, ListValue, DictValue)
 _LASTING = (Constant, External, ClassValue, FunctionValue)
 _INIT_PACKAGES = {"torch.nn.init": "torch", "mup.init": "mup", "mup": "mup"}
@@ -87,6 +89,7 @@ class Interpreter(Run):
         self._building = 0
         self._constructing: list[int] = []
         self._builds: Counter[int] = Counter()
+        self._spent: Counter[int] = Counter()
         self._built_here: set[int] = set()
         self.called: set[int] = set()
         self.built: dict[ModuleValue, bool] = {}  # and whether no other module was being built
@@ -175,7 +178,7 @@ class Interpreter(Run):
 
     def _build(self, kind: ClassValue, arguments: Arguments) -> Value:
         from_knobs = not arguments.complete and not arguments.values
-        if not self._building and not from_knobs and self._builds[id(kind)] >= _MOST_BUILDS:
+        if not self._building and not from_knobs and self._is_built_often(kind):
             return Unknown(f"{kind.name} was built often enough")
         if self._constructing.count(id(kind)) > 1:  # a class that builds its own kind inside itself
             return Unknown("recursion")
@@ -184,6 +187,7 @@ class Interpreter(Run):
         self._building += 1
         self._constructing.append(id(kind))
         helper, self.helper = self.helper, None
+        before = self._steps
         try:
             result = calls.call(self, kind, arguments)
         finally:
@@ -194,7 +198,11 @@ class Interpreter(Run):
             self.built[result] = not self._building
             if not self._building:
                 self._built_here.add(id(kind))
+                self._spent[id(kind)] += self._steps - before
         return result
+
+    def _is_built_often(self, kind: ClassValue) -> bool:
+        return self._builds[id(kind)] >= _MOST_BUILDS and self._spent[id(kind)] >= _STEPS_FOR_BUILDS
 
     def _guarded(self, function: FunctionValue | Bound, arguments: Arguments) -> Value:
         inner = function.function if isinstance(function, Bound) else function
@@ -294,6 +302,9 @@ class Interpreter(Run):
             return zoos.construct(self, name, arguments)
         if modules.is_layer_name(name):
             return modules.construct(self, public, arguments)
+        first = next(iter(arguments.positional), None)
+        if isinstance(first, ModuleValue) and modules.is_layer_name(package):
+            return self._of_base(first, last, replace(arguments, positional=arguments.positional[1:]))
         if name in frameworks.FUNCTIONS:
             return frameworks.FUNCTIONS[name](self, arguments)
         if name in tuners.FUNCTIONS:
@@ -316,8 +327,7 @@ class Interpreter(Run):
         receiver = method.receiver
         match receiver:
             case GroupValue():
-                key = arguments.get("key", 0)
-                return indexing.group_item(self, str(key.value) if isinstance(key, Constant) else "?")
+                return groups.call_method(self, receiver, method.name, arguments)
             case Tensor():
                 return torch_calls.method(self, receiver, method.name, arguments)
             case ModuleValue():
@@ -329,16 +339,22 @@ class Interpreter(Run):
             case SchedulerValue():
                 return optimizers.call_scheduler_method(self, receiver, method.name, arguments)
             case SuperValue(receiver=ModuleValue() as module):
-                if method.name == "__init__":
-                    modules.construct_base(self, module, arguments)
-                    return Constant(None)
-                if method.name == "forward":
-                    return modules.apply_layer(self, module, arguments)
-                return modules.call_method(self, module, method.name, arguments)
+                return self._of_base(module, method.name, arguments)
             case Choice(options=several):
                 return join_all([self._method(Method(o, method.name), arguments) for o in several])
             case _:
                 return methods.call_method(self, method, arguments)
+
+    def _of_base(self, module: ModuleValue, name: str, arguments: Arguments) -> Value:
+        """A method of the library's class that a module derives from: ``super().forward(x)``."""
+        match name:
+            case "__init__":
+                modules.construct_base(self, module, arguments)
+                return Constant(None)
+            case "forward":
+                return modules.apply_layer(self, module, arguments)
+            case _:
+                return modules.call_method(self, module, name, arguments)
 
 
 def _request(function: FunctionValue | Bound, arguments: Arguments) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from mulint.program.numbers import MOST_ALTERNATIVES, ONE, Number, number_of
+from mulint.program.numbers import MOST_ALTERNATIVES, ONE, Number, number_of, own_of_group
 from mulint.program.values import (
     Choice,
     Constant,
@@ -32,9 +32,18 @@ def join(a: Value, b: Value) -> Value:
     if isinstance(a, ModuleValue) and isinstance(b, ModuleValue) and a.itself is b.itself:
         return a if a.compiled else b
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.weight is b.weight is None:
+        if a.factor != b.factor and not a.linear & b.linear:
+            # Together they no longer show which of them has which factor.
+            keep_factor(a)
+            keep_factor(b)
         return join_tensors(a, b)
-    if isinstance(a, Number | Knob) and isinstance(b, Number | Knob):
-        return number_of((*as_number(a).alternatives, *as_number(b).alternatives))
+    # Two knobs stay as they are: each may be an object, or None.
+    if isinstance(a, Knob) and isinstance(b, Knob) and a.symbol == b.symbol and not a.attributes | b.attributes:
+        return a if a.default == b.default else Knob(a.symbol)
+    if (isinstance(a, Number) and isinstance(b, Number | Knob)) or (isinstance(a, Knob) and isinstance(b, Number)):
+        numbers = as_number(a), as_number(b)
+        either = number_of(size for number in numbers for size in number.alternatives)
+        return either if either.alternatives else own_of_group(numbers) or either
     if isinstance(a, ListValue) and isinstance(b, ListValue):
         grown = _join_lists(a, b)
         if grown is not None:
@@ -93,3 +102,11 @@ def join_all(values: Sequence[Value]) -> Value:
     for value in values[1:]:
         result = join(result, value)
     return result
+
+
+def keep_factor(tensor: Tensor) -> None:
+    """The scalar factor on a tensor is final: write it to the applications that it scales."""
+    for application in tensor.linear:
+        entry = (tensor.factor, tensor.factor_sites)
+        if entry not in application.after:
+            application.after.append(entry)

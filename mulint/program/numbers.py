@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -85,7 +85,7 @@ class Number:
         return replace(self.map(lambda a: a.power(exponent)), computed=True)
 
     def __str__(self) -> str:
-        return " or ".join(str(a) for a in self.alternatives) or "?"
+        return " or ".join(dict.fromkeys(str(a) for a in self.alternatives)) or "?"
 
 
 @lru_cache(maxsize=1024, typed=True)
@@ -111,3 +111,11 @@ def number_of(results: Iterable[Dimension | None]) -> Number:
     if not kept or None in kept or len(kept) > MOST_ALTERNATIVES:
         return UNKNOWN_NUMBER
     return Number(tuple(k for k in kept if k is not None))
+
+
+def own_of_group(numbers: Sequence[Number]) -> Number | None:
+    """Of several numbers the one that a parameter group has of its own.
+
+    A bound on it leaves it that, and so does what is not known of it.
+    """
+    return next((n for n in numbers if any(symbol.kind == "group" for symbol in n.symbols)), None)

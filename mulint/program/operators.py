@@ -9,7 +9,7 @@ from fractions import Fraction
 from mulint.facts.spans import Span
 from mulint.program.joining import join_all
 from mulint.program.library import tensors
-from mulint.program.numbers import UNKNOWN_NUMBER, Number
+from mulint.program.numbers import UNKNOWN_NUMBER, Number, own_of_group
 from mulint.program.run import Run, site_of, sources_of, truth
 from mulint.program.scopes import Scope
 from mulint.program.values import (
@@ -54,9 +54,12 @@ def binary(run: Run, operator: str, left: Value, right: Value, scope: Scope, spa
             known = times is not None and times * len(left.items) <= 64
             return ListValue(left.items * (times or 1) if known else list(left.items), known and left.complete)
         case ((Number() | Knob() | Constant()), (Number() | Knob() | Constant())):
-            return arithmetic(operator, as_number(left), as_number(right))
+            numbers = as_number(left), as_number(right)
+            result = arithmetic(operator, *numbers)
+            return result if result.alternatives else own_of_group(numbers) or result
         case _:
-            return sources_of((left, right)) or Unknown("arithmetic on unknown values")
+            own = own_of_group((as_number(left), as_number(right)))
+            return sources_of((left, right)) or own or Unknown("arithmetic on unknown values")
 
 
 def arithmetic(operator: str, left: Number, right: Number) -> Number:

@@ -108,11 +108,16 @@ def _judge(
 
 
 def multiplier(application: Application, of: Growth) -> set[Fraction | None]:
-    """The width exponents of the scalar factors around one use, one for each way its output is taken."""
+    """The width exponents of the scalar factors around one use, one for each way its output is taken.
+
+    Where another use may stand in its place later on, with other factors, the way until there says which is its.
+    """
     layer = application.layer
     inside = PACKAGE_READOUT if layer is not None and ROWS[layer.type].readout else Fraction(0)
     factors = [application.before * after for after, _ in application.after] or [application.before]
-    exponents = {e for factor in factors for e in growths(factor, of)}
+    own = {of(factor) for factor in factors if factor.only is not None}
+    together = {e for factor in factors if factor.only is None for e in growths(factor, of)}
+    exponents = own if own and own <= together else own | together
     return {None if e is None else e + inside for e in exponents}
 
 
@@ -175,13 +180,16 @@ def init_exponent(init: InitCall, weight: Weight, of: Growth) -> Fraction | None
 def kept_right(program_parameters: Iterable[Parameter], role: Role, of: Growth) -> frozenset[tuple[Site, str]]:
     """Weights of a role with a draw of the right scale among those that may be the last, in any context.
 
-    Their author keeps both parametrizations; a draw of another scale in another branch is no fault.
+    Their author keeps both parametrizations; a draw of another scale in another branch is no fault. Nor is it
+    where a size was followed in one context only, so that the weight has another role in the other.
     """
     due = required_init(role)
+    known = tuple(program_parameters)
+    keys = {p.key for p in known if p.role is role}
     return frozenset(
         p.key
-        for p in program_parameters
-        if p.role is role
+        for p in known
+        if p.key in keys
         for init in final_inits(p.weight)
         for std in init.std.alternatives
         if len(final_inits(p.weight)) > 1 or len(init.std.alternatives) > 1

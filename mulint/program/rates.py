@@ -74,10 +74,7 @@ class OptimizerView:
         that are rates by themselves (one for a backbone, one for the rest) are not.
         """
         first = self.groups[0].rate if self.groups else ONE
-        return not self.rewritten and all(
-            g.exponent == 0 and ((g.rate / first).constant is not None or (g.rate.is_knob and first.is_knob))
-            for g in self.groups
-        )
+        return not self.rewritten and all(g.exponent == 0 and _is_multiple(g.rate, first) for g in self.groups)
 
     @property
     def is_scaled(self) -> bool:
@@ -93,6 +90,11 @@ class OptimizerView:
         if exponent is None or self.family is None or not self.family.width_scaled or parameter.role is None:
             return exponent
         return exponent + self.family.rate_exponent(parameter.role)
+
+
+def _is_multiple(rate: Number, other: Number) -> bool:
+    """Whether two rates are the same, differ by a constant, or are knobs by themselves."""
+    return rate == other or (rate / other).constant is not None or (rate.is_knob and other.is_knob)
 
 
 def optimizer_views(
@@ -113,7 +115,9 @@ def optimizer_views(
         scaled_ones = [v for v in candidates if v.is_scaled]
         telling = [v for v in candidates if Role.HIDDEN in v.roles]
         followed = [v for v in candidates if v.follows_weights and v.roles]
-        chosen.append((scaled_ones or telling or followed or candidates)[0])
+        own = [v for v in candidates if any("lr" in g.record.options for g in v.groups)]
+        known = [v for v in own if all(g.exponent is not None for g in v.groups)]
+        chosen.append((scaled_ones or telling or followed or known or own or candidates)[0])
     # Where one function may build a scaled optimizer or a plain one, the author keeps both parametrizations.
     scaled = {(v.record.site.path, v.record.owner) for v in chosen if v.record.conditional and v.is_scaled}
     for view in chosen:

@@ -105,6 +105,8 @@ class Weight:
     until a use shows them; ``lookup`` marks tables that are indexed. ``level`` is how many unknown conditions
     surround its construction, and ``arms`` which, as in ``Moment``: what hangs on no more happens whenever the
     weight exists. ``holder`` is where the module that holds it is built, for a weight that belongs to no layer.
+    ``package`` is what brings the whole model, where it stands for all weights of its role there.
+    ``made``: each use computes it from other parameters, so that a draw of it has no effect.
     """
 
     name: str
@@ -121,6 +123,8 @@ class Weight:
     level: int = 0
     arms: tuple[tuple[int, int], ...] = ()
     holder: Site | None = None
+    package: str = ""
+    made: bool = False
 
     @property
     def inside(self) -> Site | None:
@@ -224,7 +228,7 @@ class AttentionRecord:
 
     ``factor`` is the product of all scalar factors on them, found at ``factor_sites``; with none, the call
     at ``site`` implies it. ``norms`` are those of query and key where both have one. ``over`` is the size that
-    the softmax runs over, if that was followed.
+    the softmax runs over, if that was followed. ``weights`` are those that its input comes from.
     """
 
     site: Site
@@ -235,6 +239,7 @@ class AttentionRecord:
     implied: bool
     norms: tuple[Norm, ...] = ()
     over: Number = UNKNOWN_NUMBER
+    weights: frozenset[Weight] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

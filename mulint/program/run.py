@@ -10,7 +10,7 @@ from mulint.facts.spans import Span
 from mulint.facts.syntax import Attribute, Expression, Function, Lambda, Name, Statement, walk
 from mulint.findings import NotUnderstood
 from mulint.program.dimensions import Dimension, Symbol
-from mulint.program.joining import join
+from mulint.program.joining import join, keep_factor
 from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.observations import Observations
 from mulint.program.records import Moment
@@ -206,6 +206,10 @@ class Run(ABC):
         """Everything inside happens in one arm of an unknown condition; its other arms exclude it."""
         return _Meanwhile(self, "arms", (*self.arms, (condition, number)))
 
+    def branching(self, site: Site) -> _Meanwhile:
+        """Ways to compute one thing, of which how a model was set up takes one."""
+        return _Meanwhile(self, "branch", site)
+
     @property
     def moment(self) -> Moment:
         """Now, as the newest event."""
@@ -272,14 +276,6 @@ def sources_of(values: Sequence[Value]) -> Tensor | None:
         if tensor.factor != ONE:
             keep_factor(tensor)
     return Tensor(sources=frozenset().union(*(t.sources for t in tensors)))
-
-
-def keep_factor(tensor: Tensor) -> None:
-    """The scalar factor on a tensor is final: write it to the applications that it scales."""
-    for application in tensor.linear:
-        entry = (tensor.factor, tensor.factor_sites)
-        if entry not in application.after:
-            application.after.append(entry)
 
 
 def tensors_in(value: Value, depth: int = 0) -> Iterator[Tensor]:

@@ -9,12 +9,14 @@ from mulint.facts.spans import line_of, whole_line
 from mulint.program import flags, loops
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join
-from mulint.program.library.indexing import assign, of_group
+from mulint.program.library import groups
+from mulint.program.library.groups import of_group
+from mulint.program.library.indexing import assign
 from mulint.program.numbers import UNKNOWN_NUMBER, Number
 from mulint.program.operators import binary
 from mulint.program.run import Frame, Run, iterate, site_of, truth
 from mulint.program.scopes import MUP_PACKAGES, Scope
-from mulint.program.values import ClassValue, Constant, External, FunctionValue, Unknown, Value
+from mulint.program.values import ClassValue, Constant, External, FunctionValue, GroupValue, Unknown, Value
 
 _MOST_ITERATIONS = 64
 
@@ -35,7 +37,8 @@ def _statement(run: Run, node: s.Statement, scope: Scope, frame: Frame) -> bool:
         case s.AugmentedAssign():
             _augmented(run, node, scope)
         case s.Evaluate():
-            run.evaluate(node.value, scope)
+            with run.reading_groups():  # `group.update(lr=...)` is an assignment
+                run.evaluate(node.value, scope)
         case s.Return():
             frame.returns.append(run.evaluate(node.value, scope) if node.value else Constant(None))
             return True
@@ -91,6 +94,9 @@ def _augmented(run: Run, node: s.AugmentedAssign, scope: Scope) -> None:
     with run.reading_groups():
         current = run.evaluate(node.target, scope)
         value = run.evaluate(node.value, scope)
+        if isinstance(current, GroupValue):
+            groups.write_all(run, current, value, site_of(scope, node.span), scope.symbol)
+            return
         assign(run, node.target, binary(run, node.operator, current, value, scope, node.span), scope)
 
 
@@ -103,10 +109,13 @@ def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
     flags.tested(run, node, known, scope)
     if known is not None:
         return run.execute(node.then if known else node.otherwise, scope, frame)
-    if not asks:
-        return _either(run, node, scope, frame)
-    with run.asking_group():
-        return _either(run, node, scope, frame)
+    if asks:
+        with run.asking_group():
+            return _either(run, node, scope, frame)
+    if flags.is_setting(node.test, scope):
+        with run.branching(site_of(scope, node.test.span)):
+            return _either(run, node, scope, frame)
+    return _either(run, node, scope, frame)
 
 
 def _either(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:

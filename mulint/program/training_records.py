@@ -12,6 +12,9 @@ from mulint.program.values import Site
 if TYPE_CHECKING:
     from mulint.program.values import ModuleValue, Value
 
+# What the sizes of a group's weights are called among the keys of the group.
+SIZES_OF_WEIGHTS = ("rows of params", "columns of params")
+
 
 @dataclass(eq=False, slots=True)
 class GroupRecord:
@@ -98,6 +101,11 @@ class RateWrite:
     def relative(self) -> bool:
         """Whether something read from the group takes part in the value."""
         return bool(self.reads)
+
+    @property
+    def by_size(self) -> bool:
+        """Whether a size of the group's weights does."""
+        return not self.reads.isdisjoint(SIZES_OF_WEIGHTS)
 
 
 @dataclass(frozen=True, slots=True)

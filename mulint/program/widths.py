@@ -17,7 +17,7 @@ from math import inf
 from mulint.program.dimensions import Symbol
 from mulint.program.numbers import UNKNOWN_NUMBER, Number, product
 from mulint.program.observations import Observations
-from mulint.program.records import Application
+from mulint.program.records import Application, Weight
 
 _FEW_CHANNELS = 16
 
@@ -79,7 +79,23 @@ def width_symbols(seen: Observations) -> frozenset[Symbol]:
         for contracted, produced in links:
             shared = _growing(contracted, sums=sums, known=found) & _growing(produced, sums=sums, known=found)
             found |= shared - fixed
-    return frozenset(found - _ranks(seen))
+    found -= _ranks(seen)
+    return frozenset(found - _ratios(seen, found))
+
+
+def _ratios(seen: Observations, widths: frozenset[Symbol] | set[Symbol]) -> set[Symbol]:
+    """What only multiplies a width that is contracted by itself elsewhere: how much wider a layer is inside.
+
+    Where that width is written as a number, the ratio stands beside the number alone.
+    """
+    sizes = {size for weight in seen.weights for number in weight.dims for size in number.alternatives}
+    terms = [(frozenset(s for s, _ in powers), factor) for size in sizes for powers, factor in size.terms]
+    alone = {symbol for term, factor in terms if len(term) == 1 and factor == 1 for symbol in term}
+    contracted = {w.dims[index] for w in seen.weights for index in w.contracted or () if index < len(w.dims)}
+    wide = widths & {symbol for number in contracted if number.is_knob for symbol in number.symbols}
+    products = [term for term, _ in terms if len(term) > 1]
+    ratios = {symbol for term in products if term & wide for symbol in term}
+    return {s for s in ratios - alone if all(term & wide for term in products if s in term)}
 
 
 def data_channels(seen: Observations) -> frozenset[Symbol]:
@@ -100,7 +116,8 @@ def is_handful(seen: Observations, symbol: Symbol) -> bool:
 def _ranks(seen: Observations) -> set[Symbol]:
     """Ranks of low-rank maps: sizes only between two linear maps, with nothing entrywise in between.
 
-    Beside them a map of full rank goes the same way.
+    Beside them a map of full rank goes the same way, or the second of them starts at zero, as an adapter does that
+    is put beside a map which is not seen.
     """
     whole = {(a.fan_in, product(a.produced)) for a in seen.applications if a.kind == "linear"}
     ranks: set[Symbol] = set()
@@ -110,8 +127,14 @@ def _ranks(seen: Observations) -> set[Symbol]:
         between = application.fan_in.symbols & product(source.produced).symbols
         is_linear = application.kind == source.kind == "linear" and source in application.linear
         is_apart = not between & (sides[0].symbols | sides[1].symbols)  # a part of the width is no rank
-        (ranks if is_linear and is_apart and sides in whole else others).update(between)
+        is_beside = sides in whole or _starts_at_zero(application.weight)
+        (ranks if is_linear and is_apart and is_beside else others).update(between)
     return ranks - others
+
+
+def _starts_at_zero(weight: Weight) -> bool:
+    last = max(weight.inits, key=lambda init: init.moment.order, default=None)
+    return last is not None and last.certain and last.std.constant == 0
 
 
 def fixed_head_dims(seen: Observations) -> frozenset[Symbol]:
@@ -203,7 +226,7 @@ def undecided_symbols(seen: Observations, widths: frozenset[Symbol]) -> frozense
 
     Another model may contract them (the width of a text model that an image model projects to).
     """
-    others = size_symbols(seen) - widths - fixed_head_dims(seen)
+    others = size_symbols(seen) - widths - fixed_head_dims(seen) - _ratios(seen, widths)
     return frozenset(s for s in others if s.kind == "knob" and _WIDTH_WORDS & set(s.short.lower().split("_")))
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from mulint.program.dimensions import Dimension, Symbol
+from mulint.program.expressions import SMALLEST_SIZE
 from mulint.program.numbers import UNKNOWN_NUMBER, Number
 from mulint.program.observations import Observations
 from mulint.program.records import Application, Weight
@@ -83,10 +84,13 @@ def _models(seen: Observations) -> dict[int, int]:
 
 
 def _linked(links: Iterable[tuple[Number, Number]]) -> Iterator[Number]:
-    """Sizes that are handed on: the same number, or a multiple of it (flattened maps, packed projections)."""
+    """Sizes that are handed on: the same number, or a multiple of it (flattened maps, packed projections).
+
+    A handful, as in the model of a test, is no width.
+    """
     for contracted, produced in links:
         a, b = contracted.whole, produced.whole
-        if a is not None and b is not None and min(a, b) > 1 and (a % b == 0 or b % a == 0):
+        if a is not None and b is not None and min(a, b) >= SMALLEST_SIZE and (a % b == 0 or b % a == 0):
             yield contracted
             yield produced
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from mulint.findings import Applicability
@@ -28,5 +27,5 @@ def render(patch: Patch, certificate: Mapping[str, Any] = NOT_CHECKED) -> str:
 
 def _left(left: Left) -> dict[str, Any]:
     applicability = Applicability.CHANGES_TRAINING if left.unsafe else Applicability.MANUAL
-    known = {name: value for name, value in asdict(left).items() if name not in ("question", "unsafe")}
-    return {**known, "applicability": applicability.value}
+    known = ("code", "path", "line", "reason", "manual")
+    return {**{name: getattr(left, name) for name in known}, "applicability": applicability.value}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from mulint.rewriting.edits import Cause
 from mulint.rewriting.patch import Left, Patch
 from mulint.rewriting.repairs import Repair
 
 NOT_PROVED = "Not proved: no code was run. --verify builds the model before and after the patch and compares.\n"
+FILES_NAMED = 8
 NOT_WRITTEN = (
     "Nothing was written, as the proof failed. "
     "`mulint fix --diff` shows the change; --no-verify writes it unproved.\n"
@@ -23,10 +25,9 @@ def summary(patch: Patch, shown: Callable[[str], str], *, written: bool) -> str:
     done = "Fixed" if written else "Would fix"
     new = [shown(f.path) for f in patch.files if f.before is None]
     changed = [shown(f.path) for f in patch.files if f.before is not None]
+    places = ", ".join(changed) if len(changed) <= FILES_NAMED else f"{len(changed)} files"
     lines = [
-        f"{done} {_count(patch.fixed, 'finding')} in {', '.join(changed)}"
-        + (f"; new: {', '.join(new)}" if new else "")
-        + "."
+        f"{done} {_count(patch.fixed, 'finding')} in {places}" + (f"; new: {', '.join(new)}" if new else "") + "."
     ]
     if patch.base:
         sizes = ", ".join(f"{name} = {value:g}" for name, value in dict(patch.base).items())
@@ -66,11 +67,19 @@ def next_step(patch: Patch, *, written: bool) -> str:
     return f"Next: `mulint check`{measured}.\n"
 
 
-def left(items: Iterable[Left], shown: Callable[[str], str]) -> str:
-    """What was not repaired: place, reason, and what to do by hand."""
-    return "".join(
-        f"{shown(item.path)}:{item.line}: {item.code} left: {item.reason}\n    {item.manual}\n" for item in items
-    )
+def left(items: Sequence[Left], shown: Callable[[str], str]) -> str:
+    """What was not repaired: place, reason, what to do by hand, and what has to wait for it."""
+    waiting: dict[Cause | None, list[str]] = {}
+    for item in items:
+        waiting.setdefault(item.behind, []).append(f"{item.code} at {shown(item.path)}:{item.line}")
+    lines = []
+    for item in items:
+        if item.behind is None:
+            lines += [f"{shown(item.path)}:{item.line}: {item.code} left: {item.reason}", f"    {item.manual}"]
+            behind = waiting.get((item.code, item.path, item.line))
+            if behind:
+                lines.append(f"    Waiting for it, or alone with --select: {', '.join(dict.fromkeys(behind))}")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def unsafe(patch: Patch) -> str:

@@ -21,7 +21,8 @@ class Context:
     ``optimizers`` are the families that get groups, by file; ``models`` the classes that get a base;
     ``scaled`` the raw parameters, by key, that got a multiplier where they are applied. ``readouts`` are the
     layers, and ``draws`` the init calls, that read the base shapes of the mup package; ``recorded``: a schedule
-    reads the factor of each group.
+    reads the factor of each group. ``own_readouts`` are the classes that are written for readouts of other classes
+    than torch's, by file and that class.
     """
 
     program: Program
@@ -36,3 +37,4 @@ class Context:
     readouts: list[Site] = field(default_factory=list)
     draws: list[Site] = field(default_factory=list)
     recorded: bool = False
+    own_readouts: dict[tuple[str, str], str] = field(default_factory=dict)

@@ -34,7 +34,8 @@ class FilePatch:
 class Left:
     """A finding that was not repaired: why, and what to do by hand, or what to answer.
 
-    ``unsafe``: its repair changes the base model, and was not asked for.
+    ``unsafe``: its repair changes the base model, and was not asked for. ``behind``: the place in the same unit
+    that stands in its way, as (code, path, line).
     """
 
     code: str
@@ -44,6 +45,7 @@ class Left:
     manual: str
     question: bool = False
     unsafe: bool = False
+    behind: Cause | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,7 +240,7 @@ def _left(unit: Sequence[Finding], refused: Mapping[Cause, CannotRewrite]) -> tu
             if unsafe:
                 reason = f"it belongs together with {code} at {path}:{line}, whose rewrite changes the base model"
                 manual = f"take both with --unsafe-fixes, or this alone with --select {finding.code}"
-            left.append(Left(*cause_of(finding), reason, manual, unsafe=unsafe))
+            left.append(Left(*cause_of(finding), reason, manual, unsafe=unsafe, behind=(code, path, line)))
     return tuple(sorted(left, key=lambda item: (item.path, item.line, item.code)))
 
 

@@ -100,12 +100,14 @@ class Tree:
         self.insert(path, position, "".join(f"{document.newline}{indent}{line}" for line in lines))
 
     def add_line_before(self, path: str, statement: s.Statement, *lines: str) -> None:
-        """Insert lines before a statement and the comments that belong to it, indented as it is."""
+        """Insert lines before a statement, its decorators and the comments above it, indented as it is."""
         document = self.documents[path]
         first = line_of(statement.span)
         indent = document.indent(first)
         if len(indent) != start_of(statement.span)[1] - 1:
             raise CannotRewrite(f"line {first} holds several statements", "put each on a line of its own")
+        if isinstance(statement, s.Class | s.Function):
+            first = min([first, *(line_of(d.span) for d in statement.decorators)])
         while first > 1 and document.line(first - 1).strip().startswith("#"):
             first -= 1
         position = document.offset(first, 1)

@@ -25,7 +25,8 @@ def wrong(program: Program) -> Iterator[dict[Site, AttentionRecord]]:
     """
     found: dict[tuple[str, str], dict[Site, AttentionRecord]] = {}
     # Where one expression has either scale, by a flag or by its caller, the author keeps both parametrizations.
-    right = {a.site for a in program.seen.attentions if _may_be_right(program, a)}
+    # Where a caller gives more heads to a wider model, the head dimension is fixed.
+    right = {a.site for a in program.seen.attentions if _may_be_right(program, a) or _is_fixed(program, a)}
     withheld = Withheld.of(program)
     for attention in program.seen.attentions:
         head, scale = _head_growth(program, attention), program.growth(_scale(program, attention))
@@ -87,6 +88,18 @@ def _may_be_right(program: Program, attention: AttentionRecord) -> bool:
     scales = growths(attention.factor, program.growth)
     heads = growths(attention.head_dim, program.growth)
     return any(head and attention_scale_exponent(head) in scales for head in heads)
+
+
+def _is_fixed(program: Program, attention: AttentionRecord) -> bool:
+    """Whether a width that grows is shared out among so many heads that a number is left for each."""
+    if not attention.head_dim.computed or attention.head_dim.constant is None:
+        return False
+    return any(
+        program.growth(size) and size.symbols == weight.fan_in.symbols
+        for weight in attention.weights
+        for index, size in enumerate(weight.dims)
+        if index not in (weight.contracted or ())
+    )
 
 
 def _anchor(attention: AttentionRecord) -> Site:

@@ -34,7 +34,11 @@ def severity(parameters: Iterable[Parameter]) -> Severity | None:
 
 def weights(parameters: Sequence[Parameter]) -> list[tuple[Site, str]]:
     """Where each of some weights is built, for a finding's related places."""
-    return [(group[0].weight.site, f"{group[0].weight.symbol} is built here") for group in same_site(parameters)]
+    first = [group[0].weight for group in same_site(parameters)]
+    return [
+        (w.site, f"{w.owner} of {w.package} is built here" if w.package else f"{w.symbol} is built here")
+        for w in first
+    ]
 
 
 def listed(names: Iterable[str], most: int = 3) -> str:

@@ -44,8 +44,9 @@ def build(features, hidden, classes):
 ```
 
 ## What it leaves alone
-Groups whose rates depend on the width, optimizers in packages that do not use the mup package, and optimizers of a
-model without a layer of it, beside other models whose base shapes are set.
+Groups whose rates depend on the width, optimizers in packages that do not use the mup package or in files that no
+import connects with its use, and optimizers of a model without a layer of it, beside other models whose base
+shapes are set.
 
 ## Fix safety
 Replacing the class changes nothing at the base width.
@@ -74,13 +75,9 @@ _MARKS = {"mup.set_base_shapes", *READOUTS}
 
 def find(program: Program) -> Iterator[Finding]:
     """Plain optimizers beside calls of the mup package."""
-    uses: dict[str, tuple[str, Site]] = {}
-    for name, site in program.seen.package_calls:
-        if name in _MARKS:
-            uses.setdefault(package_of(site.path), (name, site))
+    uses = [(name, site) for name, site in program.seen.package_calls if name in _MARKS]
     for view in program.optimizers:
-        site = view.record.site
-        use = uses.get(package_of(site.path))
+        use = _use_beside(program, view.record.site.path, uses)
         if use is None or view.family is None or view.family.width_scaled or not view.is_one_rate:
             continue
         if _is_of_another_model(program, view):
@@ -95,6 +92,12 @@ def find(program: Program) -> Iterator[Finding]:
             found=view.record.type,
             related=[(place, f"{name} is used here")],
         )
+
+
+def _use_beside(program: Program, path: str, uses: list[tuple[str, Site]]) -> tuple[str, Site] | None:
+    """The first use of the mup package in the package of a file that imports connect with it."""
+    near, package = program.near(path), package_of(path)
+    return next((use for use in uses if package_of(use[1].path) == package and use[1].path in near), None)
 
 
 def _is_of_another_model(program: Program, view: OptimizerView) -> bool:

@@ -53,8 +53,8 @@ from collections.abc import Iterator
 
 from mulint.findings import Finding
 from mulint.program import Program
-from mulint.program.numbers import Number
-from mulint.program.values import Knob
+from mulint.program.numbers import Number, own_of_group
+from mulint.program.values import Knob, Value, as_number
 from mulint.rules import schedules
 from mulint.rules.rule import Header, subject
 
@@ -68,7 +68,7 @@ def find(program: Program) -> Iterator[Finding]:
     """Schedulers that set an absolute rate, once for each construction."""
     for scheduler in schedules.judged(program):
         name = scheduler.type.rpartition(".")[2]
-        scalars = [a for a in _RATES.get(name, ()) if isinstance(scheduler.arguments.get(a), Number | Knob)]
+        scalars = [a for a in _RATES.get(name, ()) if _is_one(scheduler.arguments.get(a))]
         if not scalars:
             continue
         yield RULE.finding(
@@ -80,3 +80,8 @@ def find(program: Program) -> Iterator[Finding]:
             found="one value for all groups",
             related=schedules.optimizers_of(scheduler),
         )
+
+
+def _is_one(value: Value | None) -> bool:
+    """Whether it is one number, and none that a group has of its own."""
+    return isinstance(value, Number | Knob) and own_of_group([as_number(value)]) is None

@@ -46,7 +46,8 @@ class Model(nn.Module):
 ```
 
 ## What it leaves alone
-Factors that do not depend on the width, such as a sampling temperature.
+Factors that do not depend on the width, such as a sampling temperature, and two ways to apply a readout of which a
+setting of the model takes one (`if self.use_mup:`): their author keeps both parametrizations.
 
 ## Fix safety
 Left to the author for code that already has a multiplier: put it where every path passes, best inside the

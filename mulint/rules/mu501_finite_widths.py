@@ -1,13 +1,13 @@
 """Base shapes in which a width does not count as one.
 
 ## What it does
-Finds `set_base_shapes` where a width of the model has the same size in the base and the delta model, or, without
-a delta, where the base is built with the widths of the model itself.
+Finds `set_base_shapes` where a width of the model has the same size in the base and the delta model, or where the
+base is built with the widths of the model itself. Base shapes may come from a file that the same code writes.
 
 ## Why is this bad?
 The package learns which dimensions are widths by comparing base and delta, or base and model. What is equal in
-both counts as finite: its multiplier is 1 at every width, and the weights silently stay in
-standard parametrization.
+both counts as finite, and what the base has as the model has it is never scaled: the multiplier is 1 at every
+width, and the weights silently stay in standard parametrization.
 
 ## Example
 ```python
@@ -42,8 +42,9 @@ def build(features, hidden, classes):
 ```
 
 ## What it leaves alone
-`set_base_shapes(model, None)`, which asks for standard parametrization, shapes from a file, sizes that are no
-widths, models whose sizes are written as numbers, and models that could not be followed.
+`set_base_shapes(model, None)`, which asks for standard parametrization, shapes from a file that other code writes,
+a model that only serves to write such a file, sizes that are no widths, models whose sizes are written as numbers,
+and models that could not be followed.
 
 ## Fix safety
 There is no automatic fix: which sizes the base should have is a decision.
@@ -59,15 +60,15 @@ from collections.abc import Iterator
 from mulint.findings import Finding
 from mulint.program import Program
 from mulint.program.library.modules import named_weights
-from mulint.program.numbers import Number
 from mulint.program.records import Weight
 from mulint.program.training_records import ModelEvent
-from mulint.program.values import Constant, ModuleValue, Site
+from mulint.program.values import Constant, ModuleValue, Site, Value
 from mulint.rules import describe
 from mulint.rules.rule import Header, subject
 from mulint.rules.steps import steps
 
 RULE = Header("MU501", "base-shapes-without-width")
+_NONE = Constant(None)
 
 
 def find(program: Program) -> Iterator[Finding]:
@@ -93,19 +94,26 @@ def find(program: Program) -> Iterator[Finding]:
 
 def _finite(program: Program, event: ModelEvent) -> tuple[Weight, str] | None:
     """A weight with a width that counts as finite, and what the base was compared with."""
-    base, delta = event.arguments.get("base"), event.arguments.get("delta")
-    if (
-        event.model is None
-        or not event.complete
-        or not isinstance(base, ModuleValue)
-        or base.itself is event.model
-    ):
+    if event.model is None or not event.complete:
         return None
-    if isinstance(delta, ModuleValue):
-        return _unchanged(program, event.model, base, delta)
-    if delta is None or delta == Constant(None):
+    base, delta = _shapes(program, event)
+    if not isinstance(base, ModuleValue) or base.itself is event.model:
+        return None
+    finite = _unchanged(program, event.model, base, delta) if isinstance(delta, ModuleValue) else None
+    is_known = isinstance(delta, ModuleValue) or delta is None or delta == _NONE
+    if finite is None and is_known and event.arguments.get("savefile", _NONE) == _NONE:
         return _all_unchanged(program, event.model, base)
-    return None
+    return finite
+
+
+def _shapes(program: Program, event: ModelEvent) -> tuple[Value | None, Value | None]:
+    """The base and the delta of a call: its arguments, or those of the call that wrote the file it reads."""
+    base = event.arguments.get("base")
+    for written in steps(program, "shapes"):
+        file = written.arguments.get("savefile", _NONE)
+        if file != _NONE and (file is base or (isinstance(file, Constant) and file == base)):
+            return written.arguments.get("base"), written.arguments.get("delta")
+    return base, event.arguments.get("delta")
 
 
 def _unchanged(
@@ -119,8 +127,9 @@ def _unchanged(
         weight = tensor.weight
         sizes = zip(tensor.dims, bases[name].dims, deltas[name].dims, strict=False)
         if weight is not None and any(
-            _grows(program, size) and first == second and (base is delta or first.constant is not None)
-            for size, first, second in sizes
+            program.is_width(weight, index) and first == second and (base is delta or first.constant is not None)
+            for index, (size, first, second) in enumerate(sizes)
+            if size.constant is None
         ):
             return weight, "the delta model"
     return None
@@ -133,10 +142,11 @@ def _all_unchanged(program: Program, model: ModuleValue, base: ModuleValue) -> t
         return None
     if any(tensor.dims != bases[name].dims for name, tensor in weights.items()):
         return None
-    wide = (t.weight for t in weights.values() if t.weight and any(_grows(program, size) for size in t.dims))
+    wide = (t.weight for t in weights.values() if t.weight is not None and _is_wide(program, t.weight))
     weight = next(wide, None)
     return None if weight is None else (weight, "the model itself")
 
 
-def _grows(program: Program, size: Number) -> bool:
-    return (program.growth(size) or 0) > 0
+def _is_wide(program: Program, weight: Weight) -> bool:
+    """Whether a size of it that is no number is a width."""
+    return any(size.constant is None and program.is_width(weight, index) for index, size in enumerate(weight.dims))

@@ -42,8 +42,9 @@ class Pass:
 
 
 def rms(value: Tensor) -> float:
-    """The root mean square of the entries."""
-    return float(value.detach().float().square().mean().sqrt())
+    """The root mean square of the entries, complex ones by their size."""
+    size = value.detach().abs() if value.is_complex() else value.detach()
+    return float(size.float().square().mean().sqrt())
 
 
 def tensor(output: Any) -> Tensor | None:

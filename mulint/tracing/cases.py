@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mulint.case import Case
 from mulint.tracing.constants import constructing
 from mulint.tracing.model import Builder, Built, CannotBuild
+from mulint.tracing.stepping import as_one
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def from_case(function: Callable[..., Any], widths: tuple[float, ...], dtype: to
             model=model,
             batch=batch,
             loss=case.loss,
-            optimizer=case.optimizer,
+            optimizer=case.optimizer and (lambda model: as_one(case.optimizer(model), "the optimizer function")),
             scheduler=case.scheduler,
             inference=case.inference,
         )

@@ -23,7 +23,7 @@ ADD = _words(
     """
     add add_ __add__ __radd__ __iadd__ sub sub_ __sub__ __rsub__ __isub__ rsub subtract where maximum
     minimum masked_fill masked_fill_ masked_scatter lerp addcmul __setitem__ index_add scatter
-    scatter_add clamp_min clamp_max clip fill_diagonal_ copy_
+    scatter_add clamp clamp_ clamp_min clamp_max clip fill_diagonal_ copy_
     """
 )
 HALF = Fraction(1, 2)
@@ -32,7 +32,7 @@ POWER = _words("pow pow_ __pow__ __ipow__")
 POWERS = {"sqrt": HALF, "rsqrt": -HALF, "reciprocal": -ONE, "square": Fraction(2), "sqrt_": HALF, "rsqrt_": -HALF}
 SUMS = _words("sum nansum")
 MEANS = _words("mean nanmean amax amin max min median std cumsum logsumexp")
-NORMS = _words("norm vector_norm")
+NORMS = _words("norm linalg_norm linalg_vector_norm")
 NORMALISERS = {
     "layer_norm": (2, 4),
     "rms_norm": (2, 3),
@@ -84,8 +84,15 @@ MAKES_NEW = frozenset(
 )
 WEIGHT_NORMS = _words("_weight_norm _weight_norm_interface")
 # Tensors made from Python numbers, with the same number everywhere.
-FILLED = _words("ones zeros full")
-FROM_DATA = _words("tensor as_tensor scalar_tensor")
+FILLED = _words("ones zeros full zeros_like ones_like full_like new_zeros new_ones new_full")
+FROM_DATA = _words("tensor as_tensor scalar_tensor new_tensor")
+# Tensors made in the shape of another one, of which they hold nothing.
+SHAPED = _words(
+    """
+    zeros_like ones_like full_like empty_like rand_like randn_like randint_like new_zeros new_ones new_full
+    new_empty new_tensor
+    """
+)
 # Queries that produce no tensor of the model's computation.
 QUERIES = _words(
     """

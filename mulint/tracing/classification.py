@@ -29,7 +29,7 @@ def role_of_use(laws: Sequence[Law], shape: Sequence[int], use: ParameterUse) ->
     return role_of(
         contracts_width=view.contracts if view else bool(use.contracted & growing),
         produces_width=view.produces if view else bool(growing - use.contracted),
-        is_table=bool(use.contracted) or use.lookup or use.use.op in PLACES or extended,
+        is_table=bool(use.contracted) or use.lookup or use.token or use.use.op in PLACES or extended,
     )
 
 
@@ -121,7 +121,7 @@ def owners(factor: Factor, roles: Mapping[ParameterUse, Role]) -> dict[Parameter
         return readouts
     if layers:
         return {use: degree for use, degree in made.items() if use in layers or _owner(use) in map(_owner, layers)}
-    return contracting or made
+    return contracting or made or dict(factor.consumers)
 
 
 def multiplier(assigned: Sequence[tuple[Factor, Fraction]]) -> tuple[Fraction | None, tuple[Use, ...]]:
@@ -146,7 +146,8 @@ def use_roles(
         after = [(f, degree) for f, degree in factors if use in f.producers and f.module != use.module]
         outside = (multiplier(after)[0] or ZERO) - (multiplier(lent.get(use, ()))[0] or ZERO)
         total, places = multiplier(factors)
-        found.append(UseRole(use.use, use.module, roles[use], total, outside, places))
+        sizes = tuple(sorted(use.sizes.items()))
+        found.append(UseRole(use.use, use.module, roles[use], total, outside, places, sizes))
     return tuple(dict.fromkeys(found))
 
 
@@ -171,10 +172,17 @@ def attention_of(ledger: Ledger) -> tuple[Attention, ...]:
     for factor in ledger.factors:
         for site, degree in factor.sites.items():
             before.setdefault(site, []).append((factor, degree))
+    scales = {
+        site: _sum(multiplier([*before.get(site, ()), *after.get(site, ())])[0], site.builtin)
+        for site in ledger.sites
+    }
+    sizes = {site: _sum(scale, site.contracted.exponent) for site, scale in scales.items()}
+    # In a quotient of two that grow alike no factor is left.
+    balanced = {s for pair in ledger.quotients if len({sizes[s] for s in pair}) == 1 for s in pair}
     found: dict[Attention, list[str]] = {}
-    for site in ledger.sites:
-        scale, _ = multiplier([*before.get(site, ()), *after.get(site, ())])
-        scale = None if scale is None or site.builtin is None else scale + site.builtin
+    for site, scale in scales.items():
+        if site in balanced:
+            continue
         contract = site.contracted.exponent
         required = None if contract is None else -contract
         ok = None if scale is None or required is None else scale == required
@@ -184,6 +192,11 @@ def attention_of(ledger: Ledger) -> tuple[Attention, ...]:
         )
         found.setdefault(attention, []).extend(site.makers)
     return tuple(replace(site, parameters=tuple(dict.fromkeys(names))) for site, names in found.items())
+
+
+def _sum(*exponents: Fraction | None) -> Fraction | None:
+    known = [exponent for exponent in exponents if exponent is not None]
+    return sum(known, ZERO) if len(known) == len(exponents) else None
 
 
 def _owner(use: ParameterUse) -> str:

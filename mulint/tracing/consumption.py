@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from mulint.tracing.alignment import Aligned
 from mulint.tracing.ledger import Ledger
+from mulint.tracing.magnitudes import of_parameter
 from mulint.tracing.model import View
 from mulint.tracing.products import Operand
 from mulint.tracing.recording import Recording, Ref
@@ -22,7 +23,9 @@ class Consumption:
         self.ledger = Ledger()
         for node, name in reference.parameters.items():
             origins = tuple(frozenset({(name, axis)}) for axis in range(len(reference.shapes[name])))
-            self.values[node] = Value(Kind.WEIGHT, origins=origins, parameters=frozenset({name}))
+            self.values[node] = Value(
+                Kind.WEIGHT, origins=origins, parameters=frozenset({name}), magnitude=of_parameter(name)
+            )
 
     def value(self, ref: Ref) -> Value:
         """What is known of a tensor; constants unless seen before."""
@@ -36,8 +39,10 @@ class Consumption:
         """Note the uses of all parameters in a weight that is summed over; factors on the weight are theirs."""
         uses = self.uses_of(operation, operand, shared)
         self.ledger.uses += uses
+        value = self.value(operand.ref)
         for use in uses:
-            self.reach(self.value(operand.ref).degrees, use)
+            if use.parameter not in value.scales:  # those that fill the weight have to make up for its factors
+                self.reach(value.degrees, use)
         return uses
 
     def uses_of(self, operation: Aligned, operand: Operand, shared: Iterable[int] = ()) -> list[ParameterUse]:
@@ -59,7 +64,8 @@ class Consumption:
                 contracted, produced, inner = frozenset(operand.contracted), frozenset(given), frozenset()
             if name in value.scales:  # a gain, of what is taken in or of what is given out
                 contracted = produced = inner = frozenset()
-            view = self.view(operation, operand) if contracted & produced and len(value.parameters) == 1 else None
+            apart = contracted & produced or _split(operation, operand, value)
+            view = self.view(operation, operand) if apart and len(value.parameters) == 1 else None
             # In x (A B) the sum inside is over what A gives out and B takes in.
             contracted, produced = (contracted, produced | inner) if contracted else (inner, produced)
             produced |= _of(name, value.handed)
@@ -72,6 +78,7 @@ class Consumption:
                     produced=produced if view else produced - contracted,
                     view=view,
                     followed=followed,
+                    sizes={} if name in value.scales else value.magnitude.factors.get(name, {}),
                 )
             )
         return uses
@@ -97,9 +104,11 @@ class Consumption:
                 source.consumers[use] = degree
 
     def consume(
-        self, operation: Aligned, ref: Ref, *, lookup: bool = False, followed: bool = True
+        self, operation: Aligned, ref: Ref, *, lookup: bool = False, token: bool = False, followed: bool = True
     ) -> list[ParameterUse]:
         """Note the uses of all parameters in a weight of which rows are looked up, or every number is taken.
+
+        ``token``: it stands where activations do.
 
         Of a product of weights, as in ``(A B)[ids]``, those that make the features are contracted.
         """
@@ -115,13 +124,23 @@ class Consumption:
                 operation.module,
                 inner,
                 lookup=lookup and not inner,
+                token=token,
                 produced=_axes_of(name, held, value) | _of(name, value.handed) if inner else frozenset(),
                 followed=followed,
+                sizes={} if name in value.scales else value.magnitude.factors.get(name, {}),
             )
             self.reach(value.degrees, use)
             uses.append(use)
         self.ledger.uses += uses
         return uses
+
+
+def _split(operation: Aligned, operand: Operand, value: Value) -> frozenset[tuple[str, int]]:
+    """Axes of parameters of which a part is summed over that does not grow, such as the size of heads."""
+    laws = operation.laws(operand.ref)
+    summed = (value.origins[axis] for axis in operand.contracted if not laws[axis].grows)
+    left = (value.origins[axis] for axis in operand.out if laws[axis].grows)
+    return frozenset().union(*summed) & frozenset().union(*left)
 
 
 def _of(name: str, axes: Iterable[tuple[str, int]]) -> frozenset[int]:

@@ -21,19 +21,18 @@ class Modules:
     """What is known of the modules by name: where each is built (path, line), and what follows it.
 
     ``after``: exponent of what a module's output still lacks, as in ``head(x) / m``: its size is judged
-    together with that. ``tables``: those that use embeddings, whose rate follows the declared policy.
+    together with that. ``tables``: those that use embeddings, whose rate follows the declared policy, with one.
     """
 
     places: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     after: Mapping[str, float] = field(default_factory=dict)
-    tables: frozenset[str] = frozenset()
+    tables: Mapping[str, str] = field(default_factory=dict)
     embedding: EmbeddingPolicy = EmbeddingPolicy.CONSTANT
 
 
 def check(measurements: Sequence[Measurement], modules: Modules) -> tuple[ActivationTrace, ...]:
     """Slopes of all module outputs, judged, from several seeds at three widths or more."""
-    family = measurements[0].family if measurements else None
-    is_sgd = family is not None and family.is_sgd
+    is_sgd = bool(measurements) and measurements[0].is_sgd
     rows = [
         *_rows("init", measurements, lambda m: m.sizes, modules, INIT_GROW, None),
         *_rows("change", measurements, lambda m: m.changes, modules, UPDATE_GROW, None),
@@ -59,14 +58,17 @@ def _rows(
         for m in measurements:
             if name in values(m):
                 after = modules.after.get(_module(name), 0.0)
-                if quantity == "local-update" and m.family is not None and _module(name) in modules.tables:
-                    after -= float(m.family.declared_shift(Role.INPUT, modules.embedding))
+                family = m.families.get(modules.tables.get(_module(name), ""))
+                if quantity == "local-update" and family is not None:
+                    after -= float(family.declared_shift(Role.INPUT, modules.embedding))
                 seeds.setdefault(m.seed, {})[m.width] = values(m)[name] * m.width**after
         slope = tail_slope(list(seeds.values()))
+        # What ε holds back is judged by the gradients themselves.
+        least = None if any(_module(name) in m.stopped for m in measurements) else low
         if slope is not None:
             step = 0 if quantity == "init" else measurements[0].steps
             points = tuple(point for values_of_seed in seeds.values() for point in sorted(values_of_seed.items()))
-            row = _row(quantity, step, name, slope, modules, high, low)
+            row = _row(quantity, step, name, slope, modules, high, least)
             found.append(dataclasses.replace(row, points=points))
     return found
 

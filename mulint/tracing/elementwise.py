@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from mulint.tracing import magnitudes
 from mulint.tracing.alignment import Aligned
 from mulint.tracing.catalogue import (
     ADD,
     DIVIDE,
+    FILLED,
+    FROM_DATA,
     INVERTED,
     JOINS,
     KEEPS,
@@ -17,13 +22,16 @@ from mulint.tracing.catalogue import (
     ONE,
     POWER,
     POWERS,
+    SHAPED,
     SUMS,
+    WEIGHT_NORMS,
 )
 from mulint.tracing.exponents import CONSTANT, Law
 from mulint.tracing.ledger import Ledger
-from mulint.tracing.operations import reduced_axes
+from mulint.tracing.magnitudes import Magnitude
+from mulint.tracing.operations import argument, reduced_axes
 from mulint.tracing.recording import Ref
-from mulint.tracing.values import Factor, Kind, ParameterUse, Source, Value, added, multiplied, scaled
+from mulint.tracing.values import Factor, Kind, ParameterUse, Site, Source, Value, added, multiplied, scaled
 
 
 def degrees(
@@ -35,12 +43,16 @@ def degrees(
     if op in KEEPS:
         return {**values[0].degrees, **gains}
     if op in JOINS or op in ADD:
-        return {**added(v.degrees for v in values if v.kind is not Kind.WEIGHT or not uses), **gains}
-    if op in MULTIPLY:
-        return _with_scalar(ledger, operation, multiplied([*(v.degrees for v in values), gains]), values, ONE)
-    if op in DIVIDE:
-        parts = [values[0].degrees, *(scaled(v.degrees, -ONE) for v in values[1:]), gains]
-        return _with_scalar(ledger, operation, multiplied(parts), values, -ONE)
+        parts = [v.degrees for v in values if v.kind is not Kind.WEIGHT or not uses]
+        alpha = operation.scalar("alpha")
+        if alpha is not None and alpha.exponent != 0 and parts:  # x + alpha * y
+            parts[-1] = ledger.factor(operation, dict(parts[-1]), alpha)
+        return {**added(parts), **gains}
+    if op in MULTIPLY or op in DIVIDE:
+        power = ONE if op in MULTIPLY else -ONE
+        parts = [values[0].degrees, *(scaled(v.degrees, power) for v in values[1:])]
+        ledger.divided((v, power if index else ONE) for index, v in enumerate(values))
+        return _with_scalar(ledger, operation, multiplied([*parts, gains]), values, power)
     if op in INVERTED:
         return _with_scalar(ledger, operation, scaled(values[0].degrees, -ONE), values, ONE)
     if op in POWERS:
@@ -52,6 +64,25 @@ def degrees(
     if op == "var":
         return scaled(values[0].degrees, Fraction(2))
     return dict(gains)
+
+
+def magnitude(operation: Aligned, values: Sequence[Value]) -> Magnitude:
+    """How the size of a weight computed from weights follows theirs."""
+    op = operation.event.op
+    parts = [value.magnitude if value.kind is Kind.WEIGHT else None for value in values]
+    if op in POWER:
+        return magnitudes.of_power(values[0].magnitude, _power(operation))
+    return magnitudes.of_elementwise(op, parts)
+
+
+def beside(operation: Aligned, values: Sequence[Value]) -> frozenset[Site]:
+    """The products of activations that only some terms of a sum scale with."""
+    found = frozenset(site for value in values for site in value.beside)
+    terms = [value.degrees for value in values if value.kind is not Kind.CONSTANT]
+    if operation.event.op not in ADD and operation.event.op not in JOINS:
+        return found
+    sites = {site for term in terms for site in term if isinstance(site, Site)}
+    return found | {site for site in sites if len({term.get(site) for term in terms}) > 1}
 
 
 def _with_scalar(
@@ -85,13 +116,18 @@ def _reduced(ledger: Ledger, operation: Aligned, ref: Ref, value: Value) -> dict
                 source.consumers |= dict.fromkeys(uses, degree)
         made: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
         return ledger.factor(operation, made, Law(-growth)) if op in MEANS else made
-    if value.pair:
+    both = sum(laws[axis].grows for axis in axes if axis - len(ref.shape) in value.pair)
+    if both and op not in NORMS:
         builtin = -growth if op in MEANS else Fraction(0)
         return dict(ledger.site(operation, [value, Value(Kind.ACTIVATION)], Law(growth), builtin).degrees)
     if op in SUMS:
         return ledger.factor(operation, degrees, Law(growth))
     if op in NORMS:
-        return ledger.factor(operation, degrees, Law(growth / 2))
+        order = argument(operation.event, 1, "ord", operation.event.kwargs.get("p"))
+        length = (
+            growth / Fraction(order) if isinstance(order, int | float) and 0 < order < math.inf else growth / 2
+        )
+        return degrees if order == math.inf else ledger.factor(operation, degrees, Law(length))
     return degrees
 
 
@@ -128,8 +164,47 @@ def number_of(operation: Aligned, values: list[Value]) -> Law | None:
     return Law(None if power is None else exponents[0] * power)
 
 
+def created(operation: Aligned) -> Value:
+    """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``. A range has no one number."""
+    op, laws = operation.event.op, operation.scalars()
+    number = CONSTANT
+    if op in ("full", "full_like", "new_full"):
+        number = operation.scalar("fill_value") or laws[-1]
+    elif op in FROM_DATA and len(laws) == 1:
+        number = laws[0]
+    known = op in FILLED or op in FROM_DATA or (op not in SHAPED and all(law.exponent == 0 for law in laws))
+    zero = op in ("zeros", "zeros_like", "new_zeros")
+    return Value(Kind.CONSTANT, number=number if known else None, zero=zero)
+
+
 def _power(operation: Aligned) -> Fraction:
     exponent = (
         operation.event.args[1] if len(operation.event.args) > 1 else operation.event.kwargs.get("exponent", 1)
     )
     return Fraction(exponent).limit_denominator(8) if isinstance(exponent, int | float) else ONE
+
+
+def filled(ref: Ref) -> frozenset[int]:
+    """The axes of a tensor along which it has several numbers, counted from the end."""
+    return frozenset(axis - len(ref.shape) for axis, size in enumerate(ref.shape) if size > 1)
+
+
+def summed_in(
+    values: Iterable[Value], origins: Iterable[frozenset[tuple[str, int]]]
+) -> frozenset[tuple[str, int]]:
+    """The sums inside of weights, but for those of a weight that is only scaled by a product with itself."""
+    return frozenset(one for value in values for one in value.summed).difference(*origins)
+
+
+def gains(op: str, output: Ref, refs: Sequence[Ref], values: Sequence[Value]) -> frozenset[str]:
+    """Of weights that are multiplied with each other those that are smaller than the product another one fills."""
+    found = frozenset(name for value in values for name in value.scales)
+    if op not in MULTIPLY and op not in DIVIDE and op not in WEIGHT_NORMS:
+        return found
+    size = math.prod(output.shape)
+    full = parameters_of(value for ref, value in zip(refs, values, strict=True) if math.prod(ref.shape) == size)
+    return found | (parameters_of(values) - full) if full else found
+
+
+def parameters_of(values: Iterable[Value]) -> frozenset[str]:
+    return frozenset(name for value in values for name in value.parameters)

@@ -6,34 +6,39 @@ homogeneous pass degrees on, a normalisation cancels them, any other function en
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.tracing import packing
+from mulint.tracing import magnitudes, packing
 from mulint.tracing.alignment import Aligned
 from mulint.tracing.catalogue import (
     ADD,
     CHOICES,
     DIVIDE,
-    FILLED,
     FOLLOWED,
-    FROM_DATA,
     KEEPS,
     LOOKUPS,
     MULTIPLY,
     NORMALISERS,
     ONE,
     SOFTMAX,
-    WEIGHT_NORMS,
 )
 from mulint.tracing.consumption import Consumption
+from mulint.tracing.elementwise import (
+    beside,
+    created,
+    filled,
+    gains,
+    magnitude,
+    number_of,
+    parameters_of,
+    summed_in,
+)
 from mulint.tracing.elementwise import degrees as degrees_of
-from mulint.tracing.elementwise import number_of
 from mulint.tracing.exponents import CONSTANT, Law
-from mulint.tracing.ledger import factors_in
-from mulint.tracing.operations import argument, moved_axes
+from mulint.tracing.ledger import factors_in, sites_of
+from mulint.tracing.operations import argument, indexed_axes, moved_axes, taken
 from mulint.tracing.products import Operand, Product, facing, product_of, recurrent_weights
 from mulint.tracing.recording import Recording, Ref, refs_in
 from mulint.tracing.values import (
@@ -56,13 +61,15 @@ class Flow(Consumption):
     def __init__(self, reference: Recording, kept: Mapping[str, Law]) -> None:
         super().__init__(reference)
         self.inner: list[ParameterUse] = []  # of products of weights alone, as long as nothing else uses them
+        self.taken: set[int] = set()  # the tensors that some operation takes the numbers of
         for node, name in reference.kept.items():
             self.values[node] = Value(Kind.CONSTANT, number=kept.get(name, CONSTANT))
         for node in reference.inputs:
             self.values[node] = Value(Kind.ACTIVATION)
 
-    def read(self, operations: Iterable[Aligned]) -> None:
+    def read(self, operations: Sequence[Aligned]) -> None:
         """Follow every operation in order; one with arguments that are not understood ends what it takes in."""
+        self.taken = {ref.node for operation in operations for ref in taken(operation.event)}
         for operation in operations:
             try:
                 self.step(operation)
@@ -110,6 +117,8 @@ class Flow(Consumption):
     # Products ---------------------------------------------------------------------------------------------
 
     def product(self, operation: Aligned, product: Product) -> Value:
+        for operand in product.operands:
+            self.modulated(operation, operand)
         weights = [operand for operand in product.operands if self.is_weight(operand, product)]
         others = [operand for operand in product.operands if operand not in weights]
         biases = [use for ref in product.added if self.weighs(ref) for use in self.consume(operation, ref)]
@@ -127,7 +136,7 @@ class Flow(Consumption):
             self.reach(incoming, use)
         for operand in others:  # a token or a table used in place of an activation
             if self.weighs(operand.ref):
-                self.consume(operation, operand.ref)
+                self.consume(operation, operand.ref, token=True)
         degrees: dict[Source, Fraction] = dict.fromkeys([*uses, *biases], ONE)
         if product.normalised:
             law = self.contracted_law(operation, weights)
@@ -152,7 +161,24 @@ class Flow(Consumption):
         origins = self.merged_origins(weights, len(operation.event.outputs[0].shape))
         self.inner += [use for operand in weights for use in self.uses_of(operation, operand)]
         degrees = multiplied(v.degrees for v in values)
-        return Value(Kind.WEIGHT, degrees, origins, _parameters(values), summed=summed, handed=handed)
+        sizes = magnitudes.of_product([value.magnitude for value in values])
+        return Value(
+            Kind.WEIGHT, degrees, origins, parameters_of(values), summed=summed, handed=handed, magnitude=sizes
+        )
+
+    def modulated(self, operation: Aligned, operand: Operand) -> None:
+        """Take a matrix that activations scaled, as styles do, for the weight that it is; a gain is none."""
+        value = self.value(operand.ref)
+        growing = {axis for axis, law in enumerate(operation.laws(operand.ref)) if law.grows}
+        for origins in value.pending:
+            taken, given = (
+                {name for axis in growing & {*axes} for name, _ in origins[axis]}
+                for axes in (operand.contracted, operand.out)
+            )
+            if taken & given:
+                self.values[operand.ref.node] = replace(
+                    value, kind=Kind.WEIGHT, origins=origins, parameters=frozenset(taken & given)
+                )
 
     def mixes(self, operation: Aligned, weight: Operand, others: list[Operand]) -> bool:
         """Whether activations only choose between the matrices of a stack, or average them."""
@@ -165,7 +191,7 @@ class Flow(Consumption):
         """A stack of matrices of which activations made others, to be used later."""
         values = [self.value(operand.ref) for operand in weights]
         origins = self.merged_origins(weights, len(operation.event.outputs[0].shape))
-        return Value(Kind.WEIGHT, multiplied(v.degrees for v in values), origins, _parameters(values))
+        return Value(Kind.WEIGHT, multiplied(v.degrees for v in values), origins, parameters_of(values))
 
     def is_weight(self, operand: Operand, product: Product) -> bool:
         if any(other.weight for other in product.operands):
@@ -183,21 +209,33 @@ class Flow(Consumption):
     def activations(self, operation: Aligned, operands: list[Operand], product: Product) -> Value:
         """A product without weights: attention if it contracts a growing dimension of activations."""
         values = [self.value(operand.ref) for operand in operands]
-        kind = Kind.ACTIVATION if any(v.kind is Kind.ACTIVATION for v in values) else Kind.CONSTANT
-        live = [operand for operand, v in zip(operands, values, strict=True) if v.kind is Kind.ACTIVATION]
+        if any(value.zero for value in values):
+            return Value(Kind.CONSTANT, zero=True)
+        live = [operand for operand, v in zip(operands, values, strict=True) if v.kind is not Kind.CONSTANT]
+        kind = Kind.ACTIVATION if live else Kind.CONSTANT
+        for operand in live:  # a token that meets a weight that is an activation
+            if self.weighs(operand.ref):
+                self.consume(operation, operand.ref, token=True)
         law = self.contracted_law(operation, operands)
-        if len(live) < 2 or law.exponent == 0:
+        sides = [one for one in live if any(operation.laws(one.ref)[axis].grows for axis in one.contracted)]
+        if len(sides) < 2 or law.exponent == 0:
             self.ledger.steady += [operation.event.use] * (len(live) >= 2)
             return Value(kind, multiplied(v.degrees for v in values))
         alpha = operation.scalar("alpha") or CONSTANT
         scale = alpha.exponent if not product.normalised or law.exponent is None else -law.exponent
-        return self.ledger.site(operation, [self.value(operand.ref) for operand in live[:2]], law, scale)
+        made = self.ledger.site(operation, [self.value(operand.ref) for operand in sides[:2]], law, scale)
+        self.ledger.divided((v, ONE) for v in (made, *values))
+        return made
 
     def contracted_law(self, operation: Aligned, operands: list[Operand]) -> Law:
-        laws = [operation.laws(operands[0].ref)[axis] for axis in operands[0].contracted]
-        if any(law.exponent is None for law in laws):
+        laws: dict[object, Law] = {}
+        for operand in operands:
+            names = operand.sums or range(len(operand.contracted))
+            for axis, name in zip(operand.contracted, names, strict=True):
+                laws.setdefault(name, operation.laws(operand.ref)[axis])
+        if any(law.exponent is None for law in laws.values()):
             return Law(None)
-        return Law(sum((law.exponent or Fraction(0) for law in laws), Fraction(0)))
+        return Law(sum((law.exponent or Fraction(0) for law in laws.values()), Fraction(0)))
 
     def attention(self, operation: Aligned) -> Value:
         """``scaled_dot_product_attention``, whose scale defaults to 1/sqrt of the query's last dimension."""
@@ -249,20 +287,24 @@ class Flow(Consumption):
         uses = [use for ref in refs for use in self.consume(operation, ref)]
         degrees: dict[Source, Fraction] = dict.fromkeys(uses, ONE)
         source = self.value(event.tensors()[0])
+        self.ledger.quotients += [(site, site) for site, _ in sites_of(source)]  # a factor on it is lost
         if source.kind is Kind.WEIGHT and not uses:
-            return replace(source, degrees={})
+            return replace(source, degrees={}, magnitude=magnitudes.of_power(source.magnitude, Fraction(0)))
         if source.kind is Kind.WEIGHT:  # a token, normalised as activations are
-            self.consume(operation, event.tensors()[0])
+            self.consume(operation, event.tensors()[0], token=True)
         return Value(Kind.ACTIVATION, degrees)
 
     # Everything else --------------------------------------------------------------------------------------
 
     def elementwise(self, operation: Aligned) -> None:
         event = operation.event
-        refs = event.tensors()[: 1 if event.op.endswith("_as") else None]  # of x.type_as(y) nothing of y is kept
+        refs = taken(event)
         values = [self.value(ref) for ref in refs]
         if not values:
-            self.created(operation)
+            self.set(operation, created(operation))
+            return
+        if (event.op in MULTIPLY and any(v.zero for v in values)) or (event.op in KEEPS and values[0].zero):
+            self.set(operation, Value(Kind.CONSTANT, zero=True))
             return
         kinds = {value.kind for value in values}
         if Kind.ACTIVATION in kinds:
@@ -272,7 +314,11 @@ class Flow(Consumption):
         uses: list[ParameterUse] = []
         chosen = event.op in CHOICES and len(refs) > 1 and self.weighs(refs[0])
         # Of a stack of matrices some are taken as they are, and a flat matrix is only laid out.
-        lookup = chosen and len(refs[0].shape) < 3 and all(law.exponent != 2 for law in operation.laws(refs[0]))
+        laid = (
+            any(law.exponent == 2 for law in operation.laws(refs[0]))
+            or sum(law.grows for law in operation.laws(event.outputs[0])) > 1
+        )
+        lookup = chosen and len(refs[0].shape) < 3 and not laid
         if (chosen and not lookup) or (kind is Kind.ACTIVATION and self.scales_matrices(operation, refs)):
             kind = Kind.WEIGHT
         elif lookup or kind is Kind.ACTIVATION:
@@ -283,7 +329,7 @@ class Flow(Consumption):
                 if isinstance(source, Site):
                     source.softmax = True
         degrees = degrees_of(self.ledger, operation, refs, values, uses)
-        rows = packing.passed(operation, refs[0], values[0].packed)
+        rows = packing.passed(operation, refs[0], values[0].packed, self.taken)
         for output, packed in zip(event.outputs, rows, strict=True):
             value = self.transformed(operation, output, refs, values, kind, degrees)
             self.values[output.node] = replace(value, packed=packed)
@@ -301,7 +347,7 @@ class Flow(Consumption):
         if operation.event.op not in MULTIPLY:
             return False
         growing = [(self.weighs(ref), sum(law.grows for law in operation.laws(ref))) for ref in refs]
-        return all(count > 1 if weight else not count for weight, count in growing) and len(refs) > 1
+        return all(count > 1 if weight else not count for weight, count in growing) and any(w for w, _ in growing)
 
     def transformed(
         self,
@@ -318,68 +364,38 @@ class Flow(Consumption):
             merged: list[frozenset[tuple[str, int]]] = [frozenset()] * len(output.shape)
             for ref, value in zip(refs, values, strict=True):
                 if value.kind is Kind.WEIGHT:
+                    named = indexed_axes(event, ref, output)
+                    laws = operation.laws(output) if named else ()
                     for out, axes in enumerate(moved_axes(event, ref, output)):
-                        for axis in axes:
+                        for axis in named.get(out, ()) if named and laws[out].grows else axes:
                             merged[out] |= value.origins[axis]
             origins = tuple(merged)
         keeps = event.op in KEEPS or event.op in ADD or event.op in MULTIPLY or event.op in DIVIDE
         pending: tuple[tuple[frozenset[tuple[str, int]], ...], ...] = ()
-        if event.op in MULTIPLY and kind is Kind.ACTIVATION:
+        if kind is Kind.ACTIVATION and (event.op in MULTIPLY or event.op in DIVIDE or event.op in KEEPS):
             pending = tuple(
                 tuple(
-                    frozenset().union(*(value.origins[axis] for axis in axes))
-                    for axes in moved_axes(event, ref, output)
+                    frozenset().union(*(origins[axis] for axis in axes)) for axes in moved_axes(event, ref, output)
                 )
                 for ref, value in zip(refs, values, strict=True)
-                if value.kind is Kind.WEIGHT
+                for origins in (value.pending if value.kind is not Kind.WEIGHT else (value.origins,))
             )
         number = first.number if event.op in KEEPS else number_of(operation, values)
-        pair = (
-            event.op in MULTIPLY
-            and len({ref.node for ref in refs}) == 2
-            and all(v.kind is Kind.ACTIVATION for v in values)
-        )
+        pair: frozenset[int] = frozenset()
+        if len({ref.node for ref in refs}) == 2 and all(v.kind is Kind.ACTIVATION for v in values):
+            pair = frozenset.intersection(*map(filled, refs)) if event.op in MULTIPLY else pair
         return Value(
             kind,
             degrees,
             origins,
-            _parameters(values) if kind is Kind.WEIGHT else frozenset(),
+            parameters_of(values) if kind is Kind.WEIGHT else frozenset(),
             inner=first.inner if keeps else {},
             pending=pending,
             pair=pair,
             number=number,
-            summed=_summed(values, origins) if kind is Kind.WEIGHT else frozenset(),
+            summed=summed_in(values, origins) if kind is Kind.WEIGHT else frozenset(),
             handed=frozenset().union(*(value.handed for value in values)) if kind is Kind.WEIGHT else frozenset(),
-            scales=_scales(event.op, output, refs, values),
+            scales=gains(event.op, output, refs, values),
+            beside=beside(operation, values),
+            magnitude=magnitude(operation, values) if kind is Kind.WEIGHT else magnitudes.Magnitude(),
         )
-
-    def created(self, operation: Aligned) -> None:
-        """A tensor made from Python numbers: ``torch.tensor(d ** -0.5)``. A range has no one number."""
-        op, laws = operation.event.op, operation.scalars()
-        number = CONSTANT
-        if op == "full":
-            number = operation.scalar("fill_value") or laws[-1]
-        elif op in FROM_DATA and len(laws) == 1:
-            number = laws[0]
-        known = op in FILLED or op in FROM_DATA or all(law.exponent == 0 for law in laws)
-        for output in operation.event.outputs:
-            self.values[output.node] = Value(Kind.CONSTANT, number=number if known else None)
-
-
-def _summed(values: Iterable[Value], origins: Iterable[frozenset[tuple[str, int]]]) -> frozenset[tuple[str, int]]:
-    """The sums inside of weights, but for those of a weight that is only scaled by a product with itself."""
-    return frozenset(one for value in values for one in value.summed).difference(*origins)
-
-
-def _scales(op: str, output: Ref, refs: Sequence[Ref], values: Sequence[Value]) -> frozenset[str]:
-    """Of weights that are multiplied with each other those that are smaller than the product another one fills."""
-    found = frozenset(name for value in values for name in value.scales)
-    if op not in MULTIPLY and op not in DIVIDE and op not in WEIGHT_NORMS:
-        return found
-    size = math.prod(output.shape)
-    full = _parameters(value for ref, value in zip(refs, values, strict=True) if math.prod(ref.shape) == size)
-    return found | (_parameters(values) - full) if full else found
-
-
-def _parameters(values: Iterable[Value]) -> frozenset[str]:
-    return frozenset(name for value in values for name in value.parameters)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from mulint.theory import (
@@ -80,7 +80,22 @@ def audit(
         embedding: the declared policy for the rate of embeddings.
         schedule: what the schedule of the case does at every width.
     """
-    return tuple(_audit(one, measurements, _scales(one, widths), embedding, schedule) for one in dims)
+    return tuple(
+        _audit(_sized(one, measurements), measurements, _scales(one, widths), embedding, schedule) for one in dims
+    )
+
+
+def _sized(dims: ParameterDims, measurements: Sequence[Measurement]) -> ParameterDims:
+    """The parameter with the sizes that others were drawn with as part of its multipliers."""
+
+    def whole(multiplier: Fraction | None, sizes: Sequence[tuple[str, Fraction]]) -> Fraction | None:
+        if multiplier is None:
+            return None
+        drawn = {name: fit((m.width, m.init[name]) for m in measurements if m.init.get(name)) for name, _ in sizes}
+        return sum((power * _near(one.slope) for name, power in sizes if (one := drawn[name])), multiplier)
+
+    uses = tuple(replace(use, multiplier=whole(use.multiplier, use.sizes)) for use in dims.use_roles)
+    return replace(dims, multiplier=whole(dims.multiplier, dims.sizes), use_roles=uses)
 
 
 def _scales(dims: ParameterDims, widths: Sequence[float]) -> Mapping[float, float]:
@@ -111,7 +126,7 @@ def _audit(
     decay = fit((scales[m.width], m.rates[dims.name].weight_decay) for m in grouped)
     epsilon = fit((scales[m.width], m.rates[dims.name].epsilon or 0.0) for m in grouped)
     update = fit((m.width, m.update[dims.name]) for m in measured if dims.name in m.update)
-    family = measured[0].family if measured else None
+    family = measured[0].families.get(dims.name) if measured else None
     shift = Fraction(0) if family is None else family.declared_shift(dims.role, embedding)
 
     def judge(rate: Fit | None) -> list[Judged]:

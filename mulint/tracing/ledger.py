@@ -16,7 +16,8 @@ from mulint.tracing.values import Degrees, Factor, Kind, ParameterUse, Site, Sou
 class Ledger:
     """All uses, factors and products of activations, in the order of the run; and what could not be read.
 
-    ``sites`` are the products over a growing dimension, ``steady`` those over one that stays.
+    ``sites`` are the products over a growing dimension, ``steady`` those over one that stays. ``quotients``: pairs
+    of sites of which the first is divided by the second, as attention without a softmax by the sum of its weights.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class Ledger:
         self.sites: list[Site] = []
         self.steady: list[Use] = []
         self.unread: list[Use] = []
+        self.quotients: list[tuple[Site, Site]] = []
         self.inner: list[tuple[Factor, Site, Fraction, Value]] = []  # factors in front of one side's projection
 
     def factor(self, operation: Aligned, degrees: dict[Source, Fraction], law: Law) -> dict[Source, Fraction]:
@@ -60,6 +62,12 @@ class Ledger:
                     self.inner.append((source, site, degree, side))
         return Value(Kind.ACTIVATION, {site: ONE})
 
+    def divided(self, parts: Iterable[tuple[Value, Fraction]]) -> None:
+        """Note which products of activations stand over which others in a product of powers of several parts."""
+        powers = [(site, degree * power) for value, power in parts for site, degree in sites_of(value)]
+        over, under = ([site for site, power in powers if power * sign > 0] for sign in (1, -1))
+        self.quotients += [(one, other) for one in over for other in under]
+
     def settle(self) -> None:
         """Give a factor in front of the projection of one side, as of the query alone, to the attention product.
 
@@ -68,6 +76,15 @@ class Ledger:
         for factor, site, degree, side in self.inner:
             if not factor.spread and factor.consumers.keys() <= side.degrees.keys():
                 factor.sites[site] = degree
+
+
+def sites_of(value: Value) -> list[tuple[Site, Fraction]]:
+    """The products of activations that all of a tensor scales with, and by which power."""
+    return [
+        (site, degree)
+        for site, degree in value.degrees.items()
+        if isinstance(site, Site) and site not in value.beside
+    ]
 
 
 def _scales_its_layer(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from mulint.theory import Optimizer as Family
-from mulint.tracing import parts, training
+from mulint.tracing import parts, stepping, training
 from mulint.tracing.calls import Call, forward, rms, tensor
 from mulint.tracing.model import Builder, ParameterDims
 from mulint.tracing.training import Prepared, Rates
@@ -20,30 +20,40 @@ from mulint.tracing.updates import update_norm
 class Measurement:
     """What one run gave.
 
-    ``init``: RMS of every parameter as built. ``update``: its update norm after all steps. ``undamped``: the
-    part of it that ε leaves. ``sizes``, ``changes``, ``local``: by module output (``name`` or ``name#call``), the
-    RMS at init, the RMS of the change after training, and the RMS of the part of it that the module's own update
-    makes on the inputs of the trained model. ``potential``: mean norm of queries times mean norm of keys times
-    the scale, by call. ``parts``: the RMS of the parts of a change, of the modules named in ``split``.
+    ``families``: of every parameter whose optimizer is known. ``searching``: the name of one that moves all
+    parameters along one line, with which nothing is trained. ``init``: RMS of every parameter as built.
+    ``update``: its update norm after all steps. ``undamped``: the part of it that ε leaves.
+    ``stopped``: the modules of whose updates ε leaves next to nothing. ``sizes``,
+    ``changes``, ``local``: by module output (``name`` or ``name#call``), the RMS at init, the RMS of the change
+    after training, and the RMS of the part of it that the module's own update makes on the inputs of the trained
+    model. ``potential``: mean norm of queries times mean norm of keys times the scale, by call. ``parts``: the
+    RMS of the parts of a change, of the modules named in ``split``.
     """
 
     width: float
     seed: int
     steps: int
     split: frozenset[str]
-    family: Family | None
+    families: Mapping[str, Family]
     trained: bool
+    searching: str = ""
     init: dict[str, float] = field(default_factory=dict)
     fill: dict[str, bool] = field(default_factory=dict)
     rates: dict[str, Rates] = field(default_factory=dict)
     update: dict[str, float] = field(default_factory=dict)
     undamped: dict[str, float] = field(default_factory=dict)
+    stopped: frozenset[str] = frozenset()
     sizes: dict[str, float] = field(default_factory=dict)
     changes: dict[str, float] = field(default_factory=dict)
     local: dict[str, float] = field(default_factory=dict)
     potential: dict[str, float] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     parts: dict[parts.Key, float] = field(default_factory=dict)
+
+    @property
+    def is_sgd(self) -> bool:
+        """Whether all that learns follows its gradients."""
+        return bool(self.families) and all(family.is_sgd for family in self.families.values())
 
 
 def measure(
@@ -73,16 +83,18 @@ def measure(
     """
     prepared = training.prepare(builder.build(width, seed, device))
     model = prepared.model
-    found = Measurement(width, seed, steps, frozenset(split), prepared.family, prepared.optimizer is not None)
+    searching = stepping.searching(prepared.optimizer)
+    trained = prepared.optimizer is not None and not searching
+    found = Measurement(width, seed, steps, frozenset(split), prepared.families, trained, searching)
     found.rates = training.rates(prepared)
     start = training.snapshot(model)
     for name, value in start.items():
-        found.init[name] = float(value.float().square().mean().sqrt())
+        found.init[name] = rms(value)
         found.fill[name] = bool(value.numel() > 1 and (value == value.flatten()[0]).all())
     before, loss = forward(prepared)
     found.potential = before.potential
     found.sizes = {name: rms(call.output) for name, call in before.calls.items()}
-    if prepared.optimizer is None:
+    if not found.trained:
         return found, 1.0
     factor = training.small_factor(prepared) if factor is None else factor
     training.scale_rates(prepared, factor)
@@ -90,7 +102,8 @@ def measure(
         start = training.snapshot(model)
         before, loss = forward(prepared)
     found.losses = [training.descend(prepared, loss), *(training.step(prepared) for _ in range(steps - 1))]
-    found.undamped = training.undamped(prepared)
+    roots = training.roots_of(prepared)
+    found.undamped, stopped = training.undamped(roots), training.stopped(roots)
     after = forward(prepared)[0]  # the loss is let go, and with it all that its gradients would need
     found.potential = after.potential
     for name, call in after.calls.items():
@@ -105,7 +118,12 @@ def measure(
                 continue
             if one.view:
                 change, contracted = change.reshape(one.view.shapes[width]), one.view.contracted
-            found.update[one.name] = update_norm(change, one.role, contracted)
+            found.update[one.name] = update_norm(change, contracted)
+    found.stopped = frozenset(
+        name
+        for name, module in model.named_modules()
+        if (own := [key for key, _ in module.named_parameters(prefix=name, recurse=False)]) and stopped >= {*own}
+    )
     if split:
         matrices = parts.matrices(dims)
         with prepared.built.precision():

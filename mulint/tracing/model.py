@@ -79,6 +79,7 @@ class UseRole:
     A tied embedding has one use with role ``input`` and one with role ``output``, each with its multiplier.
     ``module``: the one whose forward it is. ``after``: exponent of what the output of that module still lacks:
     the part of the multiplier that stands outside, less a factor of an attention product in front of it.
+    ``sizes``: parameters whose size at init, to some power, is a further part of the multiplier.
     """
 
     use: Use
@@ -87,6 +88,7 @@ class UseRole:
     multiplier: Fraction | None
     after: Fraction
     places: tuple[Use, ...] = ()
+    sizes: tuple[tuple[str, Fraction], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,8 @@ class ParameterDims:
     of those that it makes dimensions of its result (empty for a lookup or an elementwise use). The dimension
     along which a stack of matrices is chosen from is neither.
     ``multiplier``: exponent of the scalar factors on the path of the uses that have the parameter's role,
-    ``None`` if unknown. ``use_roles`` has it use by use.
+    ``None`` if unknown. ``use_roles`` has it use by use. ``sizes``: parameters whose size at init, to some power,
+    is a further part of it, such as that of a weight that is divided by its own length.
     ``sites``: where the parameter's layers are constructed in the user's code, one for every name.
     ``rows``: (start, end, role) for packed tensors, else ``None``.
     ``shapes``: one per width; empty at a width at which the parameter does not exist.
@@ -119,6 +122,7 @@ class ParameterDims:
     use_roles: tuple[UseRole, ...] = ()
     sites: tuple[Use, ...] = ()
     view: View | None = None
+    sizes: tuple[tuple[str, Fraction], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,20 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mulint.tracing.catalogue import MEANS, NORMS, SUMS
+from mulint.tracing.catalogue import MEANS, NORMS, SHAPED, SUMS
 from mulint.tracing.recording import Event, Ref
 
 Axes = tuple[int, ...]
 # Results whose axes hold those of the arguments, beside other numbers or several times over.
 REDUCTIONS = (SUMS | MEANS | NORMS) - {"cumsum"}
 LENGTHENS = frozenset("cat concat concatenate block_diag repeat tile pad _pad constant_pad_nd __setitem__".split())
+
+
+def taken(event: Event) -> tuple[Ref, ...]:
+    """The arguments of which an operation takes the numbers, not only the shape or the type."""
+    if event.op in SHAPED:
+        return ()
+    return event.tensors()[: 1 if event.op.endswith("_as") else None]
 
 
 def moved_axes(event: Event, source: Ref, result: Ref) -> tuple[Axes, ...]:
@@ -106,10 +113,7 @@ def first_index(event: Event, size: int) -> int:
 def reduced_axes(event: Event, source: Ref) -> Axes:
     """The axes that a reduction such as ``sum`` or ``norm`` removes."""
     rank = len(source.shape)
-    position = 2 if event.op == "norm" else 1
-    given = event.kwargs.get("dim", event.args[position] if len(event.args) > position else None)
-    if event.op == "vector_norm":
-        given = event.kwargs.get("dim", event.args[2] if len(event.args) > 2 else None)
+    given = argument(event, 2 if event.op in NORMS else 1, "dim", event.kwargs.get("axis"))
     if isinstance(given, Ref):  # the elementwise maximum of two tensors removes nothing
         return ()
     if given is None or isinstance(given, bool | str):
@@ -160,6 +164,22 @@ def _getitem(index: Any, source: Ref, result: Ref) -> tuple[Axes, ...]:
             axis += 1
     axes += [(i,) for i in range(axis, len(source.shape))]
     return tuple(axes) if len(axes) == len(result.shape) else broadcast(source, result)
+
+
+def indexed_axes(event: Event, source: Ref, result: Ref) -> dict[int, Axes]:
+    """The axes of ``x[rows, columns]`` with the axes of ``x`` whose places the tensors among the indices name."""
+    if event.op != "__getitem__" or source is not event.args[0] or not _is_gathered(event.args[1]):
+        return {}
+    parts = list(event.args[1]) if isinstance(event.args[1], tuple) else [event.args[1]]
+    tensors = [axis for axis, part in enumerate(parts) if isinstance(part, Ref)]
+    if not tensors or not all(isinstance(part, Ref | slice) for part in parts):
+        return {}
+    lead = max(len(parts[axis].shape) for axis in tensors)
+    start = tensors[0] if tensors[-1] - tensors[0] + 1 == len(tensors) else 0
+    found = dict.fromkeys(range(start, start + lead), tuple(tensors))
+    rest = [(axis,) for axis in range(len(source.shape)) if axis not in tensors]
+    others = [out for out in range(len(result.shape)) if out not in found]
+    return {**found, **dict(zip(others, rest, strict=False))}
 
 
 def _is_gathered(index: Any) -> bool:

@@ -16,7 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from mulint.tracing.loading import shown_path
-from mulint.tracing.model import CannotBuild
+from mulint.tracing.stepping import as_one
 
 MAX_FILES = 2000
 MAX_BYTES = 1_000_000
@@ -93,18 +93,7 @@ def _is_torch(method: Callable[..., Any]) -> bool:
 
 
 def _built(function: Callable[..., Any], model: nn.Module, values: dict[str, Any], name: str) -> Optimizer:
-    made = function(model, **values)
-    candidates = [
-        made,
-        *(made if isinstance(made, tuple | list) else ()),
-        *(made.values() if isinstance(made, dict) else ()),
-    ]
-    for candidate in candidates:
-        if isinstance(candidate, Optimizer):
-            return candidate
-        if isinstance(candidate, list) and candidate and isinstance(candidate[0], Optimizer):
-            return candidate[0]
-    raise CannotBuild(f"{name} returned {type(made).__name__}, not an optimizer; write a case with optimizer=...")
+    return as_one(function(model, **values), name)
 
 
 def _call_site(near: Path, root: Path, name: str) -> tuple[ast.Call | None, Path | None, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from mulint.tracing.alignment import Aligned
@@ -39,8 +39,13 @@ def _is_depthwise(operation: Aligned, weight: Operand, given: Operand) -> bool:
     return set(operation.sizes(weight.ref, 1)) == {1} and operation.sizes(weight.ref, 0) == channels
 
 
-def passed(operation: Aligned, ref: Ref, packed: Sequence[Packed]) -> list[tuple[Packed, ...]]:
-    """The rows in each result of an operation on ``ref``; a cut along the rows is noted with their weights."""
+def passed(
+    operation: Aligned, ref: Ref, packed: Sequence[Packed], taken: Collection[int]
+) -> list[tuple[Packed, ...]]:
+    """The rows in each result of an operation on ``ref``; a cut along the rows is noted with their weights.
+
+    ``taken``: the nodes whose numbers are used at all; of others only the shape is.
+    """
     event = operation.event
     if not packed or event.op not in PASSING:
         return [() for _ in event.outputs]
@@ -48,7 +53,7 @@ def passed(operation: Aligned, ref: Ref, packed: Sequence[Packed]) -> list[tuple
     found: list[list[Packed]] = [[] for _ in event.outputs]
     for one in packed:
         if one.axis + rank == along:
-            for rows, piece in zip(found, _cut(operation, ref, one), strict=False):
+            for rows, piece in zip(found, _cut(operation, ref, one, taken), strict=False):
                 rows.append(piece)
             continue
         for rows, output in zip(found, event.outputs, strict=True):
@@ -65,7 +70,7 @@ def _moved(operation: Aligned, ref: Ref, output: Ref, axis: int) -> int | None:
     return whole[0] if len(whole) == 1 else None
 
 
-def _cut(operation: Aligned, ref: Ref, packed: Packed) -> list[Packed]:
+def _cut(operation: Aligned, ref: Ref, packed: Packed, taken: Collection[int]) -> list[Packed]:
     """The pieces of rows in the results, in order, as far as all widths have them."""
     axis = packed.axis + len(ref.shape)
     first = [first_index(p, size) for p, size in zip(operation.peers, operation.sizes(ref, axis), strict=True)]
@@ -76,7 +81,8 @@ def _cut(operation: Aligned, ref: Ref, packed: Packed) -> list[Packed]:
         if len(sizes) != len(starts):
             break
         ends = tuple(start + size for start, size in zip(starts, sizes, strict=True))
-        packed.use.pieces.append((starts, ends))
+        if output.node in taken:
+            packed.use.pieces.append((starts, ends))
         pieces.append(replace(packed, starts=starts))
         starts = ends
     return pieces

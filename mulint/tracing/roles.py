@@ -163,7 +163,8 @@ def _parameter(
     own = [use for use in use_roles if use.role is role] or list(use_roles)
     # A lookup has no fan-in, also where its table is tied.
     decisive = next((use for use in uses if use.lookup), None) or next((u for u in uses if u.contracted), None)
-    multipliers = {use.multiplier for use in own}
+    multipliers = {(use.multiplier, use.sizes) for use in own}
+    multiplier, sizes = multipliers.pop() if len(multipliers) == 1 else (None, ())
     if rows is not None or classification.is_packed(laws, uses):
         role = Role.MIXED
     return ParameterDims(
@@ -175,7 +176,8 @@ def _parameter(
         fan_in_dims=tuple(sorted(decisive.contracted)) if decisive else (),
         fan_out_dims=tuple(sorted(decisive.produced)) if decisive and decisive.contracted else (),
         uses=tuple(dict.fromkeys(use.use for use in use_roles)),
-        multiplier=multipliers.pop() if len(multipliers) == 1 else None,
+        multiplier=multiplier,
+        sizes=sizes,
         multiplier_places=tuple(dict.fromkeys(place for use in own for place in use.places)),
         rows=rows,
         use_roles=use_roles,

@@ -68,7 +68,7 @@ class Sampler:
         for count in range(self.request.seeds or MOST_SEEDS):
             found += self.measured(self.request.seed + count, split)
             judged = judge(found)
-            few = FEW_SEEDS_SGD if found[0].family is not None and found[0].family.is_sgd else FEW_SEEDS
+            few = FEW_SEEDS_SGD if found[0].is_sgd else FEW_SEEDS
             if self.request.seeds is None and count + 1 >= few and judged.is_decided:
                 break
             split = judged.suspicious(self.dims, doubtful=True)

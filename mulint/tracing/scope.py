@@ -9,12 +9,13 @@ ALWAYS = ("roles", "multipliers", "attention scales")
 RATES = ("learning rates", "weight decay", "ε", "updates")
 
 
-def unmeasured(stages: Collection[str], *, trained: bool) -> str:
+def unmeasured(stages: Collection[str], *, trained: bool, searching: str = "") -> str:
     """The line, or nothing where all was measured.
 
     Args:
         stages: those that were run.
-        trained: whether there was an optimizer.
+        trained: whether the model was trained.
+        searching: the name of an optimizer that has no rate for each parameter.
     """
     values, slopes = "invariants" in stages, "coordinates" in stages
     measured, missing = list(ALWAYS), list[str]()
@@ -29,7 +30,9 @@ def unmeasured(stages: Collection[str], *, trained: bool) -> str:
     if left:
         ways.append(f"add {','.join(left)} to --stages")
     if not trained and (values or slopes):
-        ways.append(f"no optimizer is known: pass a case with that of the training script, `{CASE}`")
+        none = f"{searching} moves all parameters along one line" if searching else "no optimizer is known"
+        which = "one that has rates" if searching else "that of the training script"
+        ways.append(f"{none}: pass a case with {which}, `{CASE}`")
     if not ways:
         return ""
     return f"measured: {', '.join(measured)}; not measured: {', '.join(missing)}; {'; '.join(ways)}"

@@ -27,7 +27,7 @@ from mulint.tracing.building import Plan
 from mulint.tracing.calls import ATTENTION
 from mulint.tracing.invariants import Audit
 from mulint.tracing.measurement import Measurement
-from mulint.tracing.model import Attention, Use
+from mulint.tracing.model import Attention, CannotBuild, Use
 from mulint.tracing.request import Request
 from mulint.tracing.roles import Dimensions
 from mulint.tracing.sampling import Judgement, Progress, Sampler
@@ -63,6 +63,9 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         lambda: progress("roles", min(next(done) / count, 1.0)),
         torch.device(request.device),
     )
+    if not any(len(set(one.shapes)) > 1 for one in dimensions.parameters):
+        widths = ", ".join(f"{width:g}" for width in plan.builder.widths)
+        raise CannotBuild(f"no parameter changes with the width ({widths}); build the model with the width given")
     embedding = EmbeddingPolicy(request.embedding_lr)
     modules = _modules(dimensions, embedding)
     schedule: tuple[Schedule, ...] = ()
@@ -114,7 +117,11 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         verdict=outcome,
         culprits=found,
         cannot_see=(*CANNOT_SEE, *schedules.unseen(schedule), *dimensions.unseen),
-        unmeasured=scope.unmeasured(request.stages, trained=any(one.trained for one in measurements)),
+        unmeasured=scope.unmeasured(
+            request.stages,
+            trained=any(one.trained for one in measurements),
+            searching=next((one.searching for one in measurements), ""),
+        ),
     )
 
 
@@ -128,8 +135,9 @@ def _modules(dimensions: Dimensions, embedding: EmbeddingPolicy) -> coordinates.
         for use in one.use_roles:
             if use.after and one.role is not Role.VECTOR:
                 after[use.module] = float(use.after)
-    tables = {use.module for one in dimensions.parameters if one.role is Role.INPUT for use in one.use_roles}
-    return coordinates.Modules(places, after, frozenset(tables), embedding)
+    inputs = [one for one in dimensions.parameters if one.role is Role.INPUT]
+    tables = {use.module: one.name for one in inputs for use in one.use_roles}
+    return coordinates.Modules(places, after, tables, embedding)
 
 
 def _parameter(audit: Audit, attention: Sequence[Attention]) -> traces.ParameterTrace:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from mulint.theory import Optimizer as Family
 from mulint.theory import lookup
+from mulint.tracing import stepping
 from mulint.tracing.model import Built, CannotBuild
 from mulint.tracing.sharding import is_sharded, whole
 
@@ -27,19 +29,31 @@ ROUNDING = 1e-5
 SAMPLE = 4096
 
 
+Roots = Mapping[str, tuple[float, float]]
+"""By parameter, the root of the median of its squared gradients, and ε."""
+
+
 @dataclass(frozen=True)
 class Prepared:
-    """A model ready to be trained: in training mode, without dropout, with the user's optimizer if any."""
+    """A model ready to be trained: in training mode, without dropout, with the user's optimizer if any.
+
+    ``families``: of every parameter whose optimizer is known.
+    """
 
     built: Built
     optimizer: Optimizer | None
-    family: Family | None
+    families: dict[str, Family]
     names: dict[int, str]
 
     @property
     def model(self) -> nn.Module:
         """The model."""
         return self.built.model
+
+    @property
+    def is_sgd(self) -> bool:
+        """Whether all that learns follows its gradients."""
+        return bool(self.families) and all(family.is_sgd for family in self.families.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,7 @@ def prepare(built: Built) -> Prepared:
     without_dropout(model)
     names = {id(p): name for name, p in model.named_parameters()}
     if built.optimizer is None:
-        return Prepared(built, None, None, names)
+        return Prepared(built, None, {}, names)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -73,13 +87,13 @@ def prepare(built: Built) -> Prepared:
         raise CannotBuild(
             f"the optimizer cannot be built: {type(error).__name__}: {error}; give a case with its own optimizer"
         ) from error
-    if not isinstance(optimizer, Optimizer):
-        raise CannotBuild(
-            f"the optimizer function returns {type(optimizer).__name__}; it must return a torch optimizer"
-        )
-    kind = type(optimizer)
-    family = lookup(f"{kind.__module__}.{kind.__qualname__}", optimizer.defaults)
-    return Prepared(built, optimizer, family, names)
+    families: dict[str, Family] = {}
+    for part in stepping.parts_of(optimizer):
+        family = lookup(f"{type(part).__module__}.{type(part).__qualname__}", part.defaults)
+        if family is not None:
+            mine = (id(parameter) for group in part.param_groups for parameter in group["params"])
+            families |= {names[one]: family for one in mine if one in names}
+    return Prepared(built, optimizer, families, names)
 
 
 def without_dropout(model: nn.Module) -> None:
@@ -97,35 +111,50 @@ def rates(prepared: Prepared) -> dict[str, Rates]:
     if prepared.optimizer is None:
         return found
     for group in prepared.optimizer.param_groups:
-        given = Rates(float(group["lr"]), float(group.get("weight_decay", 0.0)), group.get("eps"))
+        epsilon = group.get("eps")  # Adafactor has two, of another kind
+        decay = float(group.get("weight_decay") or 0.0)
+        given = Rates(float(group["lr"]), decay, epsilon if isinstance(epsilon, int | float) else None)
         for parameter in group["params"]:
             if id(parameter) in prepared.names:
                 found[prepared.names[id(parameter)]] = given
     return found
 
 
-def undamped(prepared: Prepared) -> dict[str, float]:
+def undamped(roots: Roots) -> dict[str, float]:
     """By parameter, the part of an adaptive update that ε leaves: the median of ``√v / (√v + ε)``.
 
-    Only for optimizers that keep squares of gradients and add ε to their root, as Adam does; after a step. Left
-    out are gradients that are rounding errors, as of the bias of attention keys, which no loss depends on.
+    Left out are gradients that are rounding errors, as of the bias of attention keys, which no loss depends on.
     """
+    largest = max((root for root, _ in roots.values()), default=0.0)
+    return {name: root / (root + epsilon) for name, (root, epsilon) in roots.items() if root > ROUNDING * largest}
+
+
+def stopped(roots: Roots) -> frozenset[str]:
+    """The parameters whose gradients are smaller than ε, which then decides what their updates are.
+
+    Behind layers that start at zero the small rate itself makes them so.
+    """
+    return frozenset(name for name, (root, epsilon) in roots.items() if root < epsilon)
+
+
+def roots_of(prepared: Prepared) -> Roots:
+    """The roots of the squares of gradients that an optimizer keeps and adds ε to, as Adam does; after a step."""
     roots: dict[str, tuple[float, float]] = {}
-    for group in prepared.optimizer.param_groups if prepared.optimizer else ():
+    parts = stepping.parts_of(prepared.optimizer)
+    for optimizer, group in ((one, group) for one in parts for group in one.param_groups):
         for parameter in group["params"]:
-            state = prepared.optimizer.state.get(parameter, {}) if prepared.optimizer else {}
+            state = optimizer.state.get(parameter, {})
             if "exp_avg_sq" in state and "betas" in group and "eps" in group and id(parameter) in prepared.names:
                 squares = _sample(whole(state["exp_avg_sq"]))
                 if len(squares):  # the median of what grows with √v is that of its median
                     square = float(squares.median()) / (1 - group["betas"][1] ** float(state["step"]))
                     roots[prepared.names[id(parameter)]] = math.sqrt(square), group["eps"]
-    largest = max((root for root, _ in roots.values()), default=0.0)
-    return {name: root / (root + epsilon) for name, (root, epsilon) in roots.items() if root > ROUNDING * largest}
+    return roots
 
 
 def _sample(squares: Tensor) -> Tensor:
     """Some thousand of the positive entries, in even steps; all of them where most are zero, as of rare words."""
-    flat = squares.flatten()
+    flat = (torch.view_as_real(squares) if squares.is_complex() else squares).flatten()
     stride = len(flat) // SAMPLE | 1  # odd, so that widths, mostly even, do not line the steps up with columns
     chosen = flat[::stride]
     chosen = chosen[chosen > 0]
@@ -137,7 +166,7 @@ def small_factor(prepared: Prepared) -> float:
     if prepared.optimizer is None:
         return 1.0
     largest = max(float(group["lr"]) for group in prepared.optimizer.param_groups)
-    kind = "sgd" if prepared.family is not None and prepared.family.is_sgd else "adaptive"
+    kind = "sgd" if prepared.is_sgd else "adaptive"
     return SMALL_RATE[kind] / largest if largest else 1.0
 
 
@@ -166,14 +195,20 @@ def descend(prepared: Prepared, loss: Tensor) -> float:
     """One step down a loss that the weights just gave; returns it as a number.
 
     Raises:
-        CannotBuild: the loss is not one number.
+        CannotBuild: the loss is not one number, or the optimizer's step fails.
     """
-    assert prepared.optimizer is not None
-    prepared.optimizer.zero_grad(set_to_none=True)
+    optimizer = prepared.optimizer
+    assert optimizer is not None
     if loss.numel() != 1:
         raise CannotBuild("the loss is not one number; return a scalar tensor to train on")
-    loss.backward()  # type: ignore[no-untyped-call]
-    prepared.optimizer.step()
+
+    def evaluated(found: Tensor) -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        found.backward()  # type: ignore[no-untyped-call]
+        return found
+
+    evaluated(loss)
+    stepping.advance(optimizer, lambda: evaluated(prepared.built.loss(prepared.model, prepared.built.batch)))
     return float(loss.detach())
 
 
@@ -183,7 +218,7 @@ def settle(prepared: Prepared) -> bool:
     RAdam starts with plain gradients, which need other rates (Tensor Programs V, Appendix B.3). Changes are
     measured from there.
     """
-    count = prepared.family.plain_steps if prepared.family else 0
+    count = max((family.plain_steps for family in prepared.families.values()), default=0)
     for _ in range(count):
         step(prepared)
     return count > 0

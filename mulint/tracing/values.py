@@ -8,6 +8,7 @@ from enum import Enum, auto
 from fractions import Fraction
 
 from mulint.tracing.exponents import Law
+from mulint.tracing.magnitudes import Magnitude
 from mulint.tracing.model import Use, View
 
 
@@ -24,9 +25,10 @@ class ParameterUse:
     """One operation that consumes one parameter.
 
     ``module``: the one whose forward does it. ``contracted``: the parameter's axes that are summed over.
-    ``pieces``: sizes at each width of the rows into which the result is cut afterwards, as (starts, ends).
-    ``view``: as what a parameter is consumed of which one axis holds both sides of a matrix.
-    ``followed``: whether it is known what the operation does with the axes.
+    ``token``: it stands in place of an activation. ``pieces``: sizes at each width of the rows into which the
+    result is cut afterwards, as (starts, ends). ``view``: as what a parameter is consumed of which one axis holds
+    both sides of a matrix. ``followed``: whether it is known what the operation does with the axes. ``sizes``:
+    parameters whose size at init, to some power, multiplies this one, as a row's length divides it.
     """
 
     parameter: str
@@ -34,10 +36,12 @@ class ParameterUse:
     module: str
     contracted: frozenset[int]
     lookup: bool = False
+    token: bool = False
     produced: frozenset[int] = frozenset()
     pieces: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
     view: View | None = None
     followed: bool = True
+    sizes: Mapping[str, Fraction] = field(default_factory=dict)
 
     @property
     def elementwise(self) -> bool:
@@ -104,7 +108,9 @@ class Value:
     of a weight in the middle of one, ``B`` of ``A B C``, that gives them out.
     ``scales``: parameters that only scale what others hold, such as a length for every row.
     ``packed``: the weights whose rows lie along an axis. ``pending``: elementwise factors that a later sum
-    contracts.
+    contracts. ``pair``: axes, counted from the end, that two activations multiplied with each other both have.
+    ``beside``: attention products that only some terms of the sums in it contain. ``magnitude``: of a weight.
+    ``zero``: nothing but zeros, such as a state to begin with.
     """
 
     kind: Kind
@@ -114,8 +120,11 @@ class Value:
     inner: Degrees = field(default_factory=dict)
     packed: tuple[Packed, ...] = ()
     pending: tuple[tuple[frozenset[tuple[str, int]], ...], ...] = ()
-    pair: bool = False
+    pair: frozenset[int] = frozenset()
     number: Law | None = None
+    beside: frozenset[Site] = frozenset()
+    magnitude: Magnitude = field(default_factory=Magnitude)
+    zero: bool = False
     summed: frozenset[tuple[str, int]] = frozenset()
     handed: frozenset[tuple[str, int]] = frozenset()
     scales: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from mulint.theory import Kind, Role, law, required_init, required_update, table
 from mulint.traces import ActivationTrace, Culprit, Limit, Verdict
-from mulint.tracing.invariants import Audit, Departure
+from mulint.tracing.invariants import EXACT, Audit, Departure
 from mulint.tracing.model import Attention
 
 _UPDATE_CODES = {Role.HIDDEN: "MU101", Role.OUTPUT: "MU401", Role.INPUT: "MU105", Role.VECTOR: "MU105"}
@@ -87,14 +87,19 @@ def _rates_of_another_family(audits: Sequence[Audit]) -> bool:
     updates = {(a.dims.role, d.by, d.kind) for a in audits for d in a.departures if d.name == "update"}
     other = {Kind.SGD: Kind.ADAPTIVE, Kind.ADAPTIVE: Kind.SGD}
     judged = [a for a in audits if any(i.name == "update" and i.ok is not None for i in a.invariants)]
-    return len({role for role, _, _ in updates}) > 1 and all(
-        any(
-            role is a.dims.role
-            and kind in other
-            and by == table(8, role, other[kind]).rate - table(8, role, kind).rate
-            for role, by, kind in updates
+    scaled = any(abs(a.lr.exponent or 0) > EXACT for a in judged)  # else it is one rate for all
+    return (
+        scaled
+        and len({role for role, _, _ in updates}) > 1
+        and all(
+            any(
+                role is a.dims.role
+                and kind in other
+                and by == table(8, role, other[kind]).rate - table(8, role, kind).rate
+                for role, by, kind in updates
+            )
+            for a in judged
         )
-        for a in judged
     )
 
 

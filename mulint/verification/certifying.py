@@ -20,7 +20,6 @@ from mulint.verification.task import Stage, Task
 
 Part = Literal["base", "invariants"]
 PARTS: tuple[Part, ...] = ("base", "invariants")
-SEEDS = 2
 # The roles for which an invariant that is off is an error.
 JUDGED = {
     "init": ("hidden", "input", "output", "mixed"),
@@ -139,7 +138,7 @@ class _Run:
         except TraceFailed as failure:
             return conclude([Detail("original model", None, str(failure))], ()), True
         try:
-            found = self._ask("patched", self.after, widths, exact=exact)
+            found = self._patched(widths, exact=exact)
         except TraceFailed as failure:
             ok = False if failure.of_code else None
             return conclude([Detail("patched model", ok, str(failure))], ()), True
@@ -158,13 +157,25 @@ class _Run:
             return conclude(same, [Detail("invariants", None, reason)], self._not_run(found["ran"])), True
         invariants: list[Detail] = []
         if "invariants" in self.parts:
-            invariants = [*map(_read, found["around"]), *self._invariants(found["knob"], widths)]
+            invariants = [*map(_read, found["around"]), *_traced(found["trace"])]
         certificate = conclude(same, invariants, self._not_run(found["ran"]))
         return certificate, bool(settings) or exact or certificate.base_identical is not False
 
-    def _ask(self, stage: Stage, tree: Path, widths: tuple[float, ...], *, exact: bool) -> dict[str, Any]:
+    def _patched(self, widths: tuple[float, ...], *, exact: bool) -> dict[str, Any]:
+        """The patched model compared, and traced in the same process; without a trace if that ends the process."""
+        if "invariants" in self.parts:
+            try:
+                return self._ask("patched", self.after, widths, exact=exact, invariants=True)
+            except TraceFailed as failure:
+                return {**self._ask("patched", self.after, widths, exact=exact), "trace": str(failure)}
+        return self._ask("patched", self.after, widths, exact=exact)
+
+    def _ask(
+        self, stage: Stage, tree: Path, widths: tuple[float, ...], *, exact: bool, invariants: bool = False
+    ) -> dict[str, Any]:
         request = replace(self._request(tree), widths=widths)
-        task = Task(stage, request, str(self.root), str(self.folder / "records"), self.base, exact)
+        records = str(self.folder / "records")
+        task = Task(stage, request, str(self.root), records, self.base, exact, invariants)
         return call("mulint.verification.probe", task.to_json(), self.limits, folder=self._here(tree))
 
     def _not_run(self, ran: Collection[str]) -> list[Detail]:
@@ -180,20 +191,9 @@ class _Run:
         inside = tree / here.relative_to(self.root) if here.is_relative_to(self.root) else tree
         return inside if inside.is_dir() else tree
 
-    def _invariants(self, knob: str, widths: tuple[float, ...]) -> list[Detail]:
-        request = replace(
-            self._request(self.after),
-            widths=widths,
-            base={knob: widths[1]},
-            stages=("roles", "invariants"),
-            seeds=SEEDS,
-            fill_base=True,
-        )
-        try:
-            wire = call("mulint.tracing.stages", request.to_json(), self.limits, folder=self._here(self.after))
-        except TraceFailed as failure:
-            return [Detail("invariants", None, str(failure))]
-        return invariants(Trace.from_wire(wire))
+
+def _traced(wire: dict[str, Any] | str) -> list[Detail]:
+    return [Detail("invariants", None, wire)] if isinstance(wire, str) else invariants(Trace.from_wire(wire))
 
 
 def invariants(trace: Trace) -> list[Detail]:

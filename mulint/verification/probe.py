@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mulint.source.discovery import DEFAULT_EXCLUDES
-from mulint.tracing import building
+from mulint.tracing import building, stages
 from mulint.tracing.building import Plan
 from mulint.tracing.model import Builder, CannotBuild
+from mulint.tracing.request import Request
 from mulint.verification import widths
 from mulint.verification.certificate import Detail
 from mulint.verification.comparison import Outcome, compare, compare_loaded, gather
@@ -21,6 +23,7 @@ from mulint.verification.record import Record, record
 from mulint.verification.task import Task
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
+SEEDS = 2
 LEFT_OUT, GIVEN = "base left out", "base given"
 CHECKPOINT = "a checkpoint from before"
 Records = dict[str, dict[str, Record]]
@@ -36,6 +39,8 @@ def answer(text: str, progress: Callable[[str, float], None]) -> dict[str, Any]:
     progress("verification", 0.0)
     plan = building.plan(task.request)
     found = _original(task, plan) if task.stage == "original" else _patched(task, plan)
+    if task.invariants:
+        found["trace"] = _traced(replace(task.request, base={found["knob"]: task.request.widths[1]}), progress)
     _only_from(Path(task.request.root), Path(task.home))
     return found
 
@@ -82,6 +87,15 @@ def _patched(task: Task, plan: Plan) -> dict[str, Any]:
         "around": _details(around),
         "ran": _loaded(Path(task.request.root)),
     }
+
+
+def _traced(request: Request, progress: Callable[[str, float], None]) -> dict[str, Any] | str:
+    """The invariants of the patched model around its base, or why they could not be measured."""
+    request = replace(request, stages=("roles", "invariants"), seeds=SEEDS, fill_base=True)
+    try:
+        return stages.run(building.plan(request), request, progress).to_wire()
+    except CannotBuild as error:
+        return str(error)
 
 
 def _builders(plan: Plan, base: float) -> dict[str, Builder]:

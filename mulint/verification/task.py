@@ -18,6 +18,7 @@ class Task:
     ``stage`` is ``original`` or ``patched``. ``request``: how to build the model from the tree at hand.
     ``home``: the project that the tree is a copy of. ``records``: the file for what the original gave.
     ``base``: the base of the parametrization, by knob. ``exact``: compare at that base, not at a small one.
+    ``invariants``: trace the patched model as well.
     """
 
     stage: Stage
@@ -26,6 +27,7 @@ class Task:
     records: str
     base: dict[str, float]
     exact: bool = False
+    invariants: bool = False
 
     def to_json(self) -> str:
         """The task as one line of JSON."""

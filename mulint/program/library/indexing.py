@@ -8,10 +8,10 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import Span
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.joining import join, join_all
+from mulint.program.library import groups
 from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
 from mulint.program.run import Run, iterate, site_of, sources_of
 from mulint.program.scopes import Scope
-from mulint.program.training_records import RateWrite
 from mulint.program.values import (
     Choice,
     Constant,
@@ -39,7 +39,6 @@ def make_slice(lower: Value, upper: Value, step: Value) -> Value:
 
 
 ELLIPSIS = Constant(b"...")
-_RATE_KEYS = ("lr", "initial_lr", "lr_scale")
 
 
 def _slice_parts(value: Value) -> tuple[Value, Value, Value] | None:
@@ -75,23 +74,9 @@ def subscript(run: Run, container: Value, index: Value, site: Site) -> Value:
             inner = index.value if isinstance(index, Constant) and isinstance(index.value, str) else "?"
             return External(f"{name.removesuffix('.__dict__')}.{inner}")
         case GroupValue():
-            key = index.value if isinstance(index, Constant) else "?"
-            return group_item(run, str(key))
+            return groups.item(run, index)
         case _:
             return Unknown("an item of an unknown value")
-
-
-def group_item(run: Run, key: str) -> Value:
-    """A value read back from a parameter group; ``params`` are its weights."""
-    run.group_reads.add(key)
-    if key == "params":
-        return Unknown("the weights of a group")
-    return of_group(key)
-
-
-def of_group(key: str) -> Knob:
-    """Something that every parameter group has its own value of."""
-    return Knob(Symbol(f"group.{key}", kind="group"))
 
 
 def _list_item(container: ListValue, index: Value) -> Value:
@@ -316,10 +301,6 @@ def _may_have(value: Value, count: int) -> bool:
     return not isinstance(value, Constant)
 
 
-def _group_keys(value: Value) -> set[str]:
-    return {symbol.short for symbol in as_number(value).symbols if symbol.kind == "group"}
-
-
 _AXIS = "axis"
 # What the last axis of an activation is called of which nothing is known.
 LAST_AXIS = f"{_AXIS} -1"
@@ -349,21 +330,7 @@ def _store_item(run: Run, holder: Value, index: Value, value: Value, scope: Scop
                 else:
                     option.complete = False
             case GroupValue():
-                if isinstance(index, Constant) and index.value in _RATE_KEYS:
-                    reads = frozenset(run.group_reads | _group_keys(value))
-                    place, key = site_of(scope, span), str(index.value)
-                    write = RateWrite(
-                        place,
-                        value,
-                        option.every,
-                        reads,
-                        scope.symbol,
-                        option.record,
-                        key,
-                        run.next_order(),
-                        run.asks_group,
-                    )
-                    run.seen.group_writes.append(write)
+                groups.write(run, option, index, value, site_of(scope, span), scope.symbol)
             case SavedState():
                 option.opened = True
             case ModuleValue() if isinstance(index, Constant):

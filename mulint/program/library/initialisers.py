@@ -105,7 +105,9 @@ def _scale(name: str, arguments: Arguments, shift: int) -> Number:
 
 
 def record(run: Run, weight: Weight, name: str, site: Site, scale: Number, mode: str, package: str) -> None:
-    """Write an init to its weight."""
+    """Write an init to its weight, unless that is made anew at each use."""
+    if weight.made:
+        return
     certain = run.uncertainty <= weight.level and set(run.arms) <= set(weight.arms)
     weight.inits.append(InitCall(name, site, _either(run, scale), certain, run.moment, mode, package))
 

@@ -25,7 +25,15 @@ def at_construction(run: Run, layer: Layer, sizes: Mapping[str, Number], site: S
 def _implied_attention(run: Run, layer: Layer, head_dim: Number, query: Tensor, site: Site) -> None:
     factor = head_dim.power(Fraction(-1, 2)) * query.factor
     run.seen.attentions.append(
-        AttentionRecord(site, query.factor_sites, head_dim, factor, layer.owner, implied=True)
+        AttentionRecord(
+            site,
+            query.factor_sites,
+            head_dim,
+            factor,
+            layer.owner,
+            implied=True,
+            weights=frozenset(layer.weights.values()),
+        )
     )
 
 

@@ -310,7 +310,9 @@ def call_method(run: Run, module: ModuleValue, name: str, arguments: Arguments) 
             found: list[Value] = [tensor for _, tensor in named_weights(module)]
             return ListValue(found) if found else ListValue([Tensor(parameter=True)], complete=False)
         case "named_parameters":
-            return ListValue([ListValue([Constant(n), t]) for n, t in named_weights(module)])
+            pairs: list[Value] = [ListValue([Constant(n), t]) for n, t in named_weights(module)]
+            unknown = ListValue([Unknown("a name"), Tensor(parameter=True)])
+            return ListValue(pairs) if pairs else ListValue([unknown], complete=False)
         case "modules":
             return ListValue([m for _, m in named_modules(module)])
         case "named_modules":
@@ -320,10 +322,10 @@ def call_method(run: Run, module: ModuleValue, name: str, arguments: Arguments) 
                 [o for v in module.attributes.values() for o in options(v) if isinstance(o, ModuleValue)]
             )
         case "named_children" | "items":
-            pairs = [
+            inside = [
                 (n, o) for n, v in module.attributes.items() for o in options(v) if isinstance(o, ModuleValue)
             ]
-            return ListValue([ListValue([Constant(n), m]) for n, m in pairs])
+            return ListValue([ListValue([Constant(n), m]) for n, m in inside])
         case "append" | "add_module" | "register_parameter" | "register_buffer" | "extend":
             _add(run, module, name, arguments)
             return module

@@ -9,7 +9,7 @@ from __future__ import annotations
 from mulint.program.library.layers import ROWS
 from mulint.program.library.modules import named_modules, named_weights
 from mulint.program.observations import Observations
-from mulint.program.records import Moment
+from mulint.program.records import Layer, Moment
 from mulint.program.run import Arguments, Run, iterate
 from mulint.program.training_records import ModelEvent
 from mulint.program.values import Constant, ListValue, ModuleValue, Tensor, Value
@@ -27,10 +27,10 @@ _FUNCTIONS: dict[str, tuple[str, tuple[str, ...]]] = {
     "torch.optim.swa_utils.AveragedModel": ("average", ("model",)),
     "torch.nn.DataParallel": ("data-parallel", ("module",)),
     "torch.nn.parallel.DataParallel": ("data-parallel", ("module",)),
-    "torch.nn.utils.weight_norm": ("reparametrise", ("module",)),
-    "torch.nn.utils.spectral_norm": ("reparametrise", ("module",)),
+    "torch.nn.utils.weight_norm": ("reparametrise", ("module", "tensor_name")),
+    "torch.nn.utils.spectral_norm": ("reparametrise", ("module", "tensor_name")),
     **{
-        f"{_PARAMETRIZATIONS}{name}": ("reparametrise", ("module",))
+        f"{_PARAMETRIZATIONS}{name}": ("reparametrise", ("module", "tensor_name"))
         for name in ("weight_norm", "spectral_norm", "orthogonal")
     },
     "torch.nn.utils.parametrize.register_parametrization": ("reparametrise", ("module", "tensor_name")),
@@ -50,6 +50,8 @@ def observe_function(run: Run, public: str, arguments: Arguments) -> None:
         first = given.get(signature[0])
         model = first.itself if isinstance(first, ModuleValue) else None
         _keep(run, kind, public, arguments, model, given)
+        if kind == "reparametrise" and model is not None and model.layer is not None:
+            _make(run, model.layer, given.get("tensor_name", given.get("name", Constant("weight"))))
 
 
 def observe_method(run: Run, model: ModuleValue, name: str, arguments: Arguments) -> None:
@@ -64,6 +66,13 @@ def result(name: str, arguments: Arguments) -> Value:
     """What a function of the package returns: ``set_base_shapes`` gives its model back."""
     model = arguments.get("model", 0) if name == "mup.set_base_shapes" else None
     return Constant(None) if model is None else model
+
+
+def _make(run: Run, layer: Layer, name: Value) -> None:
+    """From now on a weight of a layer is made of other parameters."""
+    weight = layer.weights.get(str(name.value)) if isinstance(name, Constant) else None
+    if weight is not None and run.uncertainty <= weight.level:
+        weight.made = True
 
 
 def _keep(

@@ -10,9 +10,10 @@ from mulint.program import classes
 from mulint.program.dimensions import Dimension, Symbol
 from mulint.program.joining import join_all
 from mulint.program.library import command_line
-from mulint.program.library.indexing import of_group, unpacked
+from mulint.program.library.groups import of_group
+from mulint.program.library.indexing import unpacked
 from mulint.program.library.methods import make_dict
-from mulint.program.numbers import UNKNOWN_NUMBER, Number
+from mulint.program.numbers import UNKNOWN_NUMBER, Number, own_of_group
 from mulint.program.run import Arguments, Run, iterate, read_off_data, sources_of, truth
 from mulint.program.values import (
     Constant,
@@ -179,7 +180,7 @@ def _maximum(run: Run, arguments: Arguments) -> Value:
     constants = [c for n in numbers if (c := n.constant) is not None]
     if len(constants) == len(numbers) > 1:
         return Number.of(max(constants))
-    if (own := _of_group(numbers)) is not None:
+    if (own := own_of_group(numbers)) is not None:
         return own
     growing = [n for n in numbers if n.constant is None]
     return growing[0] if len(numbers) > 1 and len(growing) == 1 else UNKNOWN_NUMBER
@@ -192,12 +193,7 @@ def _minimum(run: Run, arguments: Arguments) -> Value:
     known = [c for n in numbers if (c := n.constant) is not None]
     if len(known) == len(numbers) > 1:
         return Number.of(min(known))
-    return _of_group(numbers) or UNKNOWN_NUMBER
-
-
-def _of_group(numbers: Sequence[Number]) -> Number | None:
-    """Of several numbers the one that a parameter group has of its own: a bound on it leaves it that."""
-    return next((n for n in numbers if any(symbol.kind == "group" for symbol in n.symbols)), None)
+    return own_of_group(numbers) or UNKNOWN_NUMBER
 
 
 def _sum(run: Run, arguments: Arguments) -> Value:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from mulint.program.joining import join_tensors
+from mulint.program.joining import join_tensors, keep_factor
 from mulint.program.library import lengths, updates
-from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number
+from mulint.program.numbers import ONE, UNKNOWN_NUMBER, Number, own_of_group
 from mulint.program.records import (
     Application,
     AttentionRecord,
@@ -19,7 +19,7 @@ from mulint.program.records import (
     Score,
     Weight,
 )
-from mulint.program.run import Run, keep_factor, sources_of, tensors_in
+from mulint.program.run import Run, sources_of, tensors_in
 from mulint.program.values import Constant, Site, Tensor, Unknown, Value, as_number
 
 
@@ -73,6 +73,7 @@ def softmax(run: Run, tensor: Tensor, owner: str) -> Tensor:
                 implied=False,
                 norms=tensor.score.norms,
                 over=tensor.last,
+                weights=frozenset(a.weight for a in tensor.sources),
             )
         )
     return replace(nonlinear(tensor), probability=True)
@@ -93,7 +94,9 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
             number = replace(ONE / number, computed=number.computed)
             if not isinstance(left, Tensor):
                 inverse = lengths.power(tensor, Number.of(-1))
-                return nonlinear(tensor) if inverse is None else scale(run, inverse, as_number(left), site, owner)
+                if inverse is None and not own_of_group((as_number(left),)):
+                    return nonlinear(tensor)
+                return scale(run, inverse or nonlinear(tensor), as_number(left), site, owner)
         return scale(run, tensor, number, site, owner)
     if operator in ("+", "-") and not isinstance(other, Tensor):
         return replace(tensor, weight=None)
@@ -104,6 +107,8 @@ def binary(run: Run, operator: str, left: Value, right: Value, site: Site, owner
 
 def scale(run: Run, tensor: Tensor, factor: Number, site: Site, owner: str) -> Tensor:
     """A tensor times a scalar; on the output of lookup tables and nothing else this is worth a record."""
+    if not factor.alternatives and own_of_group((tensor.factor,)):
+        return tensor
     if all(application.kind == "lookup" for application in tensor.linear):
         for application in tensor.linear:
             run.seen.lookup_scales.append(LookupScale(application, factor, site, owner))
@@ -231,10 +236,14 @@ def apply_weight(
     site: Site,
     owner: str,
 ) -> Tensor:
-    """A raw weight contracted with an activation over the given dimensions of the weight."""
+    """A raw weight contracted with an activation over the given dimensions of the weight.
+
+    A sum over the rows of a table weighs what a lookup would choose among.
+    """
     if weight.contracted is None or (weight.lookup and weight.layer is None):
         weight.contracted = contracted
-    application = _record(run, weight, tensor, site, owner, "linear")
+    weighs = weight.lookup and weight.layer is not None and contracted == (0,)
+    application = _record(run, weight, tensor, site, owner, "lookup" if weighs else "linear")
     take(run, tensor, application)
     return Tensor(
         (*tensor.dims[:-1], output),
@@ -328,7 +337,14 @@ def scaled_dot_product_attention(
         sites = (*sites, factor.origin)
     run.seen.attentions.append(
         AttentionRecord(
-            site, sites, query.last, total, owner, implied=implied and not sites, norms=_norms(query, key)
+            site,
+            sites,
+            query.last,
+            total,
+            owner,
+            implied=implied and not sites,
+            norms=_norms(query, key),
+            weights=frozenset(a.weight for a in query.sources),
         )
     )
     inner = value if isinstance(value, Tensor) else Tensor()

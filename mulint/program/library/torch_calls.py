@@ -113,6 +113,9 @@ def method(run: Run, tensor: Tensor, name: str, arguments: Arguments) -> Value:
             return UNKNOWN_NUMBER if tensor.open else Number.of(len(tensor.dims))
         case "numel" | "nelement" | "tolist":
             return UNKNOWN_NUMBER
+        case "argmax" | "argmin":  # where something is, through which nothing flows
+            tensors.settle((tensor,))
+            return Tensor()
         case "item":
             return read_off_data(name, arguments.site)
         case "t":
@@ -243,6 +246,12 @@ def _where(run: Run, arguments: Arguments) -> Value:
     return sources_of(arguments.values) or Tensor()
 
 
+def _sampled(run: Run, arguments: Arguments) -> Value:
+    """``torch.multinomial(probabilities, 1)``: what is sampled from is an output of the model."""
+    tensors.mark_output(run, arguments.get("input", 0) or Unknown())
+    return Tensor()
+
+
 def _wrapped(run: Run, arguments: Arguments) -> Value:
     """``DistributedDataParallel(model)`` and the like: the model itself."""
     del run
@@ -371,6 +380,7 @@ _SPECIAL: dict[str, Handler] = {
     "gumbel_softmax": _softmax,
     "log_softmax": _softmax,
     "where": _where,
+    "multinomial": _sampled,
     "compile": _compiled,
     "checkpoint": _checkpoint,
     "layer_norm": _layer_norm,

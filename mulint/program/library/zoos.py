@@ -15,7 +15,8 @@ from mulint.program.values import Constant, ModuleValue, Tensor, Value
 _MODELS = re.compile(
     r"torchvision\.models\.(\w+\.)*[a-z?]\w*"
     r"|timm\.(models\.)?create_model"
-    r"|transformers\.(models\.\w+\.)*(AutoModel\w*\.from_config|[A-Z]\w*(Model|For[A-Z]\w+))"
+    r"|transformers\.(models\.\w+\.)*(AutoModel\w*\.from_config"
+    r"|(?!DataCollator|TF|Flax)[A-Z]\w*(Model|For[A-Z]\w+(?<!Output)))"
 )
 _PRETRAINED = ("pretrained", "weights")
 
@@ -31,6 +32,7 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
     given = [arguments.keywords.get(key, Constant(None)) for key in _PRETRAINED]
     pretrained = any(isinstance(v, Constant) and v.value not in (None, False) for v in given)
     last = name.rpartition(".")[2].replace("?", "model")
+    package = name.partition(".")[0]
     module = ModuleValue(None, arguments.site, container=name, level=run.uncertainty)
     growing = Number((Dimension.of(Symbol(f"{last}.width", arguments.site.path, kind="written")),))
     three = Number.of(3)
@@ -38,7 +40,14 @@ def construct(run: Run, name: str, arguments: Arguments) -> Value:
     for role, dims in (("input", (width, three)), ("hidden", (width, width)), ("norm", (width,))):
         contracted = (1,) if len(dims) > 1 else ()
         weight = Weight(
-            f"{role}.weight", arguments.site, last, dims, contracted, level=run.uncertainty, arms=run.arms
+            f"{role}.weight",
+            arguments.site,
+            last,
+            dims,
+            contracted,
+            level=run.uncertainty,
+            arms=run.arms,
+            package=package,
         )
         run.seen.weights.append(weight)
         module.attributes[role] = Tensor(dims, open=False, weight=weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mulint.facts import syntax as s
@@ -15,19 +16,30 @@ from mulint.rewriting.edits import CannotRewrite
 from mulint.rules.readouts import readouts
 from mulint.theory import Optimizer, Role
 
+# The learning rates of torch's classes, of each that has one, where a script leaves it out.
+DEFAULT_RATES: Mapping[str, float] = {
+    "torch.optim.SGD": 1e-3,
+    "torch.optim.Adam": 1e-3,
+    "torch.optim.AdamW": 1e-3,
+    "torch.optim.RAdam": 1e-3,
+    "torch.optim.NAdam": 2e-3,
+    "torch.optim.Adamax": 2e-3,
+    "torch.optim.Adagrad": 1e-2,
+    "torch.optim.RMSprop": 1e-2,
+}
 REPEATABLE = (s.Name, s.Attribute, s.Literal, s.Subscript, s.Binary, s.Unary)
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The construction of an optimizer whose groups can be split: its first argument, and its learning rate."""
+    """The construction of an optimizer whose groups can be split: its first argument, and its rate as code."""
 
     document: Document
     call: s.Call
     view: OptimizerView
     family: Optimizer
     groups: s.Expression
-    rate: s.Expression
+    rate: str
 
 
 def built_at(context: Context, site: Site) -> Built:
@@ -43,13 +55,23 @@ def built_at(context: Context, site: Site) -> Built:
         raise CannotRewrite("the optimizer takes no groups", "use an optimizer that takes parameter groups")
     _check(context, view)
     groups = call.argument("params", 0)
-    rate = call.argument("lr", 1)
-    if groups is None or rate is None or not isinstance(rate, REPEATABLE):
+    rate = _rate(document, call)
+    if groups is None or rate is None:
         raise CannotRewrite(
             "the learning rate or the parameters are not plain arguments of the optimizer",
             "give the optimizer lr=... as a variable or a number",
         )
     return Built(document, call, view, view.family, groups, rate)
+
+
+def _rate(document: Document, call: s.Call) -> str | None:
+    """The learning rate as code that can be repeated; that of the class where the call gives none."""
+    given = call.argument("lr", 1)
+    if given is not None:
+        return document.source(given) if isinstance(given, REPEATABLE) else None
+    default = DEFAULT_RATES.get(document.qualified(call.function) or "")
+    unpacked = any(k.name is None for k in call.keywords) or any(isinstance(a, s.Starred) for a in call.arguments)
+    return None if default is None or unpacked else f"{default:g}"
 
 
 def _check(context: Context, view: OptimizerView) -> None:
@@ -59,8 +81,14 @@ def _check(context: Context, view: OptimizerView) -> None:
     # A readout with a multiplier has the shape of an input weight, and gets the rate of one.
     rates = {view.family.rate_exponent(Role.INPUT, context.configuration.embedding_lr)}
     known = context.scaled if rates == {view.family.rate_exponent(Role.OUTPUT)} else set()
+    unseen = [p.weight for p in reach if p.weight.package]
     bare = [p.weight.symbol for p in reach if p.weight.layer is None and p.key not in known]
     transposed = [p.weight for p in reach if _is_stored_transposed(p.weight.layer)]
+    if unseen:
+        raise CannotRewrite(
+            f"the layers of {unseen[0].owner} are those of {unseen[0].package}, which are not read",
+            "put its hidden weights into a group of their own by hand; `mulint trace` lists them",
+        )
     if transposed:
         raise CannotRewrite(
             f"{transposed[0].symbol} is stored as (in, out), which its shape does not say",

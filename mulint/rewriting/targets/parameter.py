@@ -1,4 +1,4 @@
-"""A raw parameter that is a readout: the activation that it is applied to is multiplied, wherever that is."""
+"""A readout without a layer, a raw parameter or a table: what it is applied to is multiplied, wherever that is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PRODUCTS = ("matmul", "mm", "bmm")
 
 
 def rewrite(context: Context, readout: Readout) -> None:
-    """Repair MU410 for a raw parameter."""
+    """Repair MU409 or MU410 where a weight is applied by a product."""
     key = readout.parameter.key
     group = context.program.built_at(key)
     if readout.site != readout.parameter.weight.site or any(not p.is_readout for p in group):
@@ -23,7 +23,7 @@ def rewrite(context: Context, readout: Readout) -> None:
             "multiply its input by the base width over the width where it is the readout",
         )
     uses: dict[Site, list[Application]] = {}
-    for application in (a for p in group for a in p.weight.applications):
+    for application in (a for p in group for a in p.readouts):
         uses.setdefault(application.site, []).append(application)
     for site, several in uses.items():
         operand, enclosed = _activation(context, site, readout)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection, Container
 
 from mulint.facts import syntax as s
 from mulint.findings import Finding
+from mulint.program.library.layers import ROWS
+from mulint.program.parameters import Parameter
+from mulint.program.records import Layer
 from mulint.program.values import Site
 from mulint.rewriting.context import Context
 from mulint.rewriting.edits import CannotRewrite
@@ -15,9 +18,18 @@ from mulint.rules.readouts import readouts
 
 # Given the unit, the site, the call that builds the layer and the layer's public name, writes the readout.
 Write = Callable[[Context, Site, s.Call, str], None]
+# Given the unit, the site and the call, writes a readout of the class that is called.
+WriteOwn = Callable[[Context, Site, s.Call], None]
 
 
-def rewrite(context: Context, finding: Finding, layers: Container[str], what: str, write: Write) -> None:
+def rewrite(
+    context: Context,
+    finding: Finding,
+    layers: Container[str],
+    what: str,
+    write: Write,
+    write_own: WriteOwn | None = None,
+) -> None:
     """Repair MU401, MU409 or MU410: a raw weight where it is applied, a layer by what the target writes.
 
     Args:
@@ -26,33 +38,44 @@ def rewrite(context: Context, finding: Finding, layers: Container[str], what: st
         layers: the layers that the target has a readout for.
         what: those, in words.
         write: writes the target's readout in place of a layer.
+        write_own: writes one in place of a layer of another class, if the target can.
 
     Raises:
         CannotRewrite: it cannot be repaired.
     """
     site = site_of(finding)
     found = next((r for r in readouts(context.program) if r.site == site), None)
-    if found is not None and found.parameter.weight.layer is None and not found.parameter.tied:
+    if found is not None and all(use.layer is None or _is_table(use.layer) for use in found.uses):
         parameter.rewrite(context, found)
         return
-    write(context, site, *_plain(context, site, layers, what))
-
-
-def _plain(context: Context, site: Site, layers: Container[str], what: str) -> tuple[s.Call, str]:
-    """The call that builds a readout, which builds nothing else, and the public name of its layer."""
     document = context.tree.at(site)
     call = document.exactly(site.span, s.Call)
-    built = [layer for layer in context.program.seen.layers if layer.site == site]
-    own = any(c.site == site for c in context.program.seen.constructions)
     plain = (call and document.qualified(call.function)) or ""
-    if call is None or plain not in layers or own or any(layer.type != plain for layer in built):
+    here = [p for p in context.program.parameters if p.weight.site == site and len(p.weight.dims) > 1]
+    own = any(c.site == site for c in context.program.seen.constructions)
+    built = {layer.type for layer in context.program.seen.layers if layer.site == site}
+    if call is not None and plain in layers and built <= {plain} and not own:
+        if any(not p.may_be_readout for p in here):
+            raise CannotRewrite(
+                "the same call also builds layers that are no readouts", "build the readout by a call of its own"
+            )
+        write(context, site, call, plain)
+    elif call is not None and write_own is not None and _is_one_layer(here):
+        write_own(context, site, call)
+    else:
         raise CannotRewrite(
             f"the readout is not built by {what}",
             "multiply the readout's input by the base width over the width, inside the module",
         )
-    here = [p for p in context.program.parameters if p.weight.site == site and len(p.weight.dims) > 1]
-    if any(not p.may_be_readout for p in here):
-        raise CannotRewrite(
-            "the same call also builds layers that are no readouts", "build the readout by a call of its own"
-        )
-    return call, plain
+
+
+def _is_one_layer(here: Collection[Parameter]) -> bool:
+    """Whether a call builds one matrix alone, in a class that is a linear layer or is made from one."""
+    layers = [p.weight.layer for p in here]
+    linear = all(layer is not None and ROWS[layer.type].behaviour == "linear" for layer in layers)
+    return linear and len({p.key for p in here}) == 1 and all(p.may_be_readout for p in here)
+
+
+def _is_table(layer: Layer) -> bool:
+    """Whether a layer looks up rows of its weight: what reads its weight out is a product beside it."""
+    return ROWS[layer.type].behaviour == "lookup"

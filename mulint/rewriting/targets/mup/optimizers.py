@@ -98,8 +98,7 @@ def _record(context: Context, built: Built) -> None:
         raise CannotRewrite("a scheduler of timm in reach multiplies rates by lr_scale as well", _MANUAL)
     statement = document.statement(call.span)
     quote, inner = document.quote(), document.step()
-    rate = document.source(built.rate)
-    rate = f"({rate})" if isinstance(built.rate, s.Binary) else rate
+    rate = f"({built.rate})" if " " in built.rate else built.rate
     match statement:
         case s.Assign(targets=(s.Name() | s.Attribute() as target,), value=value) if value == call:
             name, after = document.source(target), []

@@ -32,7 +32,7 @@ def split(context: Context, site: Site) -> None:
     context.imports.need(site.path, SCALE_GROUPS)
     context.imports.need(site.path, name)
     rest = f"{_decay(built)}{_recorded(context, built.view)}"
-    arguments = f"{model}, {name}, lr={document.source(built.rate)}{rest}"
+    arguments = f"{model}, {name}, lr={built.rate}{rest}"
     statement = document.statement(call.span)
     if isinstance(groups, s.Name) and isinstance(statement, s.Assign | s.Return | s.Evaluate):
         line = f"{groups.id} = {SCALE_GROUPS}({groups.id}, {arguments})"

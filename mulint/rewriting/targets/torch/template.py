@@ -23,6 +23,7 @@ FLOORS: Mapping[str, str] = {
     for name in ("CosineAnnealingLR", "CosineAnnealingWarmRestarts")
 }
 RATIO = "ratio_to_base"
+SCALED_INPUT = "ScaledInput"
 SCALABLE = "scalable"
 SCALE_GROUPS = "scale_groups"
 
@@ -43,7 +44,7 @@ def render(optimizers: Sequence[Optimizer], configuration: Configuration, names:
         "@POWERS@": "\n".join(_powers(family, configuration) for family in families),
         "@LAW@": law(multiplier, "ratio"),
         "@MULTIPLIER@": ratio_power(multiplier, "self.ratio"),
-        "@READOUTS@": "\n\n\n".join(_readouts(names)),
+        "@READOUTS@": "".join(f"{part}\n\n\n" for part in _readouts(names)),
         "@FLOORS@": "".join(f"{part}\n\n\n" for part in _floors(names)),
     }
     for mark, text in filled.items():
@@ -52,8 +53,10 @@ def render(optimizers: Sequence[Optimizer], configuration: Configuration, names:
 
 
 def _readouts(names: Collection[str]) -> list[str]:
-    """The classes of readouts that files import; the linear one if there are none."""
+    """The classes of readouts that files import; the linear one if there are none, nor any made by files."""
     used = {layer: name for layer, name in READOUTS.items() if name in names}
+    if not used and SCALED_INPUT in names:
+        return []
     return [
         f'class {name}(ScaledInput, {layer.removeprefix("torch.")}):\n    """A readout made of `{layer}`."""'
         for layer, name in (used or dict(list(READOUTS.items())[:1])).items()
