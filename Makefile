@@ -30,6 +30,7 @@ DEMO := $(VENV)/demo
 MULINT := $(abspath $(BIN))/mulint
 demo: $(VENV)/.trace
 	@rm -rf $(DEMO) && cp -r fixtures/gpt $(DEMO)
+	@sed -i.bak 's/  # expect: .*//' $(DEMO)/*.py && rm $(DEMO)/*.bak  # marks for the tests
 	cd $(DEMO) && $(MULINT) check .
 	cd $(DEMO) && $(MULINT) trace model.py:GPT || [ $$? -eq 1 ]
 	cd $(DEMO) && $(MULINT) fix --diff .

@@ -4,24 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from mulint.findings import (
-    Applicability,
-    Edit,
-    Evidence,
-    FileError,
-    Finding,
-    Fix,
-    Intent,
-    NotUnderstood,
-    Package,
-    Place,
-    Related,
-    Severity,
-    Signs,
-    Understood,
-)
+from mulint import wire
+from mulint.findings import FileError, Finding, Intent, NotUnderstood, Package, Signs, Understood
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +40,7 @@ class Judgement:
         Raises:
             ValueError: the text is something else.
         """
-        try:
-            data = json.loads(text)
-            return cls(
-                intent=Intent(data["intent"]),
-                packages=tuple(Package(**{**p, "intent": Intent(p["intent"])}) for p in data["packages"]),
-                findings=tuple(map(_finding, data["findings"])),
-                understood=Understood(**data["understood"]),
-                not_understood=tuple(NotUnderstood(**n) for n in data["not_understood"]),
-                errors=tuple(FileError(**e) for e in data["errors"]),
-                failures=tuple((FileError(**e), text) for e, text in data["failures"]),
-                unknown_names=tuple((name, hint) for name, hint in data["unknown_names"]),
-            )
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not a judgement: {error}") from None
+        return _read(cls, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +69,7 @@ class Part:
         Raises:
             ValueError: the text is something else.
         """
-        try:
-            data = json.loads(text)
-            signs = data["signs"]
-            return cls(
-                signs=Signs(
-                    tuple(signs["files"]),
-                    tuple((a, b) for a, b in signs["connected"]),
-                    tuple((rank, path, line, because) for rank, path, line, because in signs["evidence"]),
-                ),
-                findings=tuple(map(_finding, data["findings"])),
-                understood=Understood(**data["understood"]),
-                not_understood=tuple(NotUnderstood(**n) for n in data["not_understood"]),
-                failures=tuple((FileError(**e), text) for e, text in data["failures"]),
-                sizes=tuple(data["sizes"]),
-            )
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"not a part of a judgement: {error}") from None
+        return _read(cls, text)
 
 
 def _fields(value: Any) -> dict[str, Any]:
@@ -118,20 +77,8 @@ def _fields(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 
-def _finding(data: dict[str, Any]) -> Finding:
-    return Finding(
-        **{
-            **data,
-            "severity": Severity(data["severity"]),
-            "severity_if_scaled": Severity(data["severity_if_scaled"]),
-            "evidence": Evidence(data["evidence"]),
-            "place": Place(**data["place"]),
-            "related": tuple(Related(**r) for r in data["related"]),
-            "fix": data["fix"] and _fix(data["fix"]),
-        }
-    )
-
-
-def _fix(data: dict[str, Any]) -> Fix:
-    edits = (Edit(e["path"], tuple(e["start"]), tuple(e["end"]), e["text"]) for e in data["edits"])
-    return Fix(Applicability(data["applicability"]), data["title"], tuple(edits))
+def _read(kind: type[T], text: str) -> T:
+    try:
+        return wire.read(kind, json.loads(text))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not what {kind.__name__} writes: {error}") from None

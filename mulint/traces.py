@@ -6,11 +6,10 @@ Exponents are powers of the width. ``None`` is unknown, never a guess.
 from __future__ import annotations
 
 import math
-import types
-import typing
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal
 
+from mulint import wire
 from mulint.findings import Finding
 
 SCHEMA = 1
@@ -221,8 +220,7 @@ class Trace:
         Raises:
             KeyError, TypeError, ValueError: the data is not a trace.
         """
-        trace: Trace = _typed(cls, data)
-        return trace
+        return wire.read(cls, data)
 
 
 def _plain(value: object) -> object:
@@ -234,20 +232,4 @@ def _plain(value: object) -> object:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):  # JSON has no such numbers
         return None
-    return value
-
-
-def _typed(kind: Any, value: Any) -> Any:
-    """Rebuild a value of an annotated type from JSON."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        chosen = next(option for option in arguments if option is not types.NoneType)
-        return None if value is None else _typed(chosen, value)
-    if origin is tuple:
-        if arguments[-1] is Ellipsis:
-            return tuple(_typed(arguments[0], item) for item in value)
-        return tuple(_typed(one, item) for one, item in zip(arguments, value, strict=True))
-    if is_dataclass(kind) and isinstance(kind, type):
-        hints = typing.get_type_hints(kind)
-        return kind(**{name: _typed(hints[name], item) for name, item in value.items()})
     return value

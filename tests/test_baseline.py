@@ -48,6 +48,19 @@ def test_a_baseline_is_stable_and_read_by_people(root: Path) -> None:
     assert (root / ".mulint-baseline.json").read_text() == first
 
 
+def test_files_that_were_not_checked_keep_their_entries(root: Path) -> None:
+    mulint("check", "--write-baseline", cwd=root)
+    first = (root / ".mulint-baseline.json").read_text()
+    written = mulint("check", "model.py", "--write-baseline", cwd=root)
+    assert written.stdout.startswith(
+        "5 findings written to .mulint-baseline.json; 1 of files that were not checked are"
+    )
+    assert (root / ".mulint-baseline.json").read_text() == first
+    (root / "train.py").unlink()
+    mulint("check", "model.py", "--write-baseline", cwd=root)
+    assert "train.py" not in (root / ".mulint-baseline.json").read_text()
+
+
 @pytest.mark.parametrize("content", [None, "nonsense", '{"findings": 3}'])
 def test_a_bad_baseline_is_one_line(root: Path, content: str | None) -> None:
     if content is not None:

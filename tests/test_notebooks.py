@@ -168,6 +168,14 @@ def test_a_notebook_is_never_rewritten(project: Path) -> None:
     assert (project / "try.ipynb").read_bytes() == before
 
 
+def test_only_the_notebook_that_was_named_is_said_to_be_left(project: Path) -> None:
+    (project / "old").mkdir()
+    (project / "old" / "try.ipynb").write_text(notebook(*CELLS))
+    said = mulint("fix", "--no-verify", "old/try.ipynb", cwd=project).stderr
+    assert said.count("a notebook is never rewritten") == 1
+    assert "old/try.ipynb:1: MU904 a notebook is never rewritten" in said
+
+
 def test_the_configuration_of_a_project_says_in_which_cell_an_optimizer_is_built(project: Path) -> None:
     (project / "pyproject.toml").unlink()
     assert (

@@ -235,6 +235,14 @@ def test_a_width_that_no_name_tells(tmp_path: Path) -> None:
     assert roles(found)["second.weight"] == "hidden"
 
 
+def test_a_width_that_was_not_asked_for_is_said_to_be_added(tmp_path: Path) -> None:
+    two = answer(tmp_path, "vision.py:Classifier", "--widths", "32,64", "--stages", "roles")
+    assert two["widths"] == [32, 64, 128]
+    assert "width 128 is added, as a trace takes three" in two["assumptions"]
+    three = answer(tmp_path, "vision.py:Classifier", "--widths", "32,64,128", "--stages", "roles")
+    assert not any("is added" in text for text in three["assumptions"])
+
+
 def test_a_factory_function(tmp_path: Path) -> None:
     found = answer(tmp_path, "vision.py:factory")
     assert roles(found) == {"0.weight": "input", "0.bias": "vector", "2.weight": "output", "2.bias": "scalar"}

@@ -139,8 +139,11 @@ def test_rows_of_several_roles_say_what_each_asks_for(reports: Reports) -> None:
 
 def test_the_page_names_culprits_and_limits(reports: Reports) -> None:
     assert reports.data["culprits"]
+    faults = {(culprit["code"], culprit["what"]) for culprit in reports.data["culprits"]}
+    for code, what in faults:
+        assert reports.html.count(f"<strong>{code}</strong> {what}<ul>") == 1
     for culprit in reports.data["culprits"]:
-        assert f"cases.py:{culprit['line']}</code> <strong>{culprit['code']}</strong>" in reports.html
+        assert f"cases.py:{culprit['line']}</code> <code>" in reports.html
     for text in reports.data["cannot_see"]:
         assert text.replace("'", "&#x27;") in reports.html
     assert f"limit as written: {reports.data['limit']}" in reports.html

@@ -77,7 +77,7 @@ def check(paths: tuple[Path, ...], **given: Any) -> None:
             root,
             configuration,
             unsaved={Path(os.path.relpath(p.absolute(), root)).as_posix(): data for p, data in unsaved.items()},
-            accepted=baseline.load(file) if known else frozenset(),
+            accepted=frozenset(entry.fingerprint for entry in baseline.load(file)) if known else frozenset(),
             verbose=given["verbose"],
             store=None if given["no_cache"] else cache.Store(given["cache_dir"] or root / cache.NAME, root),
             jobs=given["jobs"] or _cores(),
@@ -85,9 +85,8 @@ def check(paths: tuple[Path, ...], **given: Any) -> None:
     except ConfigurationError as error:
         raise CannotRun(str(error)) from None
     if given["write_baseline"]:
-        write_text(file, baseline.render(report.findings))
-        count = len(report.findings)
-        click.echo(f"{count} finding{'s' if count != 1 else ''} written to {os.path.relpath(file)}.")
+        checked = select(chosen, root, configuration.exclude).named
+        _write_baseline(file, report, baseline.outside(file, checked, root))
         if configuration.baseline is None:
             click.echo(
                 f"Next: `mulint check --baseline {os.path.relpath(file)}` leaves them out; "
@@ -104,6 +103,13 @@ def _stdin(paths: tuple[Path, ...], name: Path | None) -> Mapping[Path, bytes]:
     if len(paths) > 1:
         raise CannotRun("`-` stands for all of the input; leave out the other paths")
     return {name or Path("stdin.py"): sys.stdin.buffer.read()}
+
+
+def _write_baseline(file: Path, report: Report, kept: list[baseline.Entry]) -> None:
+    write_text(file, baseline.render([*kept, *baseline.of(report.findings)]))
+    count = len(report.findings)
+    others = f"; {len(kept)} of files that were not checked are kept" if kept else ""
+    click.echo(f"{count} finding{'s' if count != 1 else ''} written to {os.path.relpath(file)}{others}.")
 
 
 def _cores() -> int:

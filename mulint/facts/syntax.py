@@ -70,6 +70,17 @@ class Call:
     arguments: tuple[Expression, ...]
     keywords: tuple[Keyword, ...]
 
+    @property
+    def named(self) -> dict[str, Expression]:
+        """What is given by name; without what ``**value`` holds."""
+        return {k.name: k.value for k in self.keywords if k.name is not None}
+
+    def argument(self, name: str, position: int | None = None) -> Expression | None:
+        """What is given for a parameter, by name or by position."""
+        if name in self.named or position is None:
+            return self.named.get(name)
+        return self.arguments[position] if position < len(self.arguments) else None
+
 
 @dataclass(frozen=True, slots=True)
 class Binary:

@@ -65,11 +65,6 @@ def is_pretrained(kind: ClassValue) -> bool:
     return not _PRETRAINED.isdisjoint(external_bases(kind))
 
 
-def layer_base(kind: ClassValue) -> str | None:
-    """The library layer it derives from, if any (``class Linear(nn.Linear)``)."""
-    return next((name for name in external_bases(kind) if name in ROWS), None)
-
-
 def is_optimizer_class(kind: ClassValue) -> bool:
     """Whether instances are torch optimizers whose groups are those that they are given.
 

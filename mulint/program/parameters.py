@@ -206,16 +206,6 @@ def rate_of(record: OptimizerRecord, group: GroupRecord) -> Number:
     return rate if factor is None or "lr" in group.options else rate * as_number(factor)
 
 
-def groups_of(weight: Weight, optimizers: Iterable[OptimizerRecord]) -> list[tuple[OptimizerRecord, GroupRecord]]:
-    """All groups that hold a weight."""
-    return [
-        (record, group)
-        for record in optimizers
-        for group in record.groups
-        if group.weights is not None and any(w is weight for w in group.weights)
-    ]
-
-
 def same_site(items: Sequence[Parameter]) -> list[list[Parameter]]:
     """Parameters grouped by the construction they come from, in source order."""
     groups: dict[tuple[Site, str], list[Parameter]] = {}

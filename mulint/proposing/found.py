@@ -184,8 +184,7 @@ def _option(file: FileFacts, name: str) -> float | None:
         match node:
             case s.Call(function=s.Attribute(name="add_argument"), arguments=(s.Literal(value=str(flag)), *_)):
                 if flag.lstrip("-").replace("-", "_") == name:
-                    default = next((k.value for k in node.keywords if k.name == "default"), None)
-                    return _number(default)
+                    return _number(node.argument("default"))
     return None
 
 

@@ -73,12 +73,14 @@ def _off(parameter: ParameterTrace, name: str) -> str:
 
 
 def _culprits(trace: Trace, shown: Shown) -> Iterator[str]:
-    for culprit in trace.culprits:
-        place = f"{shown(culprit.path)}:{culprit.line}" if culprit.path else "no place"
-        yield (
-            f"<code>{escape(place)}</code> <strong>{escape(culprit.code)}</strong> "
-            f"<code>{escape(culprit.parameter)}</code>: {escape(culprit.what)}"
+    for fault in trace_text.faults(trace):
+        decided = [(f.place.path, f.place.line, f"decided here: {escape(f.message)}") for f in fault.decided]
+        layers = [(path, line, f"<code>{escape(name)}</code>") for path, line, name in fault.layers]
+        places = (
+            f"<li><code>{escape(f'{shown(path)}:{line}' if path else 'no place')}</code> {what}</li>"
+            for path, line, what in (*decided, *layers)
         )
+        yield f"<strong>{escape(fault.code)}</strong> {escape(fault.what)}<ul>{''.join(places)}</ul>"
 
 
 def _contributions(trace: Trace, shown: Shown) -> Iterator[str]:

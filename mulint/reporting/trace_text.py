@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
 
@@ -201,24 +202,41 @@ def _beyond(activation: ActivationTrace) -> float:
     return threshold - slope if threshold < 0 else slope - threshold
 
 
-def _culprits(trace: Trace, shown: Shown) -> Iterator[str]:
-    """One entry a fault: what is off, the code that decides it, and the layers that suffer, each with its line."""
-    faults: dict[tuple[str, str], list[Culprit]] = {}
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is off, the findings with the code that decides it, and the layers that suffer, each with its line."""
+
+    code: str
+    what: str
+    decided: tuple[Finding, ...]
+    layers: tuple[tuple[str, int, str], ...]
+
+
+def faults(trace: Trace) -> Iterator[Fault]:
+    """The culprits of a trace by fault; layers that repeat are one."""
+    found: dict[tuple[str, str], list[Culprit]] = {}
     for culprit in trace.culprits:
-        faults.setdefault((culprit.code, culprit.what), []).append(culprit)
-    for (code, what), same in faults.items():
-        yield f"{code} {what}"
+        found.setdefault((culprit.code, culprit.what), []).append(culprit)
+    for (code, what), same in found.items():
         sites = {(c.path, c.line) for c in same}
-        for finding in trace.findings:
-            if finding.code == code and finding.evidence is Evidence.BOTH and _touches(finding, sites):
-                yield f"    decided at {shown(finding.place.path)}:{finding.place.line}: {finding.message}"
-        places: dict[tuple[str, int, str], int] = {}
+        both = (f for f in trace.findings if f.code == code and f.evidence is Evidence.BOTH)
+        layers: Counter[tuple[str, int, str]] = Counter()
         for culprit in same:
             names = dict.fromkeys(map(_pattern, culprit.parameter.split(", ")))
-            key = (culprit.path, culprit.line, ", ".join(names))
-            places[key] = places.get(key, 0) + 1
-        for (path, line, name), count in places.items():
-            yield f"    {shown(path)}:{line}: {name}" + (f" ×{count}" if count > 1 else "")
+            layers[culprit.path, culprit.line, ", ".join(names)] += 1
+        counted = (
+            (path, line, f"{name} ×{count}" if count > 1 else name) for (path, line, name), count in layers.items()
+        )
+        yield Fault(code, what, tuple(f for f in both if _touches(f, sites)), tuple(counted))
+
+
+def _culprits(trace: Trace, shown: Shown) -> Iterator[str]:
+    for fault in faults(trace):
+        yield f"{fault.code} {fault.what}"
+        for finding in fault.decided:
+            yield f"    decided at {shown(finding.place.path)}:{finding.place.line}: {finding.message}"
+        for path, line, name in fault.layers:
+            yield f"    {shown(path)}:{line}: {name}"
 
 
 def _touches(finding: Finding, sites: set[tuple[str, int]]) -> bool:

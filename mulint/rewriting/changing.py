@@ -25,7 +25,7 @@ _DRAWS = ("normal_", "trunc_normal_", "uniform_")
 def _epsilon(context: Context, finding: Finding) -> None:
     """MU111: an ε that is written at the optimizer becomes one that never matters."""
     document, call = _call(context, finding)
-    given = next((k.value for k in call.keywords if k.name == "eps"), None)
+    given = call.argument("eps")
     if not isinstance(given, s.Literal):
         raise CannotRewrite("ε is no number in the call", f"give the optimizer eps={_SMALL_EPSILON}")
     context.tree.replace(document.path, given.span, _SMALL_EPSILON)
@@ -50,7 +50,7 @@ def _bias(context: Context, finding: Finding) -> None:
     document, call = _call(context, finding)
     statement = document.statement(call.span)
     held = isinstance(statement, s.Assign) and len(statement.targets) == 1 and statement.value == call
-    flag = next((k.value for k in call.keywords if k.name == "bias"), None)
+    flag = call.argument("bias")
     module = call.function.value if isinstance(call.function, s.Attribute) else None
     if not held or not isinstance(statement.targets[0], s.Attribute) or module is None:  # type: ignore[union-attr]
         raise CannotRewrite(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,7 +51,7 @@ def fix(
     problems = [e for e in (*errors, *before.analysis.errors) if e.path in asked]
     patch = _patch(before, outcomes, texts)
     patch = replace(patch, left=(*patch.left, *(Left(*cause, *_DECLINED) for cause in sorted(declined))))
-    return patch, [*problems, *_notebooks(paths, loaded)]
+    return patch, [*problems, *_notebooks({path.absolute() for path in paths}, root, loaded)]
 
 
 def _settled(before: State, outcomes: list[Outcome], configuration: Configuration) -> tuple[list[Outcome], _Texts]:
@@ -83,11 +82,10 @@ def _without(
     return plan_unit(before, rest, configuration, replace(plan, partial=True))
 
 
-def _notebooks(paths: Sequence[Path], sources: Sequence[SourceFile]) -> Iterator[FileError]:
+def _notebooks(paths: Collection[Path], root: Path, sources: Sequence[SourceFile]) -> Iterator[FileError]:
     """Notebooks are left out, which is said of those that are named themselves."""
-    names = {path.name for path in paths}
     for source in sources:
-        if source.is_notebook and posixpath.basename(source.path) in names:
+        if source.is_notebook and root / source.path in paths:
             message = "a notebook is never rewritten; move the model into a .py file, or change it by hand"
             yield FileError("MU904", source.path, 1, message)
 

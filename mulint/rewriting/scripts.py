@@ -56,7 +56,7 @@ class Scripts:
         unpacked = [k.value for k in call.keywords if k.name is None]
         added = []
         for name, argument in arguments.items():
-            if any(k.name == f"base_{name}" for k in call.keywords):
+            if f"base_{name}" in call.named:
                 continue
             base = None
             if argument is not None:
@@ -163,7 +163,7 @@ class Scripts:
         dashes = "-" if "_" not in text else "_"
         spelled = f"{quote}--base{dashes}{text.strip(quote).lstrip('-')}{quote}"
         options = {k.name: document.source(k.value) for k in call.keywords}
-        default = next((k.value for k in call.keywords if k.name == "default"), None)
+        default = call.argument("default")
         value = "None"
         if isinstance(default, s.Literal) and isinstance(default.value, int | float):
             value = self._value(name, default.value)

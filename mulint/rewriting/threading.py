@@ -90,7 +90,7 @@ def _argument(call: s.Call, function: s.Function, name: str) -> s.Expression | N
     """The expression that a call gives for a parameter."""
     names = [p.name for p in function.parameters if p.kind == "positional"][1:]
     given = dict(zip(names, call.arguments, strict=False))
-    given |= {k.name: k.value for k in call.keywords if k.name is not None}
+    given |= call.named
     return given.get(name)
 
 
@@ -150,7 +150,7 @@ def _bring_fields(bases: Bases, scripts: Scripts, needs: list[Need]) -> None:
         for call in _calls(bases, kind):
             if call.within is None:
                 given = dict(zip(defaults, call.node.arguments, strict=False))
-                given |= {k.name: k.value for k in call.node.keywords if k.name is not None}
+                given |= call.node.named
                 arguments = {name: given.get(name) for name in names if name in defaults}
                 scripts.pass_to_call(call.path, call.node, arguments, defaults)
     for path, document in bases.tree.documents.items():

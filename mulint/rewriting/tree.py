@@ -201,7 +201,3 @@ def _closed(rest: str) -> int:
         elif not character.isspace():
             break
     return depth
-
-
-def _starts_line(document: Document, span: Span) -> bool:
-    return document.line(line_of(span))[: start_of(span)[1] - 1].strip() == ""

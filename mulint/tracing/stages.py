@@ -95,7 +95,7 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
         held=plan.held,
         device=request.device,
         dtype=request.dtype if not request.autocast else f"{request.dtype}, autocast to {request.autocast}",
-        assumptions=(*plan.assumptions, *dimensions.assumptions),
+        assumptions=(*_added(request.widths, plan.builder.widths), *plan.assumptions, *dimensions.assumptions),
         parameters=tuple(_parameter(audit, dimensions.attention) for audit in audits),
         attention=tuple(
             traces.AttentionTrace(
@@ -123,6 +123,12 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
             searching=next((one.searching for one in measurements), ""),
         ),
     )
+
+
+def _added(asked: Sequence[float], widths: Sequence[float]) -> tuple[str, ...]:
+    """What is said of widths that were not asked for."""
+    added = [f"{width:g}" for width in widths if asked and width not in asked]
+    return (f"width {' and '.join(added)} is added, as a trace takes three",) if added else ()
 
 
 def _modules(dimensions: Dimensions, embedding: EmbeddingPolicy) -> coordinates.Modules:

@@ -45,7 +45,7 @@ def _branch(context: Context, records: list[AttentionRecord]) -> None:
         _query(context, record.site, call, ratio, factor)
     elif call is not None and record.implied:
         _implied(context, record.site, call, factor)
-    elif call is not None and any(k.name == "scale" for k in call.keywords) and _is_fused(call):
+    elif call is not None and "scale" in call.named and _is_fused(call):
         context.tree.times(record.site.path, next(k.value for k in call.keywords if k.name == "scale"), factor)
     else:
         _manual(context, record.site, record.factor_sites, factor)
@@ -67,9 +67,7 @@ def _is_fused(call: s.Call) -> bool:
 
 def _implied(context: Context, site: Site, call: s.Call, factor: str) -> None:
     """``scaled_dot_product_attention`` without a scale: its default is written out and multiplied."""
-    query = next((k.value for k in call.keywords if k.name == "query"), None)
-    query = query or (call.arguments[0] if call.arguments else None)
-    given = [k.value for k in call.keywords if k.name == "scale"]
+    query, given = call.argument("query", 0), call.argument("scale")
     if not _is_fused(call) or not isinstance(query, s.Name | s.Attribute):
         raise CannotRewrite(
             "the scale is inside a library's layer",
@@ -80,16 +78,15 @@ def _implied(context: Context, site: Site, call: s.Call, factor: str) -> None:
     # Equal to the default in every dtype; a power -0.5 or sqrt(d) / d is not.
     value = f"(1.0 / math.sqrt({document.source(query)}.size(-1))) * {factor}"
     scale = context.tree.name_before(site.path, site.span, "scale", value)
-    if given:
-        context.tree.replace(site.path, given[0].span, scale)
+    if given is not None:
+        context.tree.replace(site.path, given.span, scale)
     else:
         context.tree.add_keywords(site.path, call, f"scale={scale}")
 
 
 def _query(context: Context, site: Site, built: s.Call, ratio: str, factor: str) -> None:
     """``MultiheadAttention`` without biases: the query is multiplied in every call of the layer that is built."""
-    given = next((k.value for k in built.keywords if k.name == "bias"), None)
-    given = given or (built.arguments[3] if len(built.arguments) > 3 else None)
+    given = built.argument("bias", 3)
     if not isinstance(given, s.Literal) or given.value is not False:
         raise CannotRewrite(
             "the scale is inside a library's layer, which adds a bias to the query that a factor would not reach",
@@ -99,8 +96,7 @@ def _query(context: Context, site: Site, built: s.Call, ratio: str, factor: str)
     home = context.bases.kind_at(site)
     for place in dict.fromkeys(use.site for use in uses):
         call = context.tree.at(place).exactly(place.span, s.Call)
-        query = next((k.value for k in call.keywords if k.name == "query"), None) if call else None
-        query = query or (call.arguments[0] if call and call.arguments else None)
+        query = call.argument("query", 0) if call else None
         around = context.bases.kind_at(place)
         inside = home is not None and around is not None and around.node is home.node
         if not inside or not isinstance(query, s.Name | s.Attribute):

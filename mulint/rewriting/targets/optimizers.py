@@ -54,7 +54,7 @@ def built_at(context: Context, site: Site) -> Built:
     if call is None or view is None or view.family is None or not view.family.per_group_rate:
         raise CannotRewrite("the optimizer takes no groups", "use an optimizer that takes parameter groups")
     _check(context, view)
-    groups = argument(call, "params", 0)
+    groups = call.argument("params", 0)
     rate = _rate(document, call)
     if groups is None or rate is None:
         raise CannotRewrite(
@@ -66,7 +66,7 @@ def built_at(context: Context, site: Site) -> Built:
 
 def _rate(document: Document, call: s.Call) -> str | None:
     """The learning rate as code that can be repeated; that of the class where the call gives none."""
-    given = argument(call, "lr", 1)
+    given = call.argument("lr", 1)
     if given is not None:
         return document.source(given) if isinstance(given, REPEATABLE) else None
     default = DEFAULT_RATES.get(document.qualified(call.function) or "")
@@ -122,11 +122,3 @@ def _is_stored_transposed(layer: Layer | None) -> bool:
     """Whether a layer of a library is a linear map that sums over the first dimension of its weight."""
     row = None if layer is None else ROWS[layer.type]
     return row is not None and row.behaviour == "linear" and any(w.contracted == (0,) for w in row.weights)
-
-
-def argument(call: s.Call, name: str, position: int) -> s.Expression | None:
-    """What a call gives for a parameter, by name or by position."""
-    given = {k.name: k.value for k in call.keywords}
-    if name in given:
-        return given[name]
-    return call.arguments[position] if position < len(call.arguments) else None

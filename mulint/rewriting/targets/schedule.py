@@ -65,8 +65,7 @@ def rewrite_scheduler(context: Context, finding: Finding) -> None:
     call = document.exactly(site.span, s.Call)
     record = next((r for r in context.program.seen.schedulers if r.site == site), None)
     name = "" if record is None else record.type.rpartition(".")[2]
-    given = {} if call is None else {k.name: k.value for k in call.keywords}
-    optimizer = given.get("optimizer", call.arguments[0] if call is not None and call.arguments else None)
+    optimizer = None if call is None else call.argument("optimizer", 0)
     if call is None or name not in _LISTS or not isinstance(optimizer, s.Name | s.Attribute):
         raise CannotRewrite(
             f"{name or 'the scheduler'} takes one rate for all groups",
@@ -75,7 +74,7 @@ def rewrite_scheduler(context: Context, finding: Finding) -> None:
     _require_factors(context, site)
     for argument in _LISTS[name]:
         position = _POSITIONS.get(argument, {}).get(name, len(call.arguments))
-        value = given.get(argument, call.arguments[position] if position < len(call.arguments) else None)
+        value = call.argument(argument, position)
         if value is None or isinstance(value, s.Display | s.Comprehension):
             continue
         quote = document.quote()

@@ -31,7 +31,7 @@ def rewrite(context: Context, finding: Finding) -> None:
     if any(p.role in (None, Role.MIXED) for p in drawn):
         raise CannotRewrite("it also draws weights whose role is not known", _BY_HAND)
     given = dict(zip(_DRAWS[name], call.arguments, strict=False))
-    given |= {k.name: k.value for k in call.keywords if k.name is not None}
+    given |= call.named
     tensor = given.get("tensor")
     known = len(call.arguments) <= len(_DRAWS[name]) and {k.name for k in call.keywords} <= {*_DRAWS[name]}
     if tensor is None or not known:

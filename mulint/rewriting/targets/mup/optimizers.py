@@ -57,11 +57,7 @@ def _check_arguments(built: Built) -> None:
 def _lacks_decay(built: Built) -> bool:
     """Whether a group takes the class's default, for which the package has another one: 0."""
     own = all("weight_decay" in g.record.options for g in built.view.groups)
-    return not own and _keyword(built.call, "weight_decay") is None
-
-
-def _keyword(call: s.Call, name: str) -> s.Expression | None:
-    return next((k.value for k in call.keywords if k.name == name), None)
+    return not own and built.call.argument("weight_decay") is None
 
 
 def _check_policies(context: Context, built: Built) -> None:
@@ -69,7 +65,7 @@ def _check_policies(context: Context, built: Built) -> None:
     configuration, family = context.configuration, built.family
     if configuration.embedding_lr != EmbeddingPolicy.CONSTANT:
         raise CannotRewrite(f'mup has no embedding-lr = "{configuration.embedding_lr}"', _MANUAL)
-    given = _keyword(built.call, "weight_decay")
+    given = built.call.argument("weight_decay")
     literal = given is not None and not (isinstance(given, s.Literal) and given.value == 0)
     decays = literal or any("weight_decay" in g.record.options for g in built.view.groups)
     if decays and not family.decays_with_rate:

@@ -47,7 +47,7 @@ def _decay(built: Built) -> str:
     family = built.family
     if not family.decays_with_rate or all("weight_decay" in g.record.options for g in built.view.groups):
         return ""
-    given = next((k.value for k in built.call.keywords if k.name == "weight_decay"), None)
+    given = built.call.argument("weight_decay")
     if given is None:
         return f", weight_decay={family.default_decay}" if family.default_decay else ""
     if not isinstance(given, REPEATABLE):

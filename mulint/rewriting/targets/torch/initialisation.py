@@ -116,10 +116,9 @@ def _name(function: s.Expression) -> str:
 
 def _scale(context: Context, site: Site, call: s.Call, name: str, factor: str) -> None:
     """Multiply the arguments that carry the scale."""
-    keywords = {k.name: k.value for k in call.keywords}
     method = _is_method(context, site, call)
     for keyword, position in (_METHODS if method else _FUNCTIONS).get(name, ()):
-        given = keywords.get(keyword, call.arguments[position] if position < len(call.arguments) else None)
+        given = call.argument(keyword, position)
         if given is None and name == "uniform_":
             raise CannotRewrite("the bounds of the draw are not given", "give the bounds and multiply both")
         if given is None:
