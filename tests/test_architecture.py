@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "sweeps": set(),
     "transfer": {"tracing", "sweeps", "source"},
     "testing": {"case", "configuration", "reporting", "source", "tracing"},
-    "reporting": {"findings", "traces", "sweeps", "rewriting"},
+    "reporting": {"findings", "traces", "sweeps", "rewriting", "rules", "notices"},
     "rewriting": {
         "rules",
         "program",

@@ -39,6 +39,8 @@ def test_sarif(root: Path) -> None:
     Sarif.model_validate_json(text)
     (only,) = json.loads(text)["runs"]
     rules = {rule["id"] for rule in only["tool"]["driver"]["rules"]}
+    for rule in only["tool"]["driver"]["rules"]:
+        assert rule["help"]["markdown"] in mulint("explain", rule["id"], cwd=root).stdout
     assert {r["ruleId"] for r in only["results"]} == rules
     found = [
         (

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from mulint import __version__
 from mulint.findings import Finding, Report
+from mulint.notices import NOTICES, Notice
+from mulint.rules import RULES, Rule
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 FINGERPRINT = "mulint/v1"
@@ -24,7 +26,7 @@ def render(report: Report, shown: Shown) -> str:
             "driver": {
                 "name": "mulint",
                 "version": __version__,
-                "rules": [{"id": code, "name": name} for code, name in codes],
+                "rules": [_rule(code, name) for code, name in codes],
             }
         },
         "columnKind": "unicodeCodePoints",
@@ -46,6 +48,18 @@ def render(report: Report, shown: Shown) -> str:
     }
     data = {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(code: str, name: str) -> dict[str, Any]:
+    """A rule with its page, which code scanning shows beside a finding."""
+    entries: tuple[Rule | Notice, ...] = (*RULES, *NOTICES)
+    entry = next(entry for entry in entries if entry.code == code)
+    return {
+        "id": code,
+        "name": name,
+        "shortDescription": {"text": entry.summary},
+        "help": {"text": entry.page, "markdown": entry.page},
+    }
 
 
 def _result(finding: Finding, shown: Shown) -> dict[str, Any]:
