@@ -120,6 +120,19 @@ class Plain(nn.Module):
         return self.second(self.first(x))
 
 
+class Paired(nn.Module):
+    def __init__(self, vocab_size=50, d_word=64, d_model=64, n_head=4, d_k=16, d_v=16):
+        super().__init__()
+        assert d_word == d_model, "the stream has one size"
+        self.words, self.segments = nn.Embedding(vocab_size, d_word), nn.Embedding(3, d_word)
+        self.query, self.key = nn.Linear(d_model, n_head * d_k), nn.Linear(d_model, n_head * d_k)
+        self.value, self.out = nn.Linear(d_model, n_head * d_v), nn.Linear(n_head * d_v, d_model)
+
+    def forward(self, ids, segment_info):
+        x = self.words(ids) + self.segments(segment_info)
+        return x + self.out(torch.softmax(self.query(x) @ self.key(x).mT, -1) @ self.value(x))
+
+
 class Fixed(nn.Module):
     def __init__(self):
         super().__init__()
@@ -241,6 +254,14 @@ def test_a_width_that_was_not_asked_for_is_said_to_be_added(tmp_path: Path) -> N
     assert "width 128 is added, as a trace takes three" in two["assumptions"]
     three = answer(tmp_path, "vision.py:Classifier", "--widths", "32,64,128", "--stages", "roles")
     assert not any("is added" in text for text in three["assumptions"])
+
+
+def test_a_width_that_another_has_to_equal_and_ids_of_one_shape(tmp_path: Path) -> None:
+    found = answer(tmp_path, "vision.py:Paired")
+    assert found["base"] == {"d_model": 64, "d_word": 64}
+    assert found["held"]["d_v"] == 16
+    assert (roles(found)["words.weight"], roles(found)["value.weight"]) == ("input", "output")
+    assert "a batch of 4 x 32 random token ids below 50 and segment_info" in found["assumptions"]
 
 
 def test_a_factory_function(tmp_path: Path) -> None:

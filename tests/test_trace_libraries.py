@@ -76,6 +76,19 @@ class Tiny(nn.Module):
         return {"logits": self.head(x)}
 
 
+class Pyramid(nn.Module):
+    def __init__(self, num_blocks=4, hidden_sizes=(32, 64, 128, 256), classes=10, in_chans=3):
+        super().__init__()
+        sizes = [in_chans, *hidden_sizes][: num_blocks + 1]
+        self.stages = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in zip(sizes, sizes[1:]))
+        self.fc, self.last = nn.Linear(hidden_sizes[-1], classes), hidden_sizes[-1]
+
+    def forward(self, x):
+        for stage in self.stages:
+            x = stage(x)
+        return self.fc(x.reshape(len(x), -1, self.last).mean(1))
+
+
 class Stages(nn.Module):
     def __init__(self, channels=(24, 48), classes=10, in_chans=3, kernel=3):
         super().__init__()
@@ -215,6 +228,7 @@ class Written(nn.Module):
 
 
 FACTORIES = {
+    "pyramid": Pyramid,
     "normed": Normed,
     "passed": lambda: Passed(channels=(32, 64)),
     "added": lambda: Added(channels=(32, 64)),
@@ -295,6 +309,13 @@ def test_a_size_that_equals_a_fixed_one_by_chance() -> None:
         "blocks.0.project.weight",
     ]
     assert of["stem.weight"] == "scalar"
+
+
+def test_stages_with_a_size_each_in_a_list_all_stay() -> None:
+    found = trace("zoo:pyramid")
+    assert found["base"].keys() == {f"hidden_sizes.{i}" for i in range(4)}
+    of = roles(found)
+    assert (of["stages.0.weight"], of["stages.3.weight"], of["fc.weight"]) == ("input", "hidden", "output")
 
 
 def test_sizes_that_follow_from_a_start_and_a_slope() -> None:

@@ -99,6 +99,19 @@ def test_code_that_hangs(tmp_path: Path) -> None:
     assert time.monotonic() - started < 15
 
 
+def test_a_file_that_trains_when_it_is_imported(tmp_path: Path) -> None:
+    source = "time.sleep(1000)\n" + BODY.format(before="pass")
+    message = failure(tmp_path, source, limits=Limits(seconds=8))
+    assert "longer than 8 s; nothing was traced yet: guard what its file runs" in message
+
+
+def test_a_module_in_a_folder_that_a_script_puts_on_the_path(tmp_path: Path) -> None:
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "own_layers.py").touch()
+    message = failure(tmp_path, "import own_layers\n" + BODY.format(before="pass"))
+    assert message.endswith("parts has it: run mulint with PYTHONPATH=parts")
+
+
 def test_code_that_prints_without_end(tmp_path: Path) -> None:
     source = BODY.format(before="while True: print('x' * 10000)")
     assert "printed more than 1 MiB" in failure(tmp_path, source, limits=Limits(seconds=60, output=1 << 20))

@@ -22,6 +22,7 @@ SECOND_SEQUENCE = frozenset(["tgt", "trg", "decoder_input_ids", "tgt_tokens", "t
 TEXTS = frozenset(
     ["text", "texts", "tokens", "text_tokens", "text_ids", "input_ids", "token_ids", "ids", "captions"]
 )
+TIMES = frozenset(["t", "timesteps", "timestep", "time"])
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]
 Make = Callable[[torch.Generator], Inputs]
@@ -100,10 +101,13 @@ def _attempts(model: nn.Module, settings: Mapping[str, Any]) -> Iterator[tuple[s
             if with_targets and not extra:
                 continue
             targets = extra[:1] if with_targets else []
-            found = _with_rest(model, first, names, required, targets, context)
-            if found is not None:
-                rest = [name for name in names[1:] if name in targets or (name in required and "mask" not in name)]
-                yield " and ".join((text, *rest)), found
+            rest = [name for name in names[1:] if name in targets or (name in required and "mask" not in name)]
+            for alike in (False, True):  # one number for every row, or as many as the first argument has
+                found = _with_rest(model, first, names, required, targets, context, alike=alike)
+                if found is not None:
+                    yield " and ".join((text, *rest)), found
+                if set(rest) <= {*targets, *SECOND_SEQUENCE, *TEXTS, *TIMES}:
+                    break
 
 
 def _signature(model: nn.Module) -> tuple[list[str], set[str]]:
@@ -122,8 +126,13 @@ def _with_rest(
     required: set[str],
     extra: list[str],
     context: int,
+    *,
+    alike: bool,
 ) -> Make | None:
-    """All arguments: the input, targets, and required arguments whose names are understood."""
+    """All arguments: the input, targets, and required arguments.
+
+    ``alike``: those whose names are not understood have the shape and the type of the input.
+    """
     embeddings = [m for m in model.modules() if isinstance(m, nn.Embedding)]
 
     def make(generator: torch.Generator) -> Inputs:
@@ -144,10 +153,13 @@ def _with_rest(
                 keywords[name] = torch.randint(0, high, (x.shape[0], context), generator=generator)
             elif "mask" in name:
                 keywords[name] = None
-            elif name in ("t", "timesteps", "timestep", "time"):
+            elif name in TIMES:
                 keywords[name] = torch.randint(0, 100, (x.shape[0],), generator=generator)
+            elif alike and x.is_floating_point():
+                keywords[name] = torch.randn(x.shape, generator=generator)
             else:
-                keywords[name] = torch.randint(0, 2, (x.shape[0],), generator=generator)
+                size = tuple(x.shape) if alike else (x.shape[0],)
+                keywords[name] = torch.randint(0, 2, size, generator=generator)
         return (x,), keywords
 
     return make if names else None

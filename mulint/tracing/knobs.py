@@ -35,6 +35,7 @@ WIDTH = re.compile(
 HEADS = re.compile(r"(.*_)?(n|num|q|kv)*heads|(n|num|n_|num_)?(attention_|attn_)?head")
 HEAD_SIZES = re.compile(
     r".*(head_(dim|size)|d_kv|kv_channels|dim_head|qk_rope_head_dim|qk_nope_head_dim|v_head_dim)"
+    r"|d_(head|k|v|q|key|value|query)"
 )
 LAYERS = re.compile(
     r"(n_|num_|n|num)?(hidden_|encoder_|decoder_|enc_|dec_)?(layers?|blocks?)|depth|n_depth|num_depth"

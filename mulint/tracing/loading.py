@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +13,9 @@ from typing import Any
 from mulint.tracing.model import CannotBuild
 from mulint.tracing.places import MULINT, package_of
 
+MAX_FILES = 2000
+MAX_BYTES = 1_000_000
+SKIPPED = frozenset(["node_modules", "site-packages", "build", "dist", "__pycache__", "venv", "env"])
 HERE = Path.cwd()  # read before the user's code runs, which may go elsewhere
 
 
@@ -88,7 +93,7 @@ def describe(error: BaseException, root: Path) -> str:
         if file.is_relative_to(root) and not package_of(file) and not file.is_relative_to(MULINT):
             place = f" ({shown_path(file)}:{trace.tb_lineno})"
         trace = trace.tb_next
-    return f"{describe_briefly(error)}{place}{_remedy(error)}"
+    return f"{describe_briefly(error)}{place}{_remedy(error, root)}"
 
 
 def describe_briefly(error: BaseException) -> str:
@@ -97,15 +102,40 @@ def describe_briefly(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[:300]}"
 
 
+def _holding(name: str, root: Path) -> Path | None:
+    """The folder of the project that a module is imported from when it is on the path."""
+    for file in python_files(root):
+        module = file.parent if file.name == "__init__.py" else file
+        if module.stem == name and str(module.parent) not in sys.path:
+            return module.parent
+    return None
+
+
 def shown_path(file: Path) -> str:
     """A path as messages print it: relative to the directory where mulint was called, if below it."""
     return file.relative_to(HERE).as_posix() if file.is_relative_to(HERE) else str(file)
 
 
-def _remedy(error: BaseException) -> str:
+def python_files(root: Path) -> Iterator[Path]:
+    """The Python files of a project, as far as their number stays within reason."""
+    count = 0
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in SKIPPED)
+        for file in sorted(files):
+            path = Path(folder, file)
+            if file.endswith(".py") and path.is_file() and path.stat().st_size <= MAX_BYTES:
+                yield path
+                count += 1
+                if count >= MAX_FILES:
+                    return
+
+
+def _remedy(error: BaseException, root: Path) -> str:
     text = str(error)
     if "relative import" in text:
         return "; name it as package.module:name, with the package's folder in the project's root"
+    if isinstance(error, ModuleNotFoundError) and error.name and (folder := _holding(error.name, root)):
+        return f"; {shown_path(folder)} has it: run mulint with PYTHONPATH={shown_path(folder)}"
     if isinstance(error, ImportError):
         return "; install it into the environment of mulint, or run mulint from the model's environment"
     if isinstance(error, FileNotFoundError):

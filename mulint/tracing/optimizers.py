@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,12 +14,9 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
-from mulint.tracing.loading import shown_path
+from mulint.tracing.loading import python_files, shown_path
 from mulint.tracing.stepping import as_one
 
-MAX_FILES = 2000
-MAX_BYTES = 1_000_000
-SKIPPED = frozenset(["node_modules", "site-packages", "build", "dist", "__pycache__", "venv", "env"])
 # Values for arguments whose call was not found; only their ratios over widths are measured.
 USUAL: dict[str, Any] = {
     "learning_rate": 1e-3,
@@ -99,7 +95,7 @@ def _built(function: Callable[..., Any], model: nn.Module, values: dict[str, Any
 def _call_site(near: Path, root: Path, name: str) -> tuple[ast.Call | None, Path | None, dict[str, Any]]:
     """A call of the function, with its file's literals: near the model and in training scripts first."""
     for file in sorted(
-        _python_files(root), key=lambda file: (not file.is_relative_to(near), "train" not in file.stem)
+        python_files(root), key=lambda file: (not file.is_relative_to(near), "train" not in file.stem)
     ):
         try:
             text = file.read_text(encoding="utf-8")
@@ -112,19 +108,6 @@ def _call_site(near: Path, root: Path, name: str) -> tuple[ast.Call | None, Path
             if isinstance(node, ast.Call) and (node.args or node.keywords) and _called(node) == name:
                 return node, file, _literals(tree)
     return None, None, {}
-
-
-def _python_files(root: Path) -> Iterator[Path]:
-    count = 0
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in SKIPPED)
-        for file in sorted(files):
-            path = Path(folder, file)
-            if file.endswith(".py") and path.is_file() and path.stat().st_size <= MAX_BYTES:
-                yield path
-                count += 1
-                if count >= MAX_FILES:
-                    return
 
 
 def _called(call: ast.Call) -> str | None:

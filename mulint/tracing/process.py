@@ -118,6 +118,7 @@ class _Watch:
     printed: bytearray = field(default_factory=bytearray)
     total: int = 0
     pending: bytearray = field(default_factory=bytearray)
+    traced: bool = False
 
     def result(self) -> dict[str, Any]:
         deadline = time.monotonic() + self.limits.seconds
@@ -152,6 +153,7 @@ class _Watch:
             if "answer" in message:
                 answer: dict[str, Any] = message["answer"]
                 return answer
+            self.traced = True
             if self.progress is not None:
                 self.progress(message["stage"], message["done"])
         return None
@@ -166,8 +168,11 @@ class _Watch:
         if self.stopped is not None and self.stopped():
             raise self.failed("it was stopped before it was done", of_code=False)
         if time.monotonic() > deadline:
+            why = "the model hangs or is too large: "
+            if not self.traced:
+                why = "nothing was traced yet: guard what its file runs with `if __name__ == '__main__':`, or "
             raise self.failed(
-                f"the trace took longer than {limits.seconds:g} s; the model hangs or is too large: "
+                f"the trace took longer than {limits.seconds:g} s; {why}"
                 "pass smaller --widths, --set a smaller depth, or a longer --timeout",
                 of_code=False,
             )

@@ -164,11 +164,22 @@ def _seen(trial: Trial, names: tuple[str, ...], follow: Mapping[str, str]) -> tu
     lists = {name.rpartition(".")[0] for name in found} - {""}
     # One number of a list may not change alone, as where a shortcut is a layer only between different sizes.
     found += [name for name in others if name.rpartition(".")[0] in lists and effects[name].axes is None]
+    found += _alike(trial, found, [name for name in others if effects[name].axes is None])
     more = "".join(f" --knob {name}" for name in found)
     said = [
         f"{name} = {known[name]} is held while the width grows;{more} --knob {name} lets it grow" for name in held
     ]
     return tuple(found), said
+
+
+def _alike(trial: Trial, found: list[str], stuck: list[str]) -> list[str]:
+    """The numbers equal to a width without which it cannot grow, as residual connections ask for one size."""
+    if not found or trial.doubled(found) is not None:
+        return []
+    sizes = {trial.numbers[name] for name in found}
+    equal = [name for name in stuck if trial.numbers[name] in sizes and name not in found]
+    groups = (*([name] for name in equal), equal)
+    return next((group for group in groups if group and trial.doubled([*found, *group]) is not None), [])
 
 
 def _nothing(plan: Blueprint, trial: Trial | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -273,9 +274,11 @@ def _shallow(search: Search, values: Change, depth: int) -> dict[str, Any]:
     before = search.build(values)
     assert before is not None
     groups: dict[str, dict[str, Any]] = {}
+    lists = Counter(name.rpartition(".")[0] for name in search.plan.defaults if name.rpartition(".")[2].isdigit())
+    stages = {count for name, count in lists.items() if WIDTH.fullmatch(bare_name(name))}
     for name in search.plan.defaults:
         value = _value(search.plan, values, name)
-        if _is_size(value) and value > depth:
+        if _is_size(value) and value > depth and value not in stages:  # each with a size of its own in a list
             kind = re.sub(r"\.\d+$", "", name)
             if LAYERS.fullmatch(bare_name(kind)) or LAYERS.fullmatch(bare_name(kind).removesuffix("s")):
                 groups.setdefault(kind, {})[name] = depth if kind == name else depth // 2
