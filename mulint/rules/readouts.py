@@ -62,8 +62,10 @@ def readouts(program: Program) -> Iterator[Readout]:
         for part in _parts(program, group)
     ]
     uses = [use for group in groups for p in group for use in p.readouts]
-    scaled = {use.branch for use in uses if use.branch and _multiplier(program, use) != {0}}
     instead = [use for use in uses if _multiplier(program, use) == {table_8(Role.OUTPUT).multiplier}]
+    scaled = {use.branch for use in instead if use.branch in program.seen.settings}
+    called = (use for use in uses if use.branch not in program.seen.settings)
+    scaled |= {use.branch for use in called if use.branch and _multiplier(program, use) != {0}}
     for group in groups:
         # Of several contexts the one that an optimizer trains says most.
         held = [p for p in group if any(_holds(view, p) for view in program.optimizers)]
