@@ -49,6 +49,8 @@ def binary(run: Run, operator: str, left: Value, right: Value, scope: Scope, spa
             return Constant(a + b)
         case ListValue(), ListValue() if operator in ("+", "|", "&", "-"):
             return _lists(operator, left, right)
+        case Number() | Knob(), ListValue() if operator == "*":
+            return binary(run, operator, right, left, scope, span)
         case ListValue(), Number() | Knob() if operator == "*":
             times = as_number(right).whole
             known = times is not None and times * len(left.items) <= 64
