@@ -160,7 +160,8 @@ def _readout(
     inside = layer.inside if layer else parameter.weight.inside
     # Where nothing asks for μP, one rate for all that was not followed is none that depends on the width.
     asked = bool(program.signs.evidence)
-    views = [v for v in program.optimizers if _may_hold(v, parameter) and (asked or not v.has_one_unknown_rate)]
+    held_by = (v for v in program.optimizers if _may_hold(program, v, parameter))
+    views = [v for v in held_by if asked or not v.has_one_unknown_rate]
     rates = {view.exponent_for(parameter) for view in views}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
     return Readout(
@@ -197,8 +198,11 @@ def _exponents(
     return found
 
 
-def _may_hold(view: OptimizerView, parameter: Parameter) -> bool:
-    return not view.follows_weights or _holds(view, parameter)
+def _may_hold(program: Program, view: OptimizerView, parameter: Parameter) -> bool:
+    """Whether it holds a weight, or may: its weights are not known, and imports connect the two."""
+    if view.follows_weights or _holds(view, parameter):
+        return _holds(view, parameter)
+    return parameter.weight.site.path in program.near(view.record.site.path)
 
 
 def _holds(view: OptimizerView, parameter: Parameter) -> bool:
