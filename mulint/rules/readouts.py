@@ -162,7 +162,9 @@ def _readout(
     asked = bool(program.signs.evidence)
     held_by = (v for v in program.optimizers if _may_hold(program, v, parameter))
     views = [v for v in held_by if asked or not v.has_one_unknown_rate]
-    rates = {view.exponent_for(parameter) for view in views}
+    # What an optimizer class of the user's own, which is named after its file, does with a rate is not known.
+    unknown = bool(views) and all(view.family is None and ":" in view.record.type for view in views)
+    rates = {None if unknown else view.exponent_for(parameter) for view in views}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
     return Readout(
         parameter,
