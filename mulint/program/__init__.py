@@ -97,6 +97,16 @@ class Program:
 
     def near(self, path: str) -> frozenset[str]:
         """A file, the files that import it, and everything that any of them imports."""
+        known = self._near.get(path)
+        if known is None:
+            known = self._near[path] = self._connected(path)
+        return known
+
+    @cached_property
+    def _near(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def _connected(self, path: str) -> frozenset[str]:
         near = {path, *(importer for importer, imported in self.imports if imported == path)}
         waiting = list(near)
         while waiting:

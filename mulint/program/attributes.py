@@ -7,7 +7,7 @@ from dataclasses import replace
 from mulint.program import classes, flags
 from mulint.program.dimensions import Symbol
 from mulint.program.joining import join, join_all
-from mulint.program.library import modules, tuners
+from mulint.program.library import command_line, modules, tuners
 from mulint.program.numbers import Number
 from mulint.program.run import Arguments, Run
 from mulint.program.training_records import RateWrite
@@ -57,6 +57,8 @@ def attribute(run: Run, value: Value, name: str, site: Site) -> Value:
             return value.attributes[name]
         case External(name="wandb") if name == "config":
             return tuners.settings(run, site)
+        case External(name=holder) if holder in command_line.HOLDERS:
+            return attribute(run, command_line.held(run, holder, site), name, site)
         case External():
             return External(f"{value.name}.{name}")
         case ClassValue():

@@ -7,10 +7,12 @@ from mulint.facts.spans import line_of
 from mulint.program.dimensions import Symbol
 from mulint.program.library.layers import ROWS, canonical
 from mulint.program.library.tuners import TRIAL, TRIALS
+from mulint.program.numbers import Number
 from mulint.program.run import Arguments, Run
 from mulint.program.values import (
     ClassValue,
     Constant,
+    DictValue,
     External,
     FunctionValue,
     ListValue,
@@ -28,6 +30,17 @@ _MODULE_BASES = _PRETRAINED | {
     "pytorch_lightning.LightningModule",
     "lightning.LightningModule",
     "lightning.pytorch.LightningModule",
+}
+
+_NUMBERS, _LISTS, _MAPS = (
+    tuple(f"builtins.{name}" for name in names.split())
+    for names in ("int float bool str bytes", "list tuple set str bytes", "dict")
+)
+# What values of a kind are surely no instances of.
+_OTHERS: dict[type, tuple[str, ...]] = {
+    Number: (*_LISTS, *_MAPS),
+    ListValue: (*_NUMBERS, *_MAPS),
+    DictValue: (*_NUMBERS, *_LISTS),
 }
 
 
@@ -227,4 +240,6 @@ def _instance_of_one(value: Value, wanted: Value) -> bool | None:
         return wanted in ancestry(value.kind)
     if isinstance(value, Constant) and isinstance(wanted, External):
         return type(value.value).__name__ == wanted.name.removeprefix("builtins.")
+    if isinstance(wanted, External) and wanted.name in _OTHERS.get(type(value), ()):
+        return False
     return None

@@ -52,7 +52,7 @@ from mulint.program.values import (
     Value,
 )
 
-_STEPS_PER_ENTRY = 40_000
+_STEPS_PER_ENTRY = 60_000
 # What a model computes of its options before it builds its layers takes far fewer.
 _STEPS_WITHOUT_SIGHT = 3_000
 # A function that nobody calls and that shows nothing of a model for so long prepares data or text.

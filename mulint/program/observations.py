@@ -75,6 +75,7 @@ class Observations:
     flags: dict[tuple[Value, str], Flag] = field(default_factory=dict)
     mismatches: list[Mismatch] = field(default_factory=list)
     left_arms: set[tuple[int, int]] = field(default_factory=set)
+    settings: set[Site] = field(default_factory=set)
     modules: set[tuple[str, str]] = field(default_factory=set)
     constructions: list[Construction] = field(default_factory=list)
     not_understood: list[NotUnderstood] = field(default_factory=list)

@@ -49,6 +49,8 @@ def binary(run: Run, operator: str, left: Value, right: Value, scope: Scope, spa
             return Constant(a + b)
         case ListValue(), ListValue() if operator in ("+", "|", "&", "-"):
             return _lists(operator, left, right)
+        case Number() | Knob(), ListValue() if operator == "*":
+            return binary(run, operator, right, left, scope, span)
         case ListValue(), Number() | Knob() if operator == "*":
             times = as_number(right).whole
             known = times is not None and times * len(left.items) <= 64
@@ -152,6 +154,9 @@ _ORDERS = {
 
 def compare(operator: str, left: Value, right: Value) -> bool | None:
     """Whether a comparison holds, if that is known."""
+    if isinstance(left, Choice) and isinstance(right, ClassValue | External):
+        outcomes = {compare(operator, option, right) for option in left.options}
+        return outcomes.pop() if len(outcomes) == 1 else None
     if operator in ("is", "is not"):
         same = _identical(left, right)
         return same if same is None or operator == "is" else not same
@@ -216,6 +221,8 @@ def _identical(left: Value, right: Value) -> bool | None:
         return False if surely else None
     if isinstance(left, Tensor) and isinstance(right, Tensor) and left.weight and right.weight:
         return left.weight is right.weight
+    if isinstance(left, ClassValue | External) and isinstance(right, ClassValue | External):
+        return left == right
     return True if left is right and not isinstance(left, Unknown) else None
 
 

@@ -151,7 +151,9 @@ def _view(record: OptimizerRecord, judged: Judged, widths: frozenset[Symbol], re
     for group in record.groups:
         rate = rate_of(record, group)
         known = None if group.weights is None else judged.of(group.weights)
-        groups.append(Group(group, known, rate, growth(rate, widths)))
+        # A constant that was computed for a group may come from a size that is written as a number.
+        unclear = "lr" in group.options and rate.computed and rate.constant is not None
+        groups.append(Group(group, known, rate, None if unclear else growth(rate, widths)))
     family = lookup(record.type, {name: plain(value) for name, value in record.options.items()})
     return OptimizerView(record, family, tuple(groups), rewritten)
 

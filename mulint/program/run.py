@@ -120,6 +120,8 @@ class Run(ABC):
         self.paths: dict[tuple[Value, ...], Knob] = {}
         # What ``wandb.config`` holds, in whatever file.
         self.settings: Knob | None = None
+        # What libraries hold of the options of the program, in whatever file.
+        self.options: dict[str, Knob] = {}
         self._noted: set[NotUnderstood] = set()
         self._read: dict[int, dict[str, set[str]]] = {}
 

@@ -8,7 +8,7 @@ from mulint.facts import syntax as s
 from mulint.facts.spans import line_of, whole_line
 from mulint.program import flags, loops
 from mulint.program.dimensions import Symbol
-from mulint.program.joining import join
+from mulint.program.joining import join, join_all
 from mulint.program.library import groups
 from mulint.program.library.groups import of_group
 from mulint.program.library.indexing import assign
@@ -16,7 +16,7 @@ from mulint.program.numbers import UNKNOWN_NUMBER, Number
 from mulint.program.operators import binary
 from mulint.program.run import Frame, Run, iterate, site_of, truth
 from mulint.program.scopes import MUP_PACKAGES, Scope
-from mulint.program.values import ClassValue, Constant, External, FunctionValue, GroupValue, Unknown, Value
+from mulint.program.values import Choice, ClassValue, Constant, External, FunctionValue, GroupValue, Unknown, Value
 
 _MOST_ITERATIONS = 64
 
@@ -113,7 +113,9 @@ def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
         with run.asking_group():
             return _either(run, node, scope, frame)
     if flags.is_setting(node.test, scope):
-        with run.branching(site_of(scope, node.test.span)):
+        setting = site_of(scope, node.test.span)
+        run.seen.settings.add(setting)
+        with run.branching(setting):
             return _either(run, node, scope, frame)
     return _either(run, node, scope, frame)
 
@@ -121,13 +123,16 @@ def _if(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
 def _either(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
     """Both arms of a condition that is not known."""
     before = dict(scope.names)
+    told = _told(run, node.test, scope)
     condition = run.next_order()
     with run.uncertain():
         with run.arm(condition, 0):
+            scope.names.update(told[0])
             then_left = run.execute(node.then, scope, frame)
         after_then = scope.names
         scope.names = dict(before)
         with run.arm(condition, 1):
+            scope.names.update(told[1])
             else_left = run.execute(node.otherwise, scope, frame)
     run.seen.left_arms |= {(condition, arm) for arm, left in enumerate((then_left, else_left)) if left}
     if then_left:
@@ -137,6 +142,24 @@ def _either(run: Run, node: s.If, scope: Scope, frame: Frame) -> bool:
         return False
     scope.names = _join_names(after_then, scope.names)
     return False
+
+
+def _told(run: Run, test: s.Expression, scope: Scope) -> tuple[dict[str, Value], dict[str, Value]]:
+    """What ``if kind is Adam:`` tells of a name that is one of several classes or functions, in either arm."""
+    match test:
+        case s.Compare(
+            left=s.Name(id=name), operators=(("is" | "==" | "is not" | "!=") as operator,), rights=(right,)
+        ):
+            value = scope.names.get(name)
+        case _:
+            return {}, {}
+    one = run.evaluate(right, scope) if isinstance(value, Choice) else None
+    if not isinstance(value, Choice) or not isinstance(one, External | ClassValue) or one not in value.options:
+        return {}, {}
+    others = join_all([option for option in value.options if option != one])
+    this: dict[str, Value] = {name: one}
+    rest: dict[str, Value] = {name: others}
+    return (this, rest) if operator in ("is", "==") else (rest, this)
 
 
 def _asks_for_program(test: s.Expression) -> bool:

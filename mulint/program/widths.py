@@ -117,18 +117,22 @@ def _ranks(seen: Observations) -> set[Symbol]:
     """Ranks of low-rank maps: sizes only between two linear maps, with nothing entrywise in between.
 
     Beside them a map of full rank goes the same way, or the second of them starts at zero, as an adapter does that
-    is put beside a map which is not seen.
+    is put beside a map which is not seen. That several of them are packed into one says nothing against it.
     """
     whole = {(a.fan_in, product(a.produced)) for a in seen.applications if a.kind == "linear"}
     ranks: set[Symbol] = set()
     others: set[Symbol] = set()
     for application, source in fed(seen):
         sides = source.fan_in, product(application.produced)
-        between = application.fan_in.symbols & product(source.produced).symbols
+        produced = product(source.produced)
+        between = application.fan_in.symbols & produced.symbols
         is_linear = application.kind == source.kind == "linear" and source in application.linear
         is_apart = not between & (sides[0].symbols | sides[1].symbols)  # a part of the width is no rank
         is_beside = sides in whole or _starts_at_zero(application.weight)
-        (ranks if is_linear and is_apart and is_beside else others).update(between)
+        if is_linear and is_apart and is_beside:
+            ranks |= between
+        elif not any(len(size.terms) > 1 for size in produced.alternatives):
+            others |= between
     return ranks - others
 
 

@@ -62,8 +62,10 @@ def readouts(program: Program) -> Iterator[Readout]:
         for part in _parts(program, group)
     ]
     uses = [use for group in groups for p in group for use in p.readouts]
-    scaled = {use.branch for use in uses if use.branch and _multiplier(program, use) != {0}}
     instead = [use for use in uses if _multiplier(program, use) == {table_8(Role.OUTPUT).multiplier}]
+    scaled = {use.branch for use in instead if use.branch in program.seen.settings}
+    called = (use for use in uses if use.branch not in program.seen.settings)
+    scaled |= {use.branch for use in called if use.branch and _multiplier(program, use) != {0}}
     for group in groups:
         # Of several contexts the one that an optimizer trains says most.
         held = [p for p in group if any(_holds(view, p) for view in program.optimizers)]
@@ -158,8 +160,11 @@ def _readout(
     inside = layer.inside if layer else parameter.weight.inside
     # Where nothing asks for μP, one rate for all that was not followed is none that depends on the width.
     asked = bool(program.signs.evidence)
-    views = [v for v in program.optimizers if _may_hold(v, parameter) and (asked or not v.has_one_unknown_rate)]
-    rates = {view.exponent_for(parameter) for view in views}
+    held_by = (v for v in program.optimizers if _may_hold(program, v, parameter))
+    views = [v for v in held_by if asked or not v.has_one_unknown_rate]
+    # What an optimizer class of the user's own, which is named after its file, does with a rate is not known.
+    unknown = bool(views) and all(view.family is None and ":" in view.record.type for view in views)
+    rates = {None if unknown else view.exponent_for(parameter) for view in views}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
     return Readout(
         parameter,
@@ -195,8 +200,11 @@ def _exponents(
     return found
 
 
-def _may_hold(view: OptimizerView, parameter: Parameter) -> bool:
-    return not view.follows_weights or _holds(view, parameter)
+def _may_hold(program: Program, view: OptimizerView, parameter: Parameter) -> bool:
+    """Whether it holds a weight, or may: its weights are not known, and imports connect the two."""
+    if view.follows_weights or _holds(view, parameter):
+        return _holds(view, parameter)
+    return parameter.weight.site.path in program.near(view.record.site.path)
 
 
 def _holds(view: OptimizerView, parameter: Parameter) -> bool:

@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 from mulint.program.dimensions import Symbol
 from mulint.program.run import Arguments, Run
-from mulint.program.values import External, Knob, ListValue, Unknown, Value
+from mulint.program.values import External, Knob, ListValue, Site, Unknown, Value
+
+# What libraries keep the options of a program in.
+HOLDERS = frozenset({"absl.flags.FLAGS", "torch_geometric.graphgym.config.cfg"})
+
+
+def held(run: Run, holder: str, site: Site) -> Knob:
+    """All options that a library keeps: one object for the whole program."""
+    symbol = Symbol(holder.rpartition(".")[2], site.path, site.line)
+    return run.options.setdefault(holder, Knob(symbol))
 
 
 def _parser(run: Run, arguments: Arguments) -> Value:

@@ -42,13 +42,13 @@ def _rest(tensor: Tensor, before: list[Number], after: list[Number], *, complete
     """The size that fills a -1 between known ones; leading sizes that the tensor came with do not count."""
     dims = list(tensor.dims)
     if tensor.open:
-        axes = [size for size in before if not _is_axis(size)]
+        axes = [_beside_axis(size) if _is_axis(size) else size for size in before]
         if not complete:
             # ``shape[:-1] + (-1, 2)``: whatever leads is as it was.
             while before and dims and before[0] == dims[0]:
                 before, dims = before[1:], dims[1:]
             axes = before
-        elif len(axes) == len(before):
+        elif not any(map(_is_axis, before)):
             return UNKNOWN_NUMBER
         else:
             dims = dims[-1:]
@@ -60,6 +60,12 @@ def _rest(tensor: Tensor, before: list[Number], after: list[Number], *, complete
 
 def _is_axis(size: Number) -> bool:
     return size.only is not None and {symbol.kind for symbol in size.only.symbols} == {"size"}
+
+
+def _beside_axis(size: Number) -> Number:
+    """What a leading axis is multiplied with: ``batch * 8`` takes 8 heads out of the last one."""
+    terms = size.only.terms if size.only is not None else ()
+    return Number.of(terms[0][1]) if len(terms) == 1 else ONE
 
 
 def transpose(tensor: Tensor, arguments: Arguments) -> Value:
