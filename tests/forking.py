@@ -139,6 +139,7 @@ def _answer(request: tuple[Any, ...], result: IO[bytes]) -> None:
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(variables)
+    sys.path[:0] = [folder for folder in variables.get("PYTHONPATH", "").split(os.pathsep) if folder]
     with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as errors:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(printed.fileno(), 1)
