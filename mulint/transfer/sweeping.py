@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import signal
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 from mulint.sweeps import Sweep
-from mulint.tracing.process import call
+from mulint.tracing.process import POLL, call
 from mulint.tracing.request import Limits
 from mulint.transfer.journal import Journal
 from mulint.transfer.optimum import Losses, judge
@@ -74,16 +76,36 @@ def _run(job: Job, journal: Journal, limits: Limits, jobs: int, progress: Progre
 
     done = len(points) - len(due)
     progress(done, len(points))
-    with ThreadPoolExecutor(jobs) as pool:
+    with _interrupts() as interrupted, ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(run, point) for point in due}
         try:
-            for future in as_completed([pool.submit(run, point) for point in due]):
-                future.result()
-                done += 1
-                progress(done, len(points))
+            while waiting:
+                finished, waiting = wait(waiting, POLL, FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                    done += 1
+                    progress(done, len(points))
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
         except BaseException:  # an interrupt too: nothing that was started may go on
             stop.set()
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Tells of an interrupt instead of raising it anywhere: inside a lock of the pool it would hang."""
+    interrupted = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+    taken = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if taken:
+        signal.signal(signal.SIGINT, lambda *_: interrupted.set())
+    try:
+        yield interrupted
+    finally:
+        if taken:
+            signal.signal(signal.SIGINT, before)
 
 
 def settled(losses: Sequence[float], job: Job) -> float | None:
