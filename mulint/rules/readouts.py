@@ -158,12 +158,11 @@ def _readout(
     layer = next((u.layer for u in uses if u.layer is not None), None)
     built = layer.site if layer else parameter.weight.site
     inside = layer.inside if layer else parameter.weight.inside
-    # Where nothing asks for μP, one rate for all that was not followed is none that depends on the width.
+    # Where nothing asks for μP, what was not followed, one rate for all or the weights, depends on no width.
     asked = bool(program.signs.evidence)
     held_by = (v for v in program.optimizers if _may_hold(program, v, parameter))
-    views = [v for v in held_by if asked or not v.has_one_unknown_rate]
-    # What an optimizer class of the user's own, which is named after its file, does with a rate is not known.
-    unknown = bool(views) and all(view.family is None and ":" in view.record.type for view in views)
+    views = [v for v in held_by if asked or not (v.has_one_unknown_rate or (_is_own(v) and not v.follows_weights))]
+    unknown = bool(views) and all(map(_is_own, views))
     rates = {None if unknown else view.exponent_for(parameter) for view in views}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
     return Readout(
@@ -198,6 +197,11 @@ def _exponents(
         if use.site in found:
             found[use.site] |= _multiplier(program, use)
     return found
+
+
+def _is_own(view: OptimizerView) -> bool:
+    """Whether it is of a class of the user's own, named after its file: what that does with a rate is unknown."""
+    return view.family is None and ":" in view.record.type
 
 
 def _may_hold(program: Program, view: OptimizerView, parameter: Parameter) -> bool:
