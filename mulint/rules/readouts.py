@@ -158,10 +158,12 @@ def _readout(
     layer = next((u.layer for u in uses if u.layer is not None), None)
     built = layer.site if layer else parameter.weight.site
     inside = layer.inside if layer else parameter.weight.inside
-    # Where nothing asks for μP, what was not followed, one rate for all or the weights, depends on no width.
-    asked = bool(program.signs.evidence)
+    # Where nothing asks for μP, one rate for all that was not followed is none that depends on the width.
+    near = program.near(parameter.weight.site.path)
+    asked = any(path in near for _, path, _, _ in program.signs.evidence)
     held_by = (v for v in program.optimizers if _may_hold(program, v, parameter))
-    views = [v for v in held_by if asked or not (v.has_one_unknown_rate or (_is_own(v) and not v.follows_weights))]
+    views = [v for v in held_by if asked or not v.has_one_unknown_rate]
+    views = [v for v in views if v.follows_weights or not _is_own(v)]
     unknown = bool(views) and all(map(_is_own, views))
     rates = {None if unknown else view.exponent_for(parameter) for view in views}
     inits = [init_exponent(i, parameter.weight, program.growth) for i in final_inits(parameter.weight)]
