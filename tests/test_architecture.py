@@ -44,7 +44,8 @@ ROOMS: dict[str, set[str]] = {
     "sweeps": set(),
     "transfer": {"tracing", "sweeps", "source"},
     "testing": {"case", "configuration", "reporting", "source", "tracing"},
-    "reporting": {"findings", "traces", "sweeps", "rewriting", "rules", "notices"},
+    "pages": {"rules", "notices"},
+    "reporting": {"findings", "traces", "sweeps", "rewriting", "pages"},
     "rewriting": {
         "rules",
         "program",

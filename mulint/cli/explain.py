@@ -6,16 +6,15 @@ import click
 
 from mulint.cli import CannotRun
 from mulint.configuration import nearest
-from mulint.notices import NOTICES, Notice
-from mulint.rules import RULES, Rule
+from mulint.pages import PAGES
+from mulint.rules import RULES
 
 
 @click.command()
 @click.argument("code")
 def explain(code: str) -> None:
     """Print the page of the rule CODE (a code such as MU405, or its name)."""
-    entries: tuple[Rule | Notice, ...] = (*RULES, *NOTICES)
-    known = {name: entry for entry in entries for name in (entry.code, entry.name)}
+    known = {name: entry for entry in PAGES.values() for name in (entry.code, entry.name)}
     found = known.get(code.upper()) or known.get(code)
     if found is None:
         raise CannotRun(f"no rule {code!r}{nearest(code, known)} (`mulint rules` lists all)")

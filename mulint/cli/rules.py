@@ -6,8 +6,8 @@ import json
 
 import click
 
-from mulint.notices import NOTICES, Notice
-from mulint.rules import RULES, Rule
+from mulint.pages import PAGES
+from mulint.rules import RULES
 
 
 @click.command()
@@ -15,7 +15,6 @@ from mulint.rules import RULES, Rule
 def rules(output_format: str) -> None:
     """List all rules, and what mulint says of its input (MU9)."""
     opt_in = {rule.code for rule in RULES if not rule.default}
-    entries: tuple[Rule | Notice, ...] = (*RULES, *NOTICES)
     if output_format == "json":
         data = [
             {
@@ -26,11 +25,11 @@ def rules(output_format: str) -> None:
                 "summary": entry.summary,
                 "page": entry.page,
             }
-            for entry in entries
+            for entry in PAGES.values()
         ]
         click.echo(json.dumps(data, indent=2, ensure_ascii=False))
         return
-    width = max(len(entry.name) for entry in entries)
-    for entry in entries:
+    width = max(len(entry.name) for entry in PAGES.values())
+    for entry in PAGES.values():
         chosen = " (opt-in)" if entry.code in opt_in else ""
         click.echo(f"{entry.code}  {entry.name:<{width}}  {entry.summary}{chosen}")

@@ -75,6 +75,11 @@ class Call:
         """What is given by name; without what ``**value`` holds."""
         return {k.name: k.value for k in self.keywords if k.name is not None}
 
+    @property
+    def unpacked(self) -> tuple[Expression, ...]:
+        """The values of ``**value``."""
+        return tuple(k.value for k in self.keywords if k.name is None)
+
     def argument(self, name: str, position: int | None = None) -> Expression | None:
         """What is given for a parameter, by name or by position."""
         if name in self.named or position is None:

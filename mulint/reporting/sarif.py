@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 from mulint import __version__
 from mulint.findings import Finding, Report
-from mulint.notices import NOTICES, Notice
-from mulint.rules import RULES, Rule
+from mulint.pages import PAGES
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 FINGERPRINT = "mulint/v1"
@@ -52,8 +51,7 @@ def render(report: Report, shown: Shown) -> str:
 
 def _rule(code: str, name: str) -> dict[str, Any]:
     """A rule with its page, which code scanning shows beside a finding."""
-    entries: tuple[Rule | Notice, ...] = (*RULES, *NOTICES)
-    entry = next(entry for entry in entries if entry.code == code)
+    entry = PAGES[code]
     return {
         "id": code,
         "name": name,

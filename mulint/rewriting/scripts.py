@@ -53,7 +53,6 @@ class Scripts:
             defaults: what a name is where nothing is given.
         """
         document = self.tree.documents[path]
-        unpacked = [k.value for k in call.keywords if k.name is None]
         added = []
         for name, argument in arguments.items():
             if f"base_{name}" in call.named:
@@ -61,13 +60,13 @@ class Scripts:
             base = None
             if argument is not None:
                 base = self._base(document, name, argument)
-            elif not unpacked and _trains(document):
+            elif not call.unpacked and _trains(document):
                 base = self._default(name, defaults.get(name))
             added += [f"base_{name}={base}"] if base is not None else []
         if added:
             self.tree.add_keywords(path, call, *added)
         packed = [name for name, argument in arguments.items() if argument is None]
-        for source in unpacked:
+        for source in call.unpacked:
             if isinstance(source, s.Name):
                 self._pass_in_dict(document, source, packed)
 

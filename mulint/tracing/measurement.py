@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from mulint.theory import Optimizer as Family
-from mulint.tracing import parts, stepping, training
+from mulint.tracing import stepping, training
 from mulint.tracing.calls import Call, forward, rms, tensor
 from mulint.tracing.model import Builder, ParameterDims
+from mulint.tracing.parts import Key, matrices_of, parts_of
 from mulint.tracing.training import Prepared, Rates
 from mulint.tracing.updates import update_norm
 
@@ -48,12 +49,12 @@ class Measurement:
     local: dict[str, float] = field(default_factory=dict)
     potential: dict[str, float] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
-    parts: dict[parts.Key, float] = field(default_factory=dict)
+    parts: dict[Key, float] = field(default_factory=dict)
 
     @property
     def is_sgd(self) -> bool:
         """Whether all that learns follows its gradients."""
-        return bool(self.families) and all(family.is_sgd for family in self.families.values())
+        return training.all_sgd(self.families)
 
 
 def measure(
@@ -125,11 +126,11 @@ def measure(
         if (own := [key for key, _ in module.named_parameters(prefix=name, recurse=False)]) and stopped >= {*own}
     )
     if split:
-        matrices = parts.matrices(dims)
+        matrices = matrices_of(dims)
         with prepared.built.precision():
             for name in before.calls.keys() & after.calls.keys():
                 if name.partition("#")[0] in split:
-                    found.parts |= parts.of(name, before.calls[name], after.calls[name], start, now, matrices)
+                    found.parts |= parts_of(name, before.calls[name], after.calls[name], start, now, matrices)
     return found, factor
 
 

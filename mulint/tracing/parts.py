@@ -27,13 +27,13 @@ Key = tuple[str, str, str]
 """Call of a module, ``initial`` or ``update``, ``matrices`` or ``vectors``."""
 
 
-def matrices(dims: Sequence[ParameterDims]) -> frozenset[str]:
+def matrices_of(dims: Sequence[ParameterDims]) -> frozenset[str]:
     """All names of the parameters with two dimensions that grow."""
     grown = [one for one in dims if one.role in (Role.HIDDEN, Role.MIXED)]
     return frozenset(name for one in grown for name in (one.name, *one.aliases))
 
 
-def of(
+def parts_of(
     call: str,
     before: Call,
     after: Call,
@@ -61,16 +61,16 @@ def of(
     updates = {own: trained[f"{name}.{own}"] - value for own, value in first.items()}
     kinds = {own: "matrices" if f"{name}.{own}" in matrices else "vectors" for own in own_names}
     parts: dict[tuple[str, str], Tensor] = {}
-    for part, of in product(("initial", "update"), dict.fromkeys(kinds.values())):
+    for part, kind in product(("initial", "update"), dict.fromkeys(kinds.values())):
         values = {
-            own: (first if part == "initial" else updates)[own] if kinds[own] == of else torch.zeros_like(value)
+            own: (first if part == "initial" else updates)[own] if kinds[own] == kind else torch.zeros_like(value)
             for own, value in first.items()
         }
         output = _output(after, values)
         below = _output(before, values) if part == "initial" else None
         if output is None or (part == "initial" and below is None):
             return {}
-        parts[part, of] = output if below is None else output - below
+        parts[part, kind] = output if below is None else output - below
     change = after.output - before.output
     exact = rms(sum(parts.values(), -change)) <= INEXACT * rms(change)
     return {(call, *key): rms(value) for key, value in parts.items()} if exact else {}

@@ -58,21 +58,23 @@ class Sampler:
     progress: Progress
     factor: float | None = None
 
-    def until_decided(self, judge: Callable[[Sequence[Measurement]], Judgement]) -> list[Measurement]:
-        """Measure until the verdict is decided or the seeds are used up.
+    def until_decided(
+        self, judge: Callable[[Sequence[Measurement]], Judgement]
+    ) -> tuple[list[Measurement], Judgement]:
+        """Measure until the verdict is decided or the seeds are used up, and judge all of it.
 
         What a seed finds at fault is taken apart with the next one.
         """
-        found: list[Measurement] = []
-        split: Collection[str] = ()
-        for count in range(self.request.seeds or MOST_SEEDS):
-            found += self.measured(self.request.seed + count, split)
-            judged = judge(found)
-            few = FEW_SEEDS_SGD if found[0].is_sgd else FEW_SEEDS
-            if self.request.seeds is None and count + 1 >= few and judged.is_decided:
+        seeds = self.request.seeds or MOST_SEEDS
+        found = self.measured(self.request.seed, ())
+        judged = judge(found)
+        few = FEW_SEEDS_SGD if found[0].is_sgd else FEW_SEEDS
+        for count in range(1, seeds):
+            if self.request.seeds is None and count >= few and judged.is_decided:
                 break
-            split = judged.suspicious(self.dims, doubtful=True)
-        return found
+            found += self.measured(self.request.seed + count, judged.suspicious(self.dims, doubtful=True))
+            judged = judge(found)
+        return found, judged
 
     def measured(self, seed: int, split: Collection[str]) -> list[Measurement]:
         """One measurement for every width; ``split`` names the modules whose changes are taken apart."""

@@ -79,8 +79,7 @@ def run(plan: Plan, request: Request, progress: Progress) -> traces.Trace:
 
     sampler = Sampler(plan.builder, dimensions.parameters, request, progress)
     measured = {"invariants", "coordinates"} & set(request.stages)
-    measurements = sampler.until_decided(judge) if measured else []
-    judged = judge(measurements)
+    measurements, judged = sampler.until_decided(judge) if measured else ([], judge([]))
     audits, found = judged.audits, judged.culprits
     activations = judged.activations if "coordinates" in request.stages else ()
     outcome = verdict.overall(found, audits, activations, complete=len(measured) == 2)

@@ -53,7 +53,7 @@ class Prepared:
     @property
     def is_sgd(self) -> bool:
         """Whether all that learns follows its gradients."""
-        return bool(self.families) and all(family.is_sgd for family in self.families.values())
+        return all_sgd(self.families)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,11 @@ class Rates:
     lr: float
     weight_decay: float
     epsilon: float | None
+
+
+def all_sgd(families: Mapping[str, Family]) -> bool:
+    """Whether the families of all parameters are SGD, and there are any."""
+    return bool(families) and all(family.is_sgd for family in families.values())
 
 
 def prepare(built: Built) -> Prepared:
@@ -191,7 +196,7 @@ def step(prepared: Prepared) -> float:
     return descend(prepared, loss(prepared))
 
 
-def descend(prepared: Prepared, loss: Tensor) -> float:
+def descend(prepared: Prepared, found: Tensor) -> float:
     """One step down a loss that the weights just gave; returns it as a number.
 
     Raises:
@@ -199,17 +204,17 @@ def descend(prepared: Prepared, loss: Tensor) -> float:
     """
     optimizer = prepared.optimizer
     assert optimizer is not None
-    if loss.numel() != 1:
+    if found.numel() != 1:
         raise CannotBuild("the loss is not one number; return a scalar tensor to train on")
 
-    def evaluated(found: Tensor) -> Tensor:
+    def evaluated(value: Tensor) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
-        found.backward()  # type: ignore[no-untyped-call]
-        return found
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
 
-    evaluated(loss)
-    stepping.advance(optimizer, lambda: evaluated(prepared.built.loss(prepared.model, prepared.built.batch)))
-    return float(loss.detach())
+    evaluated(found)
+    stepping.advance(optimizer, lambda: evaluated(loss(prepared)))
+    return float(found.detach())
 
 
 def settle(prepared: Prepared) -> bool:

@@ -70,8 +70,8 @@ def _rate(document: Document, call: s.Call) -> str | None:
     if given is not None:
         return document.source(given) if isinstance(given, REPEATABLE) else None
     default = DEFAULT_RATES.get(document.qualified(call.function) or "")
-    unpacked = any(k.name is None for k in call.keywords) or any(isinstance(a, s.Starred) for a in call.arguments)
-    return None if default is None or unpacked else f"{default:g}"
+    hidden = call.unpacked or any(isinstance(a, s.Starred) for a in call.arguments)
+    return None if default is None or hidden else f"{default:g}"
 
 
 def _check(context: Context, view: OptimizerView) -> None:

@@ -16,6 +16,7 @@ from mulint.rewriting.findings import site_of
 from mulint.rewriting.targets import parameter
 from mulint.rules.readouts import readouts
 
+BY_HAND = "multiply the readout's input by the base width over the width, inside the module"
 # Given the unit, the site, the call that builds the layer and the layer's public name, writes the readout.
 Write = Callable[[Context, Site, s.Call, str], None]
 # Given the unit, the site and the call, writes a readout of the class that is called.
@@ -63,10 +64,7 @@ def rewrite(
     elif call is not None and write_own is not None and _is_one_layer(here):
         write_own(context, site, call)
     else:
-        raise CannotRewrite(
-            f"the readout is not built by {what}",
-            "multiply the readout's input by the base width over the width, inside the module",
-        )
+        raise CannotRewrite(f"the readout is not built by {what}", BY_HAND)
 
 
 def _is_one_layer(here: Collection[Parameter]) -> bool:

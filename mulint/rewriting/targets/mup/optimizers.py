@@ -44,13 +44,12 @@ def split(context: Context, site: Site) -> None:
 
 def _check_arguments(built: Built) -> None:
     call = built.call
-    unpacked = any(k.name is None for k in call.keywords)
     named = isinstance(built.groups, s.Call) and isinstance(built.groups.function, s.Attribute)
     if named and built.groups.function.name == "named_parameters":  # type: ignore[union-attr]
         raise CannotRewrite(f"{built.family.twin} takes no named parameters", "give it model.parameters()")
     if len(call.arguments) > 2:
         raise CannotRewrite("options of the optimizer are given by position", "give them by name")
-    if unpacked and _lacks_decay(built) and built.family.default_decay:
+    if call.unpacked and _lacks_decay(built) and built.family.default_decay:
         raise CannotRewrite("the weight decay may be in a dictionary", "give weight_decay=... in the call")
 
 

@@ -11,7 +11,7 @@ from mulint.rewriting.context import Context
 from mulint.rewriting.documents import Document
 from mulint.rewriting.edits import CannotRewrite
 from mulint.rewriting.targets import readouts
-from mulint.rewriting.targets.torch.template import READOUTS, SCALED_INPUT
+from mulint.rewriting.targets.torch.template import READOUTS, SCALED_INPUT, readout_class
 
 
 def rewrite(context: Context, finding: Finding) -> None:
@@ -35,7 +35,7 @@ def _write_own(context: Context, site: Site, call: s.Call) -> None:
     if not _is_class(context, document, call.function, around):
         raise CannotRewrite(
             f"the readout is built by {called}, which is no class that is known above {around.name}",
-            "multiply the readout's input by the base width over the width, inside the module",
+            readouts.BY_HAND,
         )
     key = (path, called)
     if key not in context.own_readouts:
@@ -43,8 +43,7 @@ def _write_own(context: Context, site: Site, call: s.Call) -> None:
         if name in document.names:
             raise CannotRewrite(f"the name {name} is taken in {path}", f"rename {name} in {path}")
         context.imports.need(path, SCALED_INPUT)
-        lines = (f"class {name}({SCALED_INPUT}, {called}):", f'    """A readout made of `{called}`."""', "", "")
-        context.tree.add_line_before(path, around, *lines)
+        context.tree.add_line_before(path, around, *readout_class(name, called), "", "")
         context.own_readouts[key] = name
     context.tree.replace(path, call.function.span, context.own_readouts[key])
     context.tree.add_keywords(path, call, f"ratio={ratio}")

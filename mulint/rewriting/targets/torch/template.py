@@ -58,9 +58,14 @@ def _readouts(names: Collection[str]) -> list[str]:
     if not used and SCALED_INPUT in names:
         return []
     return [
-        f'class {name}(ScaledInput, {layer.removeprefix("torch.")}):\n    """A readout made of `{layer}`."""'
+        "\n".join(readout_class(name, layer.removeprefix("torch."), layer))
         for layer, name in (used or dict(list(READOUTS.items())[:1])).items()
     ]
+
+
+def readout_class(name: str, layer: str, whole: str = "") -> tuple[str, str]:
+    """The lines of a readout's class: its name, the layer as the file spells it, and the layer's whole name."""
+    return f"class {name}({SCALED_INPUT}, {layer}):", f'    """A readout made of `{whole or layer}`."""'
 
 
 def _floors(names: Collection[str]) -> list[str]:
